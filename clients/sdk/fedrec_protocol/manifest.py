@@ -1,0 +1,239 @@
+"""The task manifest: everything that participants and the aggregator agree on before the first round."""
+
+import fnmatch
+from enum import StrEnum
+from typing import Annotated, Any, Self
+
+from pydantic import Field, JsonValue, PositiveFloat, PositiveInt, StringConstraints, model_validator
+
+from fedrec_protocol import fixed_point
+from fedrec_protocol.base import Message
+from fedrec_protocol.tensors import DType, TensorSpec
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9\-_.]{0,62}$")]
+"""A name in a URL: lower-case letters, digits, dash, dot and underscore."""
+
+EXAMPLES_TENSOR = "fedrec.examples"
+"""I64 [1]: the number of examples n_k that the report was trained on."""
+METRICS_TENSOR = "fedrec.metrics"
+"""F32 [1 + number of metrics]: evaluations made, then the sum of each metric over them."""
+
+
+class RecipeChoice(Message):
+    """Which recommender this task trains."""
+
+    name: Name
+    """Name of a recipe that the app knows: `autoencoder`, `mf`, or the app's own."""
+    config: dict[str, JsonValue] = {}
+    """The recipe's own configuration, e.g. the number of items and the embedding dimension."""
+
+
+class TrainingPlan(Message):
+    """What a participant does with its own examples in one training round."""
+
+    epochs: PositiveInt = 1
+    """Passes over the local examples."""
+    batch_size: PositiveInt = 32
+    """Examples in one gradient step."""
+    learning_rate: PositiveFloat = 0.1
+    """Step size of the local optimizer."""
+    options: dict[str, JsonValue] = {}
+    """Further options that the recipe documents."""
+
+
+class ReportContent(StrEnum):
+    """What the tensors of a report are."""
+
+    DELTA = "delta"  # local parameters minus base parameters
+    PARAMETERS = "parameters"  # local parameters; the server subtracts the base while folding
+    STATISTICS = "statistics"  # sums over the participant's examples, e.g. a Gram matrix
+
+
+class Weighting(StrEnum):
+    """How much one report counts."""
+
+    EXAMPLES = "examples"  # n_k, the number of examples
+    UNIFORM = "uniform"  # one
+
+
+class ReportFormat(Message):
+    """What a report holds, and the bounds that make an overflow of the sum impossible."""
+
+    content: ReportContent = ReportContent.DELTA
+    """`delta`, `parameters` or `statistics`."""
+    tensors: tuple[TensorSpec, ...] | None = None
+    """The tensors of a report; null means the shared tensors as they are."""
+    weighting: Weighting = Weighting.EXAMPLES
+    """Weight of a report: its number of examples, or one."""
+    maximum_examples: PositiveInt = 10_000
+    """Largest number of examples one report may claim; the SDK caps its claim, the server refuses more."""
+    maximum_norm: PositiveFloat = 100.0
+    """L2 bound on all tensors of one report together (of the delta, for `parameters`); the SDK scales a
+    longer update down to it, the server refuses it."""
+
+    @property
+    def maximum_weight(self) -> int:
+        """Largest weight of one report."""
+        return self.maximum_examples if self.weighting is Weighting.EXAMPLES else 1
+
+
+class AggregationRule(Message):
+    """How the sum of a round becomes the next parameters."""
+
+    rule: Name = "fedavg"
+    """Name of a rule the aggregator knows."""
+    params: dict[str, JsonValue] = {}
+    """The rule's own parameters, e.g. `{"momentum": 0.9}` for `fedavgm`."""
+
+
+class RoundPolicy(Message):
+    """When a round closes, and how many participants are asked."""
+
+    aggregation_goal: PositiveInt
+    """Number of reports that closes a round at once."""
+    minimum_reports: PositiveInt = 1
+    """Reports needed at the deadline; with fewer the round is abandoned and nothing is released."""
+    over_selection_factor: float = Field(default=1.0, ge=1.0, le=4.0)
+    """Assignments issued divided by the aggregation goal."""
+    deadline_seconds: float = Field(default=600.0, gt=0, le=30 * 86400)
+    """Time from opening a round to closing it."""
+    maximum_participations: PositiveInt | None = None
+    """Rounds one participant may report in over the whole task; null means no limit."""
+    minimum_separation: PositiveInt = 1
+    """Rounds between two reports of one participant; 1 allows every round."""
+
+    @property
+    def cohort_size(self) -> int:
+        """Assignments that may be out or reported at once."""
+        return -int(-self.aggregation_goal * self.over_selection_factor // 1)
+
+    @property
+    def maximum_reports(self) -> int:
+        """Assignments ever issued in one round: expired ones are replaced, but not for ever."""
+        return 4 * self.cohort_size
+
+    @model_validator(mode="after")
+    def _floor_below_goal(self) -> Self:
+        if self.minimum_reports > self.aggregation_goal:
+            raise ValueError("minimum_reports is larger than aggregation_goal: no round could close early")
+        if self.maximum_reports > fixed_point.MAXIMUM_REPORTS:
+            raise ValueError(f"at most {fixed_point.MAXIMUM_REPORTS} assignments fit in one round")
+        return self
+
+
+class Convergence(Message):
+    """Stop when a federated metric no longer improves."""
+
+    metric: str
+    """One of the manifest's metrics."""
+    patience: PositiveInt = 5
+    """Rounds without an improvement after which the task completes."""
+    minimum_improvement: float = Field(default=0.0, ge=0)
+    """What counts as an improvement, in the metric's unit; larger is better."""
+
+
+class StopCriteria(Message):
+    """When a task completes: on whichever comes first."""
+
+    round_budget: PositiveInt
+    """Training rounds at most."""
+    convergence: Convergence | None = None
+    """Stop earlier when a metric has converged."""
+
+
+class TaskManifest(Message):
+    """Everything that participants and the aggregator agree on before the first round."""
+
+    name: Name
+    """The task's name."""
+    model: Name
+    """Name of the model in the registry that the task's versions belong to."""
+    recipe: RecipeChoice
+    """Which recommender is trained."""
+    shared: tuple[TensorSpec, ...] = Field(min_length=1, max_length=1000)
+    """The global model's tensors: what participants download."""
+    private: tuple[str, ...] = ()
+    """Name patterns (`user_*`) of tensors that never leave the device; a report that holds one is refused."""
+    report: ReportFormat = ReportFormat()
+    """What a report holds."""
+    metrics: tuple[str, ...] = Field(default=(), max_length=64)
+    """Metrics that participants measure on the base version and report as sums, e.g. `hr@10`."""
+    aggregation: AggregationRule = AggregationRule()
+    """How the sum becomes the next parameters."""
+    rounds: RoundPolicy
+    """When a round closes, and how many participants are asked."""
+    training: TrainingPlan = TrainingPlan()
+    """What a participant does in one training round."""
+    stop: StopCriteria
+    """When the task completes."""
+    evaluate_final: bool = True
+    """Whether a last round measures the final version (only if there are metrics)."""
+    base_version: str | None = None
+    """Registry version to start from; null means the server initialises the tensors by their `init`."""
+    seed: int = Field(default=0, ge=0, lt=2**63)
+    """Seed of the server's initialisation and cohort choice."""
+
+    @property
+    def report_tensors(self) -> tuple[TensorSpec, ...]:
+        """The tensors of a training report, without examples and metrics."""
+        return self.report.tensors if self.report.tensors is not None else self.shared
+
+    @property
+    def fraction_bits(self) -> int:
+        """Fraction bits of the fixed-point sum of this task's rounds."""
+        return fixed_point.fraction_bits(
+            maximum_weight=self.report.maximum_weight,
+            maximum_norm=self.report.maximum_norm,
+            maximum_reports=self.rounds.maximum_reports,
+        )
+
+    def body_tensors(self, *, is_evaluation: bool = False) -> tuple[TensorSpec, ...]:
+        """All tensors of a report's body, in canonical order; an evaluation holds no model tensors."""
+        tensors = () if is_evaluation else self.report_tensors
+        examples = TensorSpec(name=EXAMPLES_TENSOR, dtype=DType.I64, shape=(1,))
+        if not self.metrics:
+            return (*tensors, examples)
+        metrics = TensorSpec(name=METRICS_TENSOR, dtype=DType.F32, shape=(1 + len(self.metrics),))
+        return (*tensors, examples, metrics)
+
+    def is_private(self, tensor_name: str) -> bool:
+        """Whether a tensor of this name must never leave the device."""
+        return any(fnmatch.fnmatchcase(tensor_name, pattern) for pattern in self.private)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        _check_names(self.shared, "shared")
+        _check_names(self.report_tensors, "report")
+        for spec in (*self.shared, *self.report_tensors):
+            if self.is_private(spec.name):
+                raise ValueError(f"tensor {spec.name!r} is shared, but matches a private pattern")
+        if self.report.content is not ReportContent.STATISTICS:
+            _check_shapes(self.shared, self.report_tensors)
+        if len(set(self.metrics)) != len(self.metrics):
+            raise ValueError("a metric is named twice")
+        convergence = self.stop.convergence
+        if convergence is not None and convergence.metric not in self.metrics:
+            raise ValueError(f"convergence metric {convergence.metric!r} is not one of the task's metrics")
+        _ = self.fraction_bits  # refuses bounds that would leave too few bits
+        return self
+
+
+def _check_names(specs: tuple[TensorSpec, ...], where: str) -> None:
+    names = [spec.name for spec in specs]
+    if len(set(names)) != len(names):
+        raise ValueError(f"a {where} tensor is named twice")
+    if any(name.startswith("fedrec.") for name in names):
+        raise ValueError("tensor names that start with 'fedrec.' are reserved")
+
+
+def _check_shapes(shared: tuple[TensorSpec, ...], report: tuple[TensorSpec, ...]) -> None:
+    """Parameters and deltas have the shared tensors' names and shapes; element types may be narrower."""
+    if [(spec.name, spec.shape) for spec in shared] != [(spec.name, spec.shape) for spec in report]:
+        raise ValueError("a report of parameters or deltas holds the shared tensors' names and shapes, in order")
+    if not all(spec.dtype.is_floating for spec in (*shared, *report)):
+        raise ValueError("parameters and deltas are floating-point tensors; keep integer buffers private")
+
+
+def manifest_schema() -> dict[str, Any]:
+    """JSON schema of a manifest, for editors and for docs."""
+    return TaskManifest.model_json_schema()

@@ -1,0 +1,148 @@
+"""Problem slugs (RFC 9457): stable names for everything a server refuses.
+
+A slug never changes meaning. The type URI is `/problems/<slug>`; every service serves that page.
+"""
+
+from enum import StrEnum
+
+from pydantic import ConfigDict
+
+from fedrec_protocol.base import Response
+
+PROBLEM_MEDIA_TYPE = "application/problem+json"
+
+
+class Slug(StrEnum):
+    """Every problem that a fedrec service answers with; the remark is the problem's title."""
+
+    # who is asking
+    UNAUTHENTICATED = "unauthenticated"
+    FORBIDDEN = "forbidden"
+    CREDENTIAL_EXPIRED = "credential-expired"
+    # requests that cannot be read
+    INVALID_REQUEST = "invalid-request"
+    NOT_FOUND = "not-found"
+    METHOD_NOT_ALLOWED = "method-not-allowed"
+    UNSUPPORTED_MEDIA_TYPE = "unsupported-media-type"
+    LENGTH_REQUIRED = "length-required"
+    BODY_TOO_LARGE = "body-too-large"
+    BODY_TIMEOUT = "body-timeout"
+    BODY_INCOMPLETE = "body-incomplete"
+    DIGEST_REQUIRED = "digest-required"
+    DIGEST_MISMATCH = "digest-mismatch"
+    # tasks, rounds and assignments
+    UNKNOWN_TASK = "unknown-task"
+    TASK_NOT_ACTIVE = "task-not-active"
+    TASK_EXISTS = "task-exists"
+    INVALID_MANIFEST = "invalid-manifest"
+    UNKNOWN_ROUND = "unknown-round"
+    UNKNOWN_ASSIGNMENT = "unknown-assignment"
+    ASSIGNMENT_EXPIRED = "assignment-expired"
+    ROUND_CLOSED = "round-closed"
+    STALE_BASE_VERSION = "stale-base-version"
+    REPORT_CONFLICT = "report-conflict"
+    # what is inside a report
+    MALFORMED_TENSORS = "malformed-tensors"
+    MISSING_TENSOR = "missing-tensor"
+    UNEXPECTED_TENSOR = "unexpected-tensor"
+    PRIVATE_TENSOR = "private-tensor"
+    WRONG_SHAPE = "wrong-shape"
+    WRONG_DTYPE = "wrong-dtype"
+    NOT_FINITE = "not-finite"
+    NORM_EXCEEDED = "norm-exceeded"
+    EXAMPLES_OUT_OF_RANGE = "examples-out-of-range"
+    METRICS_OUT_OF_RANGE = "metrics-out-of-range"
+    # the registry
+    UNKNOWN_MODEL = "unknown-model"
+    MODEL_EXISTS = "model-exists"
+    UNKNOWN_VERSION = "unknown-version"
+    UNKNOWN_WEIGHTS = "unknown-weights"
+    UNKNOWN_ALIAS = "unknown-alias"
+    VERSION_CONFLICT = "version-conflict"
+    GATE_FAILED = "gate-failed"
+    NOTHING_TO_ROLL_BACK = "nothing-to-roll-back"
+    RANGE_NOT_SATISFIABLE = "range-not-satisfiable"
+    # load and faults
+    RATE_LIMITED = "rate-limited"
+    OVERLOADED = "overloaded"
+    UNAVAILABLE = "unavailable"
+    INTERNAL_ERROR = "internal-error"
+
+
+TITLE: dict[Slug, str] = {
+    Slug.UNAUTHENTICATED: "A valid credential is required",
+    Slug.FORBIDDEN: "This credential may not do that",
+    Slug.CREDENTIAL_EXPIRED: "The credential has expired; get a new one",
+    Slug.INVALID_REQUEST: "The request does not match the API description",
+    Slug.NOT_FOUND: "There is nothing at this address",
+    Slug.METHOD_NOT_ALLOWED: "This address does not answer that method",
+    Slug.UNSUPPORTED_MEDIA_TYPE: "The body's media type or encoding is not accepted here",
+    Slug.LENGTH_REQUIRED: "A Content-Length is required",
+    Slug.BODY_TOO_LARGE: "The body is larger than the manifest allows",
+    Slug.BODY_TIMEOUT: "The body arrived too slowly",
+    Slug.BODY_INCOMPLETE: "The body ended early",
+    Slug.DIGEST_REQUIRED: "A Content-Digest with sha-256 is required (RFC 9530)",
+    Slug.DIGEST_MISMATCH: "The body does not have the digest that was announced",
+    Slug.UNKNOWN_TASK: "There is no such task",
+    Slug.TASK_NOT_ACTIVE: "The task is not active",
+    Slug.TASK_EXISTS: "A task of this name exists",
+    Slug.INVALID_MANIFEST: "The task manifest cannot be run",
+    Slug.UNKNOWN_ROUND: "There is no such round",
+    Slug.UNKNOWN_ASSIGNMENT: "You have no such assignment",
+    Slug.ASSIGNMENT_EXPIRED: "The assignment has expired; check in again",
+    Slug.ROUND_CLOSED: "The round no longer collects reports; check in again",
+    Slug.STALE_BASE_VERSION: "The report was trained from another model version",
+    Slug.REPORT_CONFLICT: "A different report was already accepted for this assignment",
+    Slug.MALFORMED_TENSORS: "The body is not well-formed safetensors",
+    Slug.MISSING_TENSOR: "A tensor that the manifest names is missing",
+    Slug.UNEXPECTED_TENSOR: "A tensor is not named by the manifest",
+    Slug.PRIVATE_TENSOR: "A private tensor must never leave the device; nothing was kept",
+    Slug.WRONG_SHAPE: "A tensor does not have the shape that the manifest states",
+    Slug.WRONG_DTYPE: "A tensor does not have the element type that the manifest states",
+    Slug.NOT_FINITE: "A tensor holds NaN or an infinity",
+    Slug.NORM_EXCEEDED: "The update is longer than the manifest's maximum norm",
+    Slug.EXAMPLES_OUT_OF_RANGE: "The number of examples is outside the manifest's range",
+    Slug.METRICS_OUT_OF_RANGE: "A reported metric is not a possible sum over the evaluations",
+    Slug.UNKNOWN_MODEL: "There is no such model",
+    Slug.MODEL_EXISTS: "A model of this name exists",
+    Slug.UNKNOWN_VERSION: "There is no such model version",
+    Slug.UNKNOWN_WEIGHTS: "No weights with this digest have been uploaded",
+    Slug.UNKNOWN_ALIAS: "There is no such alias",
+    Slug.VERSION_CONFLICT: "A different version was already published for this round",
+    Slug.GATE_FAILED: "The promotion gate refused the candidate",
+    Slug.NOTHING_TO_ROLL_BACK: "The alias has no earlier version to go back to",
+    Slug.RANGE_NOT_SATISFIABLE: "The requested range lies outside the weights",
+    Slug.RATE_LIMITED: "Too many requests with this credential",
+    Slug.OVERLOADED: "The service has no room for this request now",
+    Slug.UNAVAILABLE: "The service cannot do this now",
+    Slug.INTERNAL_ERROR: "The service failed; the failure was logged under this request id",
+}
+
+
+class Problem(Response):
+    """A problem document (RFC 9457), sent as application/problem+json."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "type": "/problems/round-closed",
+                "title": TITLE[Slug.ROUND_CLOSED],
+                "status": 409,
+                "detail": "round 12 reached its aggregation goal",
+                "slug": "round-closed",
+            }
+        }
+    )
+
+    type: str
+    """URI of the page that explains the problem: /problems/<slug>."""
+    title: str
+    """What the problem is, the same words every time."""
+    status: int
+    """The HTTP status, repeated."""
+    detail: str = ""
+    """What was wrong with this request, and what to do."""
+    slug: str
+    """The stable name of the problem."""
+    request_id: str | None = None
+    """The id under which the service logged this request."""

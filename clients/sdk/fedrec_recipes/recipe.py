@@ -1,0 +1,120 @@
+"""The seam between recommenders and everything else: one small interface."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedrec_protocol.base import Message
+from fedrec_protocol.manifest import AggregationRule, RecipeChoice, ReportFormat, TrainingPlan
+from fedrec_protocol.tensors import Tensors, TensorSpec
+
+
+class RecipeConfig(Message):
+    """Hyperparameters of a recipe; `number_of_items` is common to all."""
+
+    number_of_items: int
+    """Size of the catalogue: items are 0 ... number_of_items - 1."""
+
+
+ConfigT = TypeVar("ConfigT", bound=RecipeConfig)
+
+
+@dataclass(frozen=True)
+class History:
+    """One person's interactions, oldest first. It never leaves the device."""
+
+    items: NDArray[np.int64]
+    """Item indices, shape (n,)."""
+    times: NDArray[np.float64] | None = None
+    """Seconds since the epoch, shape (n,), not decreasing; None where unknown."""
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def without_last(self, count: int) -> "History":
+        """The history as it was `count` interactions ago."""
+        end = max(len(self.items) - count, 0)
+        return History(self.items[:end], None if self.times is None else self.times[:end])
+
+
+@dataclass(frozen=True)
+class LocalResult:
+    """What came of local training."""
+
+    report: Tensors
+    """Tensors of the report, as the recipe's report format names them."""
+    examples: int
+    """Number of examples n_k that they were made from."""
+    private: Tensors = field(default_factory=dict)
+    """New values of the private tensors: kept on the device."""
+
+
+class Recipe(ABC, Generic[ConfigT]):
+    """A recommender model with its local training, scoring and evaluation.
+
+    A recipe is a value: it holds its configuration and no parameters. Tensors go in and come out as
+    numpy arrays by name; torch is an implementation detail of the recipes that need it.
+    """
+
+    name: ClassVar[str]
+    """The name in a manifest."""
+    config_type: ClassVar[type[RecipeConfig]]
+    """Type of the configuration in a manifest."""
+    private: ClassVar[tuple[str, ...]] = ()
+    """Name patterns of tensors that never leave the device."""
+
+    def __init__(self, config: ConfigT) -> None:
+        self.config = config
+
+    @property
+    @abstractmethod
+    def shared(self) -> tuple[TensorSpec, ...]:
+        """The global model's tensors with their initialisers."""
+
+    @property
+    def report_format(self) -> ReportFormat:
+        """Contents and bounds of a report; by default a weighted delta of the shared tensors."""
+        return ReportFormat()
+
+    @property
+    def aggregation(self) -> AggregationRule:
+        """The rule that suits this recipe, with its parameters."""
+        return AggregationRule()
+
+    @property
+    def training(self) -> TrainingPlan:
+        """Sane defaults for local training."""
+        return TrainingPlan()
+
+    @property
+    def choice(self) -> RecipeChoice:
+        """This recipe as a manifest spells it."""
+        return RecipeChoice(name=self.name, config=self.config.model_dump(mode="json"))
+
+    @abstractmethod
+    def train(
+        self, shared: Tensors, private: Tensors, history: History, plan: TrainingPlan, generator: np.random.Generator
+    ) -> LocalResult:
+        """Train on one person's history from the shared parameters.
+
+        Args:
+            shared: The base version's tensors.
+            private: This person's private tensors; empty the first time.
+            history: The interactions to learn from.
+            plan: Epochs, batch size, learning rate, options.
+            generator: All randomness comes from here, so that a run can be repeated bit for bit.
+        """
+
+    @abstractmethod
+    def score(self, shared: Tensors, private: Tensors, history: History) -> NDArray[np.float32]:
+        """Scores of all items for one person, shape (number_of_items,); larger is better.
+
+        Works for a person who never trained: what is private is solved from `history` when missing.
+        """
+
+    def metadata(self) -> dict[str, Any]:
+        """What a version's lineage says about the recipe."""
+        return {"recipe": self.name, "recipe_config": self.config.model_dump(mode="json")}

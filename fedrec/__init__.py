@@ -1,0 +1,1 @@
+"""Operating fedrec: the command line, the operator client and a local stack."""
