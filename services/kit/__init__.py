@@ -1,0 +1,1 @@
+"""Plumbing that both services use: transactions, problems, credentials, clocks, logs. No domain."""

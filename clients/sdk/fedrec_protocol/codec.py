@@ -44,7 +44,10 @@ def encode(tensors: Tensors, bfloat16: frozenset[str] = frozenset()) -> bytes:
         for spec in specs_of({name: _wire_array(array, name in bfloat16) for name, array in tensors.items()})
     ]
     parts = [encode_header(specs)]
-    parts += [np.ascontiguousarray(array).astype(array.dtype.newbyteorder("<"), copy=False).tobytes() for array in tensors.values()]
+    parts += [
+        np.ascontiguousarray(array).astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
+        for array in tensors.values()
+    ]
     return b"".join(parts)
 
 

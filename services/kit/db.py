@@ -1,0 +1,77 @@
+"""Postgres: one engine, and transactions that have a name, are retried and are measured."""
+
+import random
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+import structlog
+from prometheus_client import Counter, Histogram
+from sqlalchemy import Connection, Engine, create_engine
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
+
+_SECONDS = Histogram("fedrec_transaction_seconds", "Duration of a database transaction", ["name"])
+_RETRIES = Counter("fedrec_transaction_retries_total", "Transactions run again after a conflict", ["name"])
+
+_CONFLICTS = frozenset({"40001", "40P01"})  # serialization failure, deadlock
+_ATTEMPTS = 5
+
+
+class DatabaseUnavailable(Exception):
+    """The database cannot be reached, or gave up on a statement; the outcome may be unknown."""
+
+
+class Database:
+    """One Postgres database. Connections are pooled; none is held between transactions."""
+
+    def __init__(self, url: str, *, pool_size: int = 5) -> None:
+        self.engine: Engine = create_engine(
+            url,
+            pool_size=pool_size,
+            max_overflow=5,
+            pool_timeout=10,
+            pool_pre_ping=True,
+            connect_args={
+                "prepare_threshold": None,  # a pooler in transaction mode forgets prepared statements
+                "connect_timeout": 5,
+                "options": "-c statement_timeout=30000 -c lock_timeout=5000 -c timezone=UTC",
+            },
+        )
+
+    def run(self, name: str, step: Callable[[Connection], T]) -> T:
+        """Run `step` in one transaction; it commits when `step` returns and rolls back when it raises.
+
+        A conflict with another transaction runs `step` again, so it must have no effect outside the
+        database.
+
+        Raises:
+            DatabaseUnavailable: no connection, or it broke. Whether a commit took place is then unknown.
+        """
+        for attempt in range(1, _ATTEMPTS + 1):
+            started = time.perf_counter()
+            try:
+                with self.engine.begin() as connection:
+                    return step(connection)
+            except DBAPIError as error:
+                if _sqlstate(error) in _CONFLICTS and attempt < _ATTEMPTS:
+                    _RETRIES.labels(name).inc()
+                    time.sleep(random.uniform(0, 0.01 * 2**attempt))  # noqa: S311 - jitter, not a secret
+                    continue
+                if isinstance(error, OperationalError) or error.connection_invalidated:
+                    raise DatabaseUnavailable(f"transaction {name!r}: {type(error.orig).__name__}") from error
+                raise
+            finally:
+                _SECONDS.labels(name).observe(time.perf_counter() - started)
+        raise AssertionError("unreachable")
+
+    def dispose(self) -> None:
+        """Close the pooled connections."""
+        self.engine.dispose()
+
+
+def _sqlstate(error: DBAPIError) -> str | None:
+    return getattr(error.orig, "sqlstate", None)

@@ -1,0 +1,162 @@
+"""Refusals as problem documents (RFC 9457), for every error in the same way.
+
+A service installs one table from its domain errors to HTTP statuses. Whatever is not in it is a 500
+without detail, logged under its request id.
+"""
+
+import html
+import secrets
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any, Protocol, cast
+
+import structlog
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse, JSONResponse
+from fedrec_protocol.problems import PROBLEM_MEDIA_TYPE, TITLE, Problem, Slug
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from services.kit.db import DatabaseUnavailable
+
+log = structlog.get_logger(__name__)
+
+_FRAMEWORK = {
+    HTTPStatus.BAD_REQUEST: Slug.INVALID_REQUEST,
+    HTTPStatus.NOT_FOUND: Slug.NOT_FOUND,
+    HTTPStatus.METHOD_NOT_ALLOWED: Slug.METHOD_NOT_ALLOWED,
+}
+
+
+class DomainError(Protocol):
+    """What a domain's errors look like. Domains do not import this module; they have these attributes."""
+
+    slug: Slug
+    """Which problem it is."""
+    retry_after_seconds: float | None
+    """When trying again makes sense; None where it does not."""
+
+
+def problem_response(
+    status: int,
+    slug: Slug,
+    detail: str = "",
+    *,
+    request_id: str | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """A problem document."""
+    problem = Problem(
+        type=f"/problems/{slug}", title=TITLE[slug], status=status, detail=detail, slug=slug, request_id=request_id
+    )
+    return JSONResponse(
+        problem.model_dump(exclude_none=True), status, headers=dict(headers or {}), media_type=PROBLEM_MEDIA_TYPE
+    )
+
+
+def install(app: FastAPI, errors: type[Exception], status_of: Mapping[type[Exception], int]) -> None:
+    """Answer every error of `app` with a problem document, and serve the pages that explain them.
+
+    Args:
+        app: The service.
+        errors: Base class of its domain errors; each looks like `DomainError`.
+        status_of: HTTP status of each domain error.
+    """
+
+    def domain_error(request: Request, error: Exception) -> Response:
+        domain = cast("DomainError", error)
+        headers = dict(getattr(error, "headers", {}))
+        if domain.retry_after_seconds is not None:
+            headers["Retry-After"] = str(max(1, round(domain.retry_after_seconds)))
+        return problem_response(
+            status_of[type(error)], domain.slug, str(error), request_id=request_id(request), headers=headers
+        )
+
+    def unreadable(request: Request, error: Exception) -> Response:
+        mistakes = cast("RequestValidationError", error).errors()
+        malformed = any(item["type"] == "json_invalid" for item in mistakes)
+        status = HTTPStatus.BAD_REQUEST if malformed else HTTPStatus.UNPROCESSABLE_ENTITY
+        return problem_response(status, Slug.INVALID_REQUEST, _explain(mistakes), request_id=request_id(request))
+
+    def framework_error(request: Request, error: Exception) -> Response:
+        refused = cast("HTTPException", error)
+        slug = _FRAMEWORK.get(HTTPStatus(refused.status_code), Slug.INVALID_REQUEST)
+        return problem_response(
+            refused.status_code, slug, str(refused.detail), request_id=request_id(request), headers=refused.headers
+        )
+
+    def database_unavailable(request: Request, error: Exception) -> Response:
+        log.error("database unavailable", request_id=request_id(request), error=str(error))
+        return problem_response(
+            503,
+            Slug.UNAVAILABLE,
+            "the database cannot be reached; nothing was changed that you were not told of",
+            request_id=request_id(request),
+            headers={"Retry-After": "2"},
+        )
+
+    def unplanned(request: Request, error: Exception) -> Response:
+        log.error("unplanned error", request_id=request_id(request), path=request.url.path, exc_info=error)
+        return problem_response(500, Slug.INTERNAL_ERROR, request_id=request_id(request))
+
+    app.add_exception_handler(errors, domain_error)
+    app.add_exception_handler(RequestValidationError, unreadable)
+    app.add_exception_handler(HTTPException, framework_error)
+    app.add_exception_handler(DatabaseUnavailable, database_unavailable)
+    app.add_exception_handler(Exception, unplanned)
+    app.add_middleware(RequestIds)
+    app.get("/problems/{slug}", include_in_schema=False)(_page)
+
+
+def request_id(request: Request) -> str:
+    """The id under which this request is logged."""
+    return str(request.scope.get("fedrec.request_id", ""))
+
+
+class RequestIds:
+    """Gives every request an id, and answers with it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        scope["fedrec.request_id"] = secrets.token_hex(8)
+
+        async def send_with_id(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], (b"x-request-id", scope["fedrec.request_id"].encode())]
+            await send(message)
+
+        await self.app(scope, receive, send_with_id)
+
+
+def _explain(mistakes: Sequence[Any]) -> str:
+    """The first few mistakes in words, without repeating the input (it may hold a secret)."""
+    parts = [f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in mistakes[:5]]
+    return "; ".join(parts)[:1000]
+
+
+def _page(slug: str) -> HTMLResponse:
+    known = slug in set(Slug)
+    title = TITLE[Slug(slug)] if known else "Unknown problem"
+    return HTMLResponse(
+        f"<!doctype html><meta charset=utf-8><title>{html.escape(slug)}</title>"
+        f"<h1>{html.escape(slug)}</h1><p>{html.escape(title)}.</p>",
+        status_code=200 if known else 404,
+    )
+
+
+def documented(*statuses: int) -> dict[int | str, dict[str, object]]:
+    """OpenAPI entries for the problem documents that a route answers with."""
+    return {
+        status: {
+            "model": Problem,
+            "description": HTTPStatus(status).phrase,
+            "content": {PROBLEM_MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        }
+        for status in statuses
+    }
