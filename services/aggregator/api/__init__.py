@@ -1,0 +1,1 @@
+"""Thin delivery: HTTP in, domain errors out as problem documents."""

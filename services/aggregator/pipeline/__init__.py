@@ -1,0 +1,1 @@
+"""The journey of a round, one step a module: assign, intake, close, aggregate, publish."""

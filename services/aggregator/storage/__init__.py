@@ -1,0 +1,1 @@
+"""Tables and queries. They save what the domain returned, and decide nothing."""

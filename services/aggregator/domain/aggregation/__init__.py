@@ -1,0 +1,1 @@
+"""Aggregation rules: how the sum of a round becomes the next parameters. One small file each."""

@@ -1,0 +1,40 @@
+"""The rules that this aggregator knows, by name."""
+
+from typing import Any
+
+from pydantic import ValidationError
+
+from fedrec_protocol.manifest import AggregationRule
+from fedrec_protocol.tensors import Tensors
+from services.aggregator.domain.aggregation.adaptive import FedAdagrad, FedAdam, FedYogi
+from services.aggregator.domain.aggregation.fedavg import FedAvg
+from services.aggregator.domain.aggregation.fedavgm import FedAvgM
+from services.aggregator.domain.aggregation.rule import RoundSum, Rule, Step
+from services.aggregator.domain.errors import InvalidManifest
+
+RULES: dict[str, Rule[Any]] = {rule.name: rule for rule in (FedAvg(), FedAvgM(), FedAdagrad(), FedAdam(), FedYogi())}
+
+
+def check(choice: AggregationRule) -> None:
+    """Refuse a rule that is not known, or parameters that it does not take.
+
+    Raises:
+        InvalidManifest: with the names of the known rules, or with what is wrong.
+    """
+    _params(choice)
+
+
+def step(choice: AggregationRule, base: Tensors, total: RoundSum, state: Tensors) -> Step:
+    """The next parameters by the chosen rule; see `Rule.step`."""
+    return RULES[choice.rule].step(base, total, state, _params(choice))
+
+
+def _params(choice: AggregationRule) -> Any:
+    rule = RULES.get(choice.rule)
+    if rule is None:
+        raise InvalidManifest(f"aggregation rule {choice.rule!r} is not known; known are {', '.join(sorted(RULES))}")
+    try:
+        return rule.params_type.model_validate(choice.params)
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
+        raise InvalidManifest(f"parameters of aggregation rule {choice.rule!r}: {problems}") from error

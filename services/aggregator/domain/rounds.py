@@ -1,0 +1,70 @@
+"""The life of a round."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from fedrec_protocol.manifest import RoundPolicy
+from fedrec_protocol.messages import ModelReference, RoundKind, RoundState
+from services.aggregator.domain.errors import RoundClosed
+
+
+@dataclass(frozen=True)
+class Round:
+    """A round; every change returns the next value."""
+
+    id: str
+    task_id: str
+    number: int
+    kind: RoundKind
+    state: RoundState
+    base: ModelReference
+    opened_at: datetime
+    deadline: datetime
+    closed_at: datetime | None = None
+    abandoned_reason: str = ""
+
+    def require_collecting(self) -> None:
+        """Raise `RoundClosed` unless reports are accepted."""
+        if self.state is not RoundState.COLLECTING:
+            raise RoundClosed(f"round {self.number} is {self.state}; check in for a new assignment")
+
+    def due(self, policy: RoundPolicy, reports: int, now: datetime) -> "Round | None":
+        """The round after whatever is due now: closed, abandoned, or None while it goes on collecting."""
+        self.require_collecting()
+        if reports >= policy.aggregation_goal:
+            return self._closed(now)
+        if now < self.deadline:
+            return None
+        if reports >= policy.minimum_reports:
+            return self._closed(now)
+        return self.abandoned(f"{reports} of {policy.minimum_reports} reports at the deadline", now)
+
+    def abandoned(self, reason: str, now: datetime) -> "Round":
+        """Given up: nothing of it is released."""
+        self.require_collecting()
+        return replace(self, state=RoundState.ABANDONED, closed_at=now, abandoned_reason=reason)
+
+    def published(self) -> "Round":
+        """The registry holds what came of it."""
+        return replace(self, state=RoundState.PUBLISHED)
+
+    def _closed(self, now: datetime) -> "Round":
+        return replace(self, state=RoundState.AGGREGATING, closed_at=now)
+
+
+def waiting_for(round_: Round, policy: RoundPolicy, *, reports: int, assignments: int) -> str:
+    """What must happen next, in words for an operator."""
+    match round_.state:
+        case RoundState.COLLECTING:
+            at_work = max(assignments - reports, 0)
+            floor = f", at least {policy.minimum_reports} by then" if reports < policy.minimum_reports else ""
+            return (
+                f"{reports} of {policy.aggregation_goal} reported, {at_work} at work, "
+                f"closes {round_.deadline:%H:%M:%S} UTC{floor}"
+            )
+        case RoundState.AGGREGATING:
+            return "a worker to aggregate and publish"
+        case RoundState.PUBLISHED:
+            return "nothing; it is published"
+        case RoundState.ABANDONED:
+            return f"nothing; it was abandoned: {round_.abandoned_reason}"
