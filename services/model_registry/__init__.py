@@ -1,0 +1,1 @@
+"""The model registry: models, immutable versions with lineage, aliases and the weights themselves."""

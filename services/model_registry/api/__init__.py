@@ -1,0 +1,1 @@
+"""HTTP delivery: credentials, routes, problem documents, streaming. Decides nothing."""

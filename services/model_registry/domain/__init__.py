@@ -1,0 +1,1 @@
+"""What the registry decides, on plain values: no I/O."""

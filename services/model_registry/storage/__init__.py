@@ -1,0 +1,1 @@
+"""Tables and queries: saves what the domain returned."""
