@@ -1,0 +1,66 @@
+"""Implicit feedback with all items as evidence: the algebra that the matrix factorisations share.
+
+The objective over users u and items i is that of iALS with a uniform weight on what was not observed
+(Rendle et al. 2022, https://arxiv.org/abs/2110.14037, eq. 3; Hu et al. 2008):
+
+    sum_{observed (u, i)} (1 - p_u . q_i)^2  +  w sum_{all (u, i)} (p_u . q_i)^2
+      +  r sum_u (n_u + w I) |p_u|^2  +  r sum_i (n_i + w U) |q_i|^2
+
+with w `unobserved_weight`, r `regularisation`, n_u and n_i numbers of interactions, I items and U users.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+def solve_user_vector(
+    item_embeddings: NDArray[np.floating],
+    items: NDArray[np.int64],
+    *,
+    unobserved_weight: float,
+    regularisation: float,
+) -> Array:
+    """The user vector that minimises the objective for one person, in closed form.
+
+    Args:
+        item_embeddings: q, shape (number_of_items, dimension).
+        items: The person's items, shape (n_u,); none gives the zero vector.
+        unobserved_weight: w.
+        regularisation: r.
+
+    Returns:
+        p_u, shape (dimension,).
+    """
+    table = np.asarray(item_embeddings, dtype=np.float64)
+    observed = table[items]
+    hessian = unobserved_weight * (table.T @ table) + observed.T @ observed
+    hessian[np.diag_indices_from(hessian)] += regularisation * (len(items) + unobserved_weight * len(table))
+    return np.linalg.solve(hessian, observed.sum(axis=0))
+
+
+def solve_vectors(
+    gram: Array, others: Array, neighbours: list[NDArray[np.int64]], *, unobserved_weight: float, regularisation: float
+) -> Array:
+    """One half-step of alternating least squares: every vector of one side from those of the other.
+
+    Args:
+        gram: Sum of outer products of `others`, shape (dimension, dimension).
+        others: Vectors of the other side, shape (m, dimension).
+        neighbours: For each vector to solve, the indices of the others it was observed with.
+        unobserved_weight: w.
+        regularisation: r.
+
+    Returns:
+        The solved vectors, shape (len(neighbours), dimension).
+    """
+    solved = np.empty((len(neighbours), others.shape[1]))
+    ridge = np.eye(others.shape[1]) * regularisation
+    for row, observed in enumerate(neighbours):
+        vectors = others[observed]
+        hessian = (
+            unobserved_weight * gram + vectors.T @ vectors + ridge * (len(observed) + unobserved_weight * len(others))
+        )
+        solved[row] = np.linalg.solve(hessian, vectors.sum(axis=0))
+    return solved

@@ -1,0 +1,116 @@
+"""Interactions, histories and splits."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fedrec.data.interactions import DataError, from_columns
+from fedrec.data.movielens import read_genres, read_ratings, read_titles
+from fedrec.data.sequences import read_sequences
+from fedrec.data.split import leave_last_out
+from fedrec.data.tabular import Columns, read_csv, read_parquet
+
+
+def test_a_history_is_in_the_order_of_time() -> None:
+    data = from_columns(["a", "a", "a"], ["x", "y", "z"], np.array([30.0, 10.0, 20.0]))
+    (history,) = data.histories()
+    assert [data.item_ids[item] for item in history.items] == ["y", "z", "x"]
+    assert history.times is not None
+    assert history.times.tolist() == [10.0, 20.0, 30.0]
+
+
+def test_equal_times_keep_the_order_of_the_source() -> None:
+    data = from_columns(["a"] * 4, ["w", "x", "y", "z"], np.array([5.0, 5.0, 1.0, 5.0]))
+    assert [data.item_ids[item] for item in data.histories()[0].items] == ["y", "w", "x", "z"]
+
+
+def test_a_repeated_item_counts_once_at_its_first_time() -> None:
+    data = from_columns(["a"] * 4, ["x", "y", "x", "z"])
+    assert [data.item_ids[item] for item in data.histories()[0].items] == ["x", "y", "z"]
+
+
+def test_histories_are_one_per_user_in_the_order_of_first_appearance() -> None:
+    data = from_columns(["b", "a", "b"], ["x", "y", "z"])
+    assert data.user_ids == ("b", "a")
+    assert [len(history) for history in data.histories()] == [2, 1]
+
+
+def test_rare_items_are_dropped_and_the_others_renumbered() -> None:
+    data = from_columns(["a", "b", "a", "b", "c"], ["x", "y", "z", "z", "y"]).with_item_support(2)
+    assert data.item_ids == ("y", "z")
+    assert [history.items.tolist() for history in data.histories()] == [[1], [0, 1], [0]]
+
+
+def test_the_last_interaction_is_for_the_test_and_the_one_before_for_validation() -> None:
+    split = leave_last_out(from_columns(["a"] * 5 + ["b"] * 2, ["p", "q", "r", "s", "t", "p", "q"]).histories())
+    assert [history.items.tolist() for history in split.train] == [[0, 1, 2], [0, 1]]
+    assert [(case.person, case.history.items.tolist(), case.target) for case in split.validation] == [(0, [0, 1, 2], 3)]
+    assert [(case.person, case.history.items.tolist(), case.target) for case in split.test] == [(0, [0, 1, 2, 3], 4)]
+
+
+def test_a_csv_with_a_header_is_read_by_name(tmp_path: Path) -> None:
+    file = tmp_path / "log.csv"
+    file.write_text('who,what,when\nann,"a, b",2\nann,c,1\n')
+    data = read_csv(file, Columns("who", "what", "when"))
+    assert data.item_ids == ("a, b", "c")
+    assert data.times is not None
+    assert data.times.tolist() == [2.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("who,what\na,b\n", "no column 'when'"), ("who,what,when\na,b\n", "line 2"), ("who,what,when\na,b,x\n", "line 2")],
+)
+def test_a_file_that_is_not_as_described_is_refused_with_its_line(tmp_path: Path, text: str, message: str) -> None:
+    file = tmp_path / "log.csv"
+    file.write_text(text)
+    with pytest.raises(DataError, match=message):
+        read_csv(file, Columns("who", "what", "when"))
+
+
+def test_parquet_is_read_by_name(tmp_path: Path) -> None:
+    pa = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    file = tmp_path / "log.parquet"
+    parquet.write_table(pa.table({"user": [7, 7], "item": ["x", "y"], "time": [2, 1]}), file)
+    data = read_parquet(file, Columns())
+    assert data.user_ids == ("7",)
+    assert data.histories()[0].items.tolist() == [1, 0]
+    with pytest.raises(DataError, match="no column nothing"):
+        read_parquet(file, Columns(item="nothing"))
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("ratings.csv", "userId,movieId,rating,timestamp\n1,31,4.0,20\n1,29,3.5,10\n"),
+        ("ratings.dat", "1::31::4::20\n1::29::3::10\n"),
+        ("u.data", "1\t31\t4\t20\n1\t29\t3\t10\n"),
+        ("ml.inter", "user_id:token\titem_id:token\trating:float\ttimestamp:float\n1\t31\t4\t20\n1\t29\t3\t10\n"),
+    ],
+)
+def test_the_movielens_formats_say_the_same(tmp_path: Path, name: str, text: str) -> None:
+    file = tmp_path / name
+    file.write_text(text)
+    data = read_ratings(file)
+    assert data.item_ids == ("31", "29")
+    assert data.histories()[0].items.tolist() == [1, 0]
+
+
+def test_titles_and_genres_come_by_film_id(tmp_path: Path) -> None:
+    modern, old = tmp_path / "movies.csv", tmp_path / "movies.dat"
+    modern.write_text('movieId,title,genres\n11,"American President, The (1995)",Comedy|Drama\n')
+    old.write_text("11::American President, The (1995)::Comedy|Drama\n", encoding="latin-1")
+    for file in (modern, old):
+        assert read_titles(file) == {"11": "American President, The (1995)"}
+        assert read_genres(file) == {"11": ("Comedy", "Drama")}
+
+
+def test_a_sequence_file_is_in_time_order_already(tmp_path: Path) -> None:
+    file = tmp_path / "sequences.txt"
+    file.write_text("1 9 4 7\n2 4\n3\n")
+    data = read_sequences(file)
+    assert data.user_ids == ("1", "2")
+    assert data.item_ids == ("9", "4", "7")
+    assert [history.items.tolist() for history in data.histories()] == [[0, 1, 2], [1]]
