@@ -9,6 +9,7 @@ import structlog
 from prometheus_client import Counter, Histogram
 from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoFreeConnection
 
 T = TypeVar("T")
 
@@ -56,6 +57,8 @@ class Database:
             try:
                 with self.engine.begin() as connection:
                     return step(connection)
+            except NoFreeConnection as error:
+                raise DatabaseUnavailable(f"transaction {name!r}: no free connection") from error
             except DBAPIError as error:
                 if _sqlstate(error) in _CONFLICTS and attempt < _ATTEMPTS:
                     _RETRIES.labels(name).inc()

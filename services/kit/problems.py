@@ -14,10 +14,10 @@ import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse
-from fedrec_protocol.problems import PROBLEM_MEDIA_TYPE, TITLE, Problem, Slug
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from fedrec_protocol.problems import PROBLEM_MEDIA_TYPE, TITLE, Problem, Slug
 from services.kit.db import DatabaseUnavailable
 
 log = structlog.get_logger(__name__)

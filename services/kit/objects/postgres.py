@@ -69,7 +69,7 @@ class PostgresHome:
         """Delete the object as part of the transaction."""
         tx.execute(delete(self._objects).where(self._objects.c.key == key))
 
-    def sweep(self, db: Database, *, orphan_age: timedelta = ORPHAN_AGE) -> int:  # noqa: ARG002 - the homes' interface
+    def sweep(self, db: Database, *, orphan_age: timedelta = ORPHAN_AGE) -> int:
         """Nothing to do: what a transaction deletes or rolls back is gone, and vacuumed by Postgres."""
         return 0
 

@@ -1,0 +1,133 @@
+"""What every service gets from the kit: documentation, health, metrics and logs."""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+from fastapi import Depends, FastAPI, HTTPException
+from fastapi.testclient import TestClient
+
+from services.kit import health, logs, metrics, openapi, problems
+
+
+class Broken(Exception):
+    pass
+
+
+def refuse() -> None:
+    raise HTTPException(403, "not you")
+
+
+@pytest.fixture
+def ready() -> dict[str, bool]:
+    return {"database": True}
+
+
+@pytest.fixture
+def client(ready: dict[str, bool]) -> Iterator[TestClient]:
+    def database() -> None:
+        if not ready["database"]:
+            raise Broken("secret host name")
+
+    app = FastAPI(title="Example", docs_url=None, redoc_url=None)
+    app.get("/v1/things/{thing}", responses=problems.documented(404))(lambda thing: {"thing": thing})
+    app.get("/v1/numbers/{number}")(number)
+    problems.install(app, Broken, {})
+    health.install(app, {"database": database})
+    metrics.install(app, "example")
+    logs.install(app)
+    openapi.install(app)
+    with TestClient(app) as client:
+        yield client
+
+
+def number(number: int) -> int:
+    return number
+
+
+def test_the_documentation_needs_no_other_host(client: TestClient) -> None:
+    page = client.get("/docs")
+    assert page.status_code == 200
+    addresses = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+    assert len(addresses) == 4
+    for address in addresses:
+        assert client.get(f"/{address}").status_code == 200
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+
+
+def test_swagger_ui_comes_with_its_licences(client: TestClient) -> None:
+    assert "Apache License" in client.get("/docs/assets/LICENSE").text
+    assert "SmartBear" in client.get("/docs/assets/NOTICE").text
+
+
+def test_every_refusal_is_documented_as_a_problem_document(client: TestClient) -> None:
+    document = client.get("/openapi.json").json()
+    for path in ("/v1/things/{thing}", "/v1/numbers/{number}", "/readyz"):
+        responses = document["paths"][path]["get"]["responses"]
+        refusals = {status: list(answer["content"]) for status, answer in responses.items() if status >= "400"}
+        assert refusals
+        assert all(types == ["application/problem+json"] for types in refusals.values())
+    assert "slug" in document["components"]["schemas"]["Problem"]["properties"]
+    assert "HTTPValidationError" not in document["components"]["schemas"]
+
+
+def test_a_living_process_is_healthy_even_when_it_cannot_serve(client: TestClient, ready: dict[str, bool]) -> None:
+    assert client.get("/readyz").json() == {"status": "ok"}
+    ready["database"] = False
+    assert client.get("/healthz").json() == {"status": "ok"}
+    answer = client.get("/readyz")
+    assert answer.status_code == 503
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert "database" in answer.json()["detail"]
+    assert "secret" not in answer.text
+
+
+def test_requests_are_measured_by_route_and_not_by_address(client: TestClient) -> None:
+    client.get("/v1/things/one")
+    client.get("/v1/things/two")
+    client.get("/nowhere")
+    text = client.get("/metrics").text
+    labels = 'method="GET",route="/v1/things/{thing}",service="example",status="200"'
+    assert f"fedrec_request_seconds_count{{{labels}}} 2.0" in text
+    assert 'route="",service="example",status="404"' in text
+    assert "/nowhere" not in text
+
+
+def test_metrics_can_be_kept_from_strangers() -> None:
+    app = FastAPI()
+    metrics.install(app, "guarded", [Depends(refuse)])
+    assert TestClient(app).get("/metrics").status_code == 403
+
+
+LOGGING = """
+import logging
+import structlog
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from services.kit import logs, problems
+
+logs.configure("info")
+app = FastAPI()
+app.get("/v1/things/{thing}")(lambda thing: thing)
+problems.install(app, KeyError, {})
+logs.install(app)
+client = TestClient(app)
+structlog.get_logger("ours").info("folded", reports=3)
+logging.getLogger("uvicorn.error").warning("theirs")
+client.get("/v1/things/one?token=secret")
+client.get("/healthz")
+"""
+
+
+def test_every_log_line_is_a_json_object_and_health_checks_are_not_logged() -> None:
+    run = subprocess.run([sys.executable, "-c", LOGGING], capture_output=True, text=True, check=True, timeout=60)
+    ours, theirs, request = (json.loads(line) for line in run.stderr.splitlines())
+    assert (ours["event"], ours["reports"], ours["level"], ours["logger"]) == ("folded", 3, "info", "ours")
+    assert (theirs["event"], theirs["level"]) == ("theirs", "warning")
+    assert (request["path"], request["route"]) == ("/v1/things/one", "/v1/things/{thing}")
+    assert (request["status"], request["sent_bytes"]) == (200, 5)
+    assert len(request["request_id"]) == 16
+    assert "secret" not in run.stderr
