@@ -130,6 +130,16 @@ def tensor_names(body: Body) -> list[str]:
     return [spec.name for spec, _ in specs]
 
 
+def read_specs(body: Body) -> tuple[TensorSpec, ...]:
+    """What a body holds, in file order, without reading any element; the body may be a mapped file.
+
+    Raises:
+        TensorsRejected: `malformed-tensors`.
+    """
+    specs, _ = _read_header(memoryview(body).toreadonly())
+    return tuple(spec for spec, _ in specs)
+
+
 def as_float32(array: NDArray[Any], dtype: DType) -> NDArray[np.float32]:
     """Elements as float32: bfloat16 is widened exactly, integers and float64 are rounded."""
     if dtype is DType.BF16:

@@ -1,15 +1,42 @@
 """Request and response bodies of the model registry, as JSON."""
 
+import json
 from datetime import datetime
+from typing import Annotated
 
-from pydantic import Field, JsonValue
+from pydantic import AfterValidator, ConfigDict, Field, FiniteFloat, JsonValue, StringConstraints
 
 from fedrec_protocol.base import Message, Response
 from fedrec_protocol.manifest import Name
 from fedrec_protocol.tensors import TensorSpec
 
-Digest = str
+MAXIMUM_COUNT = 2**62
+MAXIMUM_STATEMENT_BYTES = 64 * 1024
+
+Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 """SHA-256 in lower-case hexadecimal."""
+
+Text = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$", max_length=2000)]
+"""Prose, of at most 2000 characters; NUL is refused because databases and log readers trip over it."""
+
+Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.\-]{1,200}$")]
+"""An opaque id."""
+
+MetricName = Annotated[str, StringConstraints(pattern=r"^[^\x00]{1,200}$")]
+"""A metric such as `hr@10`."""
+
+
+def _storable(value: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    text = json.dumps(value, allow_nan=False)  # NaN and infinities are not JSON
+    if len(text) > MAXIMUM_STATEMENT_BYTES:
+        raise ValueError(f"larger than {MAXIMUM_STATEMENT_BYTES} bytes as JSON")
+    if "\\u0000" in text:
+        raise ValueError("holds a NUL character")
+    return value
+
+
+Statement = Annotated[dict[str, JsonValue], AfterValidator(_storable)]
+"""A JSON object of at most 64 KiB that any JSON store can keep."""
 
 
 class ModelRequest(Message):
@@ -17,7 +44,7 @@ class ModelRequest(Message):
 
     name: Name
     """The model's name."""
-    description: str = Field(default="", max_length=2000)
+    description: Text = Field(default="", examples=["Films, 64 factors"])
     """What it is for."""
 
 
@@ -36,6 +63,15 @@ class ModelView(Response):
     """Alias to version id, e.g. `production`."""
 
 
+class ModelPage(Response):
+    """Some models, by name."""
+
+    models: tuple[ModelView, ...]
+    """The models."""
+    next_after: str | None
+    """Ask again with `after` set to this for the next ones; null at the end."""
+
+
 class WeightsView(Response):
     """Weights that were uploaded."""
 
@@ -48,32 +84,38 @@ class WeightsView(Response):
 class Lineage(Message):
     """Where a version comes from."""
 
-    task_id: str | None = None
+    task_id: Id | None = None
     """Task that trained it; null when it was uploaded by hand."""
-    round_id: str | None = None
+    round_id: Id | None = None
     """Round that it came of: publishing is idempotent on it."""
-    round_number: int | None = None
+    round_number: int | None = Field(default=None, ge=0, le=MAXIMUM_COUNT)
     """Number of that round in its task."""
-    recipe: str | None = None
+    recipe: Name | None = None
     """Name of the recipe."""
-    recipe_config: dict[str, JsonValue] = {}
+    recipe_config: Statement = {}
     """The recipe's configuration: with the weights, all a device needs to score items."""
-    aggregation_rule: str | None = None
+    aggregation_rule: Name | None = None
     """Rule that made it from the sum of the round."""
-    report_count: int | None = None
+    report_count: int | None = Field(default=None, ge=0, le=MAXIMUM_COUNT)
     """Reports behind it."""
-    weight: int | None = None
+    weight: int | None = Field(default=None, ge=0, le=MAXIMUM_COUNT)
     """Total weight behind it: for weighted averages, the number of examples."""
-    privacy: dict[str, JsonValue] | None = None
+    privacy: Statement | None = None
     """Privacy statement; null means that no privacy mechanism was applied."""
+
+
+class LineageView(Lineage):
+    """Where a version comes from, as the registry answers it: a newer registry may say more."""
+
+    model_config = ConfigDict(extra="ignore")
 
 
 class VersionRequest(Message):
     """Publish a version, whose weights were uploaded before."""
 
-    digest: str = Field(pattern=r"^[0-9a-f]{64}$")
+    digest: Digest
     """SHA-256 of the weights, in hexadecimal."""
-    parent_id: str | None = None
+    parent_id: Id | None = None
     """Version that it was trained from."""
     lineage: Lineage = Lineage()
     """Where it comes from."""
@@ -96,7 +138,7 @@ class VersionView(Response):
     """What the weights file holds."""
     parent_id: str | None
     """Version that it was trained from."""
-    lineage: Lineage
+    lineage: LineageView
     """Where it comes from."""
     metrics: dict[str, float]
     """Federated metrics of this version; empty until it was evaluated."""
@@ -106,39 +148,48 @@ class VersionView(Response):
     """When it was published (UTC)."""
 
 
+class VersionPage(Response):
+    """Some versions of a model, newest first."""
+
+    versions: tuple[VersionView, ...]
+    """The versions."""
+    next_before: int | None
+    """Ask again with `before` set to this for older ones; null at the end."""
+
+
 class MetricsRequest(Message):
     """Record what participants measured of a version."""
 
-    metrics: dict[str, float]
+    metrics: dict[MetricName, FiniteFloat] = Field(max_length=64, examples=[{"hr@10": 0.21, "ndcg@10": 0.12}])
     """Means over the evaluations."""
-    evaluated: int = Field(ge=0)
+    evaluated: int = Field(ge=0, le=MAXIMUM_COUNT)
     """Number of evaluations."""
 
 
 class Gate(Message):
     """What a candidate must show before an alias moves to it."""
 
-    metric: str
+    metric: MetricName = Field(examples=["ndcg@10"])
     """Metric on which candidate and incumbent are compared; larger is better."""
-    minimum_improvement: float = 0.0
+    minimum_improvement: FiniteFloat = 0.0
     """Candidate's metric must be at least the incumbent's plus this; negative tolerates a loss."""
 
 
 class PromotionRequest(Message):
     """Move an alias to a version."""
 
-    version_id: str
+    version_id: Id
     """The candidate."""
     gate: Gate | None = None
     """Refuse unless the candidate is good enough; null moves the alias in any case."""
-    reason: str = Field(default="", max_length=2000)
+    reason: Text = Field(default="", examples=["better in the last three rounds"])
     """Why, for the log."""
 
 
 class RollbackRequest(Message):
     """Move an alias back to the version before."""
 
-    reason: str = Field(default="", max_length=2000)
+    reason: Text = Field(default="", examples=["better in the last three rounds"])
     """Why, for the log."""
 
 
@@ -158,6 +209,8 @@ class AliasView(Response):
 class AliasMove(Response):
     """One entry of an alias's log."""
 
+    number: int
+    """Grows with every move; not consecutive."""
     alias: str
     """The alias."""
     from_version_id: str | None
@@ -172,3 +225,12 @@ class AliasMove(Response):
     """Why."""
     moved_at: datetime
     """When (UTC)."""
+
+
+class AliasHistory(Response):
+    """The log of an alias, newest first."""
+
+    moves: tuple[AliasMove, ...]
+    """The moves."""
+    next_before: int | None
+    """Ask again with `before` set to this for older ones; null at the end."""
