@@ -1,7 +1,10 @@
 """The task manifest: everything that participants and the aggregator agree on before the first round."""
 
 import fnmatch
+import hashlib
+import json
 from enum import StrEnum
+from functools import cached_property
 from typing import Annotated, Any, Self
 
 from pydantic import Field, JsonValue, PositiveFloat, PositiveInt, StringConstraints, model_validator
@@ -97,6 +100,8 @@ class RoundPolicy(Message):
     """Assignments issued divided by the aggregation goal."""
     deadline_seconds: float = Field(default=600.0, gt=0, le=30 * 86400)
     """Time from opening a round to closing it."""
+    report_timeout_seconds: float | None = Field(default=None, gt=0)
+    """Time one participant has to report before its place goes to another; null means until the deadline."""
     maximum_participations: PositiveInt | None = None
     """Rounds one participant may report in over the whole task; null means no limit."""
     minimum_separation: PositiveInt = 1
@@ -195,6 +200,12 @@ class TaskManifest(Message):
             return (*tensors, examples)
         metrics = TensorSpec(name=METRICS_TENSOR, dtype=DType.F32, shape=(1 + len(self.metrics),))
         return (*tensors, examples, metrics)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the manifest's canonical JSON (sorted keys, no spaces), in hexadecimal."""
+        canonical = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        return hashlib.sha256(canonical.encode()).hexdigest()
 
     def is_private(self, tensor_name: str) -> bool:
         """Whether a tensor of this name must never leave the device."""

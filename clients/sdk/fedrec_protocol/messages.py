@@ -93,6 +93,8 @@ class ParticipantTask(Response):
     """What was agreed."""
     manifest_digest: str
     """SHA-256 (hexadecimal) of the manifest's canonical JSON."""
+    registry_url: str | None = None
+    """Base address of the model registry, for participants that want a version without an assignment."""
 
 
 class CheckInRequest(Message):
@@ -154,6 +156,8 @@ class NotSelectedReason(StrEnum):
     TOO_SOON = "too-soon"
     TASK_PAUSED = "task-paused"
     TASK_ENDED = "task-ended"
+    TOO_LATE = "too-late"  # the assignment of this round has expired
+    REVOKED = "revoked"
 
 
 class Assigned(Response):

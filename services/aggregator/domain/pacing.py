@@ -12,6 +12,8 @@ _SECONDS = {
     NotSelectedReason.TASK_PAUSED: 60.0,
     NotSelectedReason.PARTICIPATION_CAP: 3600.0,
     NotSelectedReason.TASK_ENDED: 3600.0,
+    NotSelectedReason.TOO_LATE: 5.0,
+    NotSelectedReason.REVOKED: 86400.0,
 }
 
 DETAIL = {
@@ -22,6 +24,8 @@ DETAIL = {
     NotSelectedReason.TASK_PAUSED: "the task is paused",
     NotSelectedReason.PARTICIPATION_CAP: "you took part as often as this task allows",
     NotSelectedReason.TASK_ENDED: "the task has ended",
+    NotSelectedReason.TOO_LATE: "your assignment of the open round has expired; wait for the next round",
+    NotSelectedReason.REVOKED: "this client was revoked by an operator",
 }
 
 

@@ -41,7 +41,6 @@ class Round:
 
     def abandoned(self, reason: str, now: datetime) -> "Round":
         """Given up: nothing of it is released."""
-        self.require_collecting()
         return replace(self, state=RoundState.ABANDONED, closed_at=now, abandoned_reason=reason)
 
     def published(self) -> "Round":

@@ -42,6 +42,10 @@ class Task:
         """Cannot go on without an operator."""
         return replace(self, state=TaskState.FAILED, state_reason=reason)
 
+    def with_first_version(self, version: ModelReference) -> "Task":
+        """The version that round 1 trains from is in the registry."""
+        return replace(self, current_version=version)
+
     def advanced(self, version: ModelReference) -> "Task":
         """A training round has published a version."""
         return replace(self, current_version=version, rounds_published=self.rounds_published + 1)

@@ -1,0 +1,140 @@
+"""Who is asking: participants by access token, operators and apps by key."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Annotated, TypeVar
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from fastapi import Depends, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from sqlalchemy import Connection
+
+from fedrec_protocol.messages import EnrolmentKeyView, OperatorKeyView, Role
+from services.aggregator.domain.errors import CredentialExpired, Forbidden, Unauthenticated
+from services.aggregator.pipeline.context import Context
+from services.aggregator.storage import credentials
+from services.kit import access_tokens, keys
+
+_ROLES = (Role.READ, Role.RUN, Role.ADMIN)
+_REMEMBERED_TOKENS = 20_000
+
+_participant_scheme = HTTPBearer(
+    scheme_name="participant", description="Access token of a participant", auto_error=False
+)
+_operator_scheme = HTTPBearer(scheme_name="operator", description="Operator key `fo_...`", auto_error=False)
+_app_scheme = HTTPBearer(scheme_name="app", description="Enrolment key `fe_...` of a task", auto_error=False)
+
+V = TypeVar("V", OperatorKeyView, EnrolmentKeyView)
+Bearer = HTTPAuthorizationCredentials | None
+
+
+class Access:
+    """Checks credentials; one for each process."""
+
+    def __init__(self, context: Context, signing_keys: list[Ed25519PrivateKey], pepper: bytes) -> None:
+        self.context = context
+        self.signing_key = signing_keys[0]
+        self.pepper = pepper
+        self.public_keys = [key.public_key() for key in signing_keys]
+        accepted = {access_tokens.key_id(key): key for key in self.public_keys}
+        # A signature takes longer to check than a small report to read; tokens are presented many times.
+        self._decode = lru_cache(_REMEMBERED_TOKENS)(lambda token: access_tokens.decode(token, accepted))
+
+    def participant(self, token: str) -> access_tokens.Participant:
+        """Who an access token speaks for now."""
+        try:
+            participant = self._decode(token)
+        except access_tokens.TokenInvalid as error:
+            raise Unauthenticated("present an access token of this deployment") from error
+        if self.context.now().timestamp() > participant.expires_at:
+            raise CredentialExpired("the access token has expired: get a new one at /v1/tokens")
+        return participant
+
+    def operator(self, secret: str) -> OperatorKeyView:
+        """Whose operator key this is."""
+
+        def find(tx: Connection) -> list[tuple[bytes, OperatorKeyView]]:
+            return credentials.operator_keys_like(tx, keys.lookup_of(secret))
+
+        return self._valid(secret, self.context.db.run("find_operator_key", find))
+
+    def app(self, secret: str) -> EnrolmentKeyView:
+        """Which task's enrolment key this is."""
+
+        def find(tx: Connection) -> list[tuple[bytes, EnrolmentKeyView]]:
+            return credentials.enrolment_keys_like(tx, keys.lookup_of(secret))
+
+        return self._valid(secret, self.context.db.run("find_enrolment_key", find))
+
+    def _valid(self, secret: str, found: list[tuple[bytes, V]]) -> V:
+        for key_hash, view in found:
+            if keys.matches(secret, self.pepper, key_hash):
+                expired = view.expires_at is not None and view.expires_at <= self.context.now()
+                if view.revoked_at is not None or expired:
+                    raise CredentialExpired("the key was revoked, or has expired")
+                return view
+        raise Unauthenticated("present a valid key")
+
+
+@dataclass(frozen=True)
+class Operator:
+    """An operator who may do what was asked."""
+
+    name: str
+    role: Role
+
+
+def access_of(request: Request) -> Access:
+    """The process's credential checks."""
+    access: Access = request.app.state.access
+    return access
+
+
+def participant(request: Request, bearer: Annotated[Bearer, Depends(_participant_scheme)]) -> access_tokens.Participant:
+    """The participant that sends this request; 401 otherwise."""
+    return access_of(request).participant(_credential(bearer))
+
+
+def app_key(request: Request, bearer: Annotated[Bearer, Depends(_app_scheme)]) -> EnrolmentKeyView:
+    """The enrolment key that this request carries; 401 otherwise."""
+    return access_of(request).app(_credential(bearer))
+
+
+def operator(least: Role) -> Callable[..., Operator]:
+    """A dependency: the operator that sends this request, of at least this role; 401 or 403 otherwise."""
+
+    def check(request: Request, bearer: Annotated[Bearer, Depends(_operator_scheme)]) -> Operator:
+        secret = _credential(bearer)
+        access = access_of(request)
+        if not secret.startswith("fo_"):
+            access.participant(secret)  # 401 unless it is a participant's token, who may not come here
+            raise Forbidden("this needs an operator key")
+        view = access.operator(secret)
+        if _ROLES.index(view.role) < _ROLES.index(least):
+            raise Forbidden(f"this needs an operator key of role {least}")
+        return Operator(view.name, view.role)
+
+    return check
+
+
+def _credential(bearer: Bearer) -> str:
+    if bearer is None:
+        raise Unauthenticated("send `Authorization: Bearer ...`")
+    return bearer.credentials
+
+
+ParticipantDep = Annotated[access_tokens.Participant, Depends(participant)]
+AppDep = Annotated[EnrolmentKeyView, Depends(app_key)]
+ReadDep = Annotated[Operator, Depends(operator(Role.READ))]
+RunDep = Annotated[Operator, Depends(operator(Role.RUN))]
+AdminDep = Annotated[Operator, Depends(operator(Role.ADMIN))]
+
+
+def context_of(request: Request) -> Context:
+    """The process's stores."""
+    context: Context = request.app.state.context
+    return context
+
+
+ContextDep = Annotated[Context, Depends(context_of)]

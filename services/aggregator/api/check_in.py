@@ -1,0 +1,63 @@
+"""Check-ins with long poll: many participants ask, one transaction answers."""
+
+import asyncio
+import random
+from collections.abc import Callable
+
+from fedrec_protocol.messages import Assigned, NotSelected, NotSelectedReason
+from services.aggregator.pipeline.assign import CheckingIn, assign
+from services.aggregator.pipeline.context import Context
+from services.kit.batcher import Batcher
+
+_WORTH_WAITING = frozenset(
+    {
+        NotSelectedReason.NO_OPEN_ROUND,
+        NotSelectedReason.COHORT_FULL,
+        NotSelectedReason.ALREADY_REPORTED,
+        NotSelectedReason.TOO_SOON,
+        NotSelectedReason.TOO_LATE,
+    }
+)
+_BATCH = 500
+_POLL_SECONDS = 5.0
+"""How often a waiting participant is asked for again when no hint comes: hints may be lost."""
+
+
+class CheckInDesk:
+    """Holds check-ins until there is work, as long as their senders wish to wait."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._batchers: dict[str, Batcher[CheckingIn, Assigned | NotSelected]] = {}
+        self._changes: dict[str, asyncio.Event] = {}
+
+    async def check_in(self, task_id: str, who: CheckingIn, wait_seconds: float) -> Assigned | NotSelected:
+        """An assignment, or why there is none after waiting."""
+        loop = asyncio.get_running_loop()
+        ends = loop.time() + wait_seconds
+        while True:
+            changed = self._changes.setdefault(task_id, asyncio.Event())
+            answer = await self._batcher(task_id).submit(who)
+            left = ends - loop.time()
+            if isinstance(answer, Assigned) or answer.reason not in _WORTH_WAITING or left <= 0:
+                return answer
+            poll = _POLL_SECONDS * random.uniform(0.75, 1.25)  # noqa: S311 - jitter, not a secret
+            try:
+                await asyncio.wait_for(changed.wait(), min(left, poll))
+            except TimeoutError:
+                continue
+
+    def wake(self, task_id: str | None) -> None:
+        """Ask again for those who wait for a task, or for any."""
+        for changed in [task_id] if task_id else list(self._changes):
+            event = self._changes.pop(changed, None)
+            if event is not None:
+                event.set()
+
+    def _batcher(self, task_id: str) -> Batcher[CheckingIn, Assigned | NotSelected]:
+        if task_id not in self._batchers:
+            self._batchers[task_id] = Batcher(self._assign(task_id), maximum=_BATCH)
+        return self._batchers[task_id]
+
+    def _assign(self, task_id: str) -> Callable[[list[CheckingIn]], list[Assigned | NotSelected]]:
+        return lambda asking: assign(self._context, task_id, asking)

@@ -1,0 +1,123 @@
+"""One process's intake: a partial sum for each round that it has reports of."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+
+from sqlalchemy import Connection
+
+from fedrec_protocol.codec import Body
+from fedrec_protocol.manifest import TaskManifest
+from fedrec_protocol.messages import Receipt
+from services.aggregator.domain import sealing
+from services.aggregator.domain.errors import RoundClosed
+from services.aggregator.domain.partial_sum import PartialSum
+from services.aggregator.domain.reports import RoundFormat, ValidReport, read_report
+from services.aggregator.domain.rounds import Round
+from services.aggregator.pipeline.commit_reports import PendingReport, commit_reports
+from services.aggregator.pipeline.context import Context
+from services.aggregator.storage import assignments, rounds, tasks
+from services.aggregator.storage.assignments import AssignmentRow
+from services.kit.batcher import Batcher
+from services.kit.ids import new_id
+
+_LARGE_BYTES = 1 << 20
+_ROUNDS_REMEMBERED = 16
+_LOOKUP_BATCH = 500
+_COMMIT_BATCH = 2000
+
+
+class RoundIntake:
+    """What a process knows of a round while its reports come in."""
+
+    def __init__(self, context: Context, round_: Round, manifest: TaskManifest, round_key: bytes) -> None:
+        self.round = round_
+        self.format = RoundFormat.of(manifest, round_.kind)
+        self.reports: Batcher[PendingReport, Receipt] = Batcher(self._commit, maximum=_COMMIT_BATCH)
+        self._context = context
+        self._round_key = round_key
+        self._goal = manifest.rounds.aggregation_goal
+        self._partial: PartialSum | None = None
+
+    def read(self, body: Body) -> ValidReport:
+        """Check a body; raises `ReportRejected`."""
+        base = self._context.registry.weights(self.round.base) if self.format.needs_base else None
+        return read_report(body, self.format, base)
+
+    def _commit(self, pending: list[PendingReport]) -> Sequence[Receipt | Exception]:
+        partial = self._partial or PartialSum(new_id("psm"), self.round.id, self.format.layout)
+        # Until the commit is known to have happened, or not, this sum is nobody's. After a failure nobody has
+        # to guess: what was committed stays counted, and the next batch starts another sum.
+        self._partial = None
+        answers = commit_reports(self._context, partial, self._round_key, self._goal, pending)
+        self._partial = partial
+        return answers
+
+
+class Intake:
+    """Takes reports in; one for each process."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._rounds: OrderedDict[str, RoundIntake] = OrderedDict()
+        self._lookups: Batcher[str, AssignmentRow | None] = Batcher(self._find, maximum=_LOOKUP_BATCH)
+
+    async def assignment(self, assignment_id: str) -> AssignmentRow | None:
+        """An assignment with its receipt; None where there is none."""
+        return await self._lookups.submit(assignment_id)
+
+    async def round(self, round_id: str) -> RoundIntake:
+        """The intake of a round, started when its first report comes.
+
+        Raises:
+            RoundClosed: the round's key is erased: it takes no reports any more.
+        """
+        if round_id not in self._rounds:
+            opened = await asyncio.to_thread(self._open, round_id)
+            self._rounds.setdefault(round_id, opened)
+            self._forget(lambda other: other.round.id != round_id, keep=_ROUNDS_REMEMBERED)
+        self._rounds.move_to_end(round_id)
+        return self._rounds[round_id]
+
+    async def submit(self, round_: RoundIntake, assignment_id: str, sha256: bytes, body: Body) -> Receipt:
+        """Check a body and count it; returns once that is durable.
+
+        Raises:
+            ReportRejected: the body is not a report of this round.
+            RoundClosed: it is too late.
+        """
+        if len(body) > _LARGE_BYTES or round_.format.needs_base:
+            report = await asyncio.to_thread(round_.read, body)
+        else:
+            report = round_.read(body)
+        return await round_.reports.submit(PendingReport(assignment_id, sha256, report))
+
+    def forget_task(self, task_id: str | None) -> None:
+        """A round of this task, or any, has ended: give its memory back."""
+        self._forget(lambda round_: task_id in {None, round_.round.task_id}, keep=0)
+
+    async def finish(self) -> None:
+        """Wait until every report that was taken is counted."""
+        for round_ in list(self._rounds.values()):
+            await round_.reports.finish()
+
+    def _forget(self, may_go: Callable[[RoundIntake], bool], *, keep: int) -> None:
+        # A round that is forgotten too early only starts another partial sum with its next report.
+        idle = [id_ for id_, round_ in self._rounds.items() if may_go(round_) and round_.reports.is_idle]
+        for id_ in idle[: max(len(self._rounds) - keep, 0)]:
+            del self._rounds[id_]
+
+    def _find(self, ids: list[str]) -> Sequence[AssignmentRow | None]:
+        found = self._context.db.run("find_assignments", lambda tx: assignments.find(tx, ids))
+        return [found.get(id_) for id_ in ids]
+
+    def _open(self, round_id: str) -> RoundIntake:
+        def read(tx: Connection) -> tuple[Round, TaskManifest, bytes | None]:
+            round_ = rounds.get(tx, round_id)
+            return round_, tasks.get(tx, round_.task_id).manifest, rounds.wrapped_key(tx, round_id)
+
+        round_, manifest, wrapped = self._context.db.run("read_round_for_intake", read)
+        if wrapped is None:
+            raise RoundClosed("the round no longer collects reports; check in for a new assignment")
+        key = sealing.unwrap(wrapped, self._context.deployment_keys, round_id)
+        return RoundIntake(self._context, round_, manifest, key)

@@ -1,0 +1,163 @@
+"""Routes by which operators manage credentials."""
+
+from datetime import timedelta
+
+from fastapi import APIRouter, Request
+from sqlalchemy import Connection
+
+from fedrec_protocol.messages import (
+    EnrolmentKeyCreated,
+    EnrolmentKeyRequest,
+    EnrolmentKeyView,
+    OperatorKeyCreated,
+    OperatorKeyRequest,
+    OperatorKeyView,
+)
+from services.aggregator.api.access import AdminDep, ContextDep, RunDep, access_of
+from services.aggregator.storage import credentials, tasks
+from services.kit import keys
+from services.kit.ids import new_id
+from services.kit.problems import documented
+
+router = APIRouter(prefix="/v1", tags=["credentials"])
+
+_READ = documented(401, 403, 404, 503)
+_WRITE = documented(400, 401, 403, 404, 422, 503)
+
+
+@router.post(
+    "/tasks/{task_id}/enrolment-keys",
+    status_code=201,
+    operation_id="createEnrolmentKey",
+    summary="Make an enrolment key",
+    responses=_WRITE,
+)
+def create_enrolment_key(
+    request: Request, task_id: str, operator: RunDep, context: ContextDep, body: EnrolmentKeyRequest | None = None
+) -> EnrolmentKeyCreated:
+    """A key by which an app's devices enrol in this task. Its secret is shown this once."""
+    key = keys.make_key("fe", access_of(request).pepper)
+    now = context.now()
+    life = body.expires_in_seconds if body else None
+    expires = None if life is None else now + timedelta(seconds=life)
+    view = EnrolmentKeyCreated(
+        key_id=new_id("ekey"), task_id=task_id, created_at=now, expires_at=expires, revoked_at=None, secret=key.secret
+    )
+
+    def step(tx: Connection) -> None:
+        tasks.get(tx, task_id)
+        credentials.insert_enrolment_key(tx, view, key.lookup, key.key_hash)
+        credentials.log_action(tx, operator.name, "create enrolment key", view.key_id, now)
+
+    context.db.run("create_enrolment_key", step)
+    return view
+
+
+@router.get(
+    "/tasks/{task_id}/enrolment-keys",
+    operation_id="listEnrolmentKeys",
+    summary="List a task's enrolment keys",
+    responses=_READ,
+)
+def list_enrolment_keys(task_id: str, operator: RunDep, context: ContextDep) -> list[EnrolmentKeyView]:
+    """Without their secrets, which are not stored."""
+
+    def read(tx: Connection) -> list[EnrolmentKeyView]:
+        tasks.get(tx, task_id)
+        return credentials.enrolment_key_views(tx, task_id)
+
+    return context.db.run("list_enrolment_keys", read)
+
+
+@router.delete(
+    "/tasks/{task_id}/enrolment-keys/{key_id}",
+    status_code=204,
+    operation_id="revokeEnrolmentKey",
+    summary="Revoke an enrolment key",
+    responses=_READ,
+)
+def revoke_enrolment_key(task_id: str, key_id: str, operator: RunDep, context: ContextDep) -> None:
+    """No device enrols with it any more; those that did stay enrolled."""
+
+    def step(tx: Connection) -> None:
+        credentials.revoke_enrolment_key(tx, task_id, key_id, context.now())
+        credentials.log_action(tx, operator.name, "revoke enrolment key", key_id, context.now())
+
+    context.db.run("revoke_enrolment_key", step)
+
+
+@router.delete(
+    "/tasks/{task_id}/clients/{client_id}",
+    status_code=204,
+    operation_id="revokeClient",
+    summary="Revoke a client",
+    responses=_READ,
+)
+def revoke_client(task_id: str, client_id: str, operator: RunDep, context: ContextDep) -> None:
+    """The device gets no more work and no more tokens."""
+
+    def step(tx: Connection) -> None:
+        credentials.revoke_client(tx, task_id, client_id, context.now())
+        credentials.log_action(tx, operator.name, "revoke client", client_id, context.now())
+
+    context.db.run("revoke_client", step)
+
+
+@router.post(
+    "/operator-keys",
+    status_code=201,
+    operation_id="createOperatorKey",
+    summary="Make an operator key",
+    responses=documented(400, 401, 403, 422, 503),
+)
+def create_operator_key(
+    request: Request, body: OperatorKeyRequest, operator: AdminDep, context: ContextDep
+) -> OperatorKeyCreated:
+    """A key for a person or a program. Its secret is shown this once."""
+    key = keys.make_key("fo", access_of(request).pepper)
+    now = context.now()
+    expires = None if body.expires_in_seconds is None else now + timedelta(seconds=body.expires_in_seconds)
+    view = OperatorKeyCreated(
+        key_id=new_id("okey"),
+        name=body.name,
+        role=body.role,
+        created_at=now,
+        expires_at=expires,
+        revoked_at=None,
+        secret=key.secret,
+    )
+
+    def step(tx: Connection) -> None:
+        credentials.insert_operator_key(tx, view, key.lookup, key.key_hash)
+        credentials.log_action(tx, operator.name, "create operator key", view.key_id, now)
+
+    context.db.run("create_operator_key", step)
+    return view
+
+
+@router.get(
+    "/operator-keys",
+    operation_id="listOperatorKeys",
+    summary="List operator keys",
+    responses=documented(401, 403, 503),
+)
+def list_operator_keys(operator: AdminDep, context: ContextDep) -> list[OperatorKeyView]:
+    """Without their secrets, which are not stored."""
+    return context.db.run("list_operator_keys", credentials.operator_key_views)
+
+
+@router.delete(
+    "/operator-keys/{key_id}",
+    status_code=204,
+    operation_id="revokeOperatorKey",
+    summary="Revoke an operator key",
+    responses=_READ,
+)
+def revoke_operator_key(key_id: str, operator: AdminDep, context: ContextDep) -> None:
+    """It is refused from now on."""
+
+    def step(tx: Connection) -> None:
+        credentials.revoke_operator_key(tx, key_id, context.now())
+        credentials.log_action(tx, operator.name, "revoke operator key", key_id, context.now())
+
+    context.db.run("revoke_operator_key", step)

@@ -1,0 +1,137 @@
+"""The aggregator's HTTP service: `uvicorn --factory services.aggregator.app:create_app`."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import Depends, FastAPI
+from sqlalchemy import text
+
+from fedrec_protocol.messages import OperatorKeyView, Role
+from services.aggregator import keys as derived
+from services.aggregator.api import check_ins, enrolment, operators, problems, reports, tasks
+from services.aggregator.api.access import Access, operator
+from services.aggregator.api.body import MemoryBudget
+from services.aggregator.api.check_in import CheckInDesk
+from services.aggregator.api.intake import Intake
+from services.aggregator.domain import kernels
+from services.aggregator.domain.errors import AggregatorError
+from services.aggregator.pipeline.context import Context
+from services.aggregator.registry_client import RegistryClient
+from services.aggregator.settings import Settings
+from services.aggregator.storage import credentials, notifications
+from services.aggregator.storage.tables import objects
+from services.kit import access_tokens, health, keys, logs, metrics, openapi
+from services.kit import problems as kit_problems
+from services.kit.clock import Clock, SystemClock
+from services.kit.db import Database
+from services.kit.ids import new_id
+from services.kit.listener import Listener
+from services.kit.objects import open_home
+
+_DESCRIPTION = """Opens rounds, takes participants' reports in, adds them up and publishes what they come to.
+
+Participants enrol with a task's enrolment key and use short-lived access tokens; operators use their keys.
+Refusals are problem documents (RFC 9457): their `type` is a page that explains them."""
+
+
+def create_app(settings: Settings | None = None, clock: Clock | None = None) -> FastAPI:
+    """The service; settings come from the environment unless they are given."""
+    settings = settings or Settings()
+    logs.configure(settings.log_level)
+    context = make_context(settings, clock or SystemClock())
+    access = Access(context, derived.signing_keys(settings), derived.pepper(settings))
+    app = FastAPI(
+        title="fedrec aggregator",
+        version="1",
+        description=_DESCRIPTION,
+        docs_url=None,
+        redoc_url=None,
+        lifespan=_lifespan,
+        redirect_slashes=False,
+    )
+    app.state.settings, app.state.context, app.state.access = settings, context, access
+    for module in (enrolment, check_ins, reports, tasks, operators):
+        app.include_router(module.router)
+    app.get("/.well-known/jwks.json", tags=["operation"], operation_id="getTokenKeys", summary="Token-signing keys")(
+        _jwks(access)
+    )
+    kit_problems.install(app, AggregatorError, problems.STATUS)
+    openapi.install(app)
+    health.install(app, {"database": lambda: _ping(context.db)})
+    metrics.install(app, "aggregator", [Depends(operator(Role.READ))])
+    logs.install(app)
+    return app
+
+
+def make_context(settings: Settings, clock: Clock) -> Context:
+    """The stores that the settings name."""
+    public_url = settings.public_registry_url or settings.registry_url
+    return Context(
+        db=Database(settings.database_url),
+        home=open_home(settings.object_home, objects),
+        registry=RegistryClient(settings.registry_url, settings.registry_key, public_url),
+        clock=clock,
+        deployment_keys=derived.deployment_keys(settings),
+    )
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """Start what belongs to the process; at the end, finish what was taken before leaving."""
+    context: Context = app.state.context
+    settings: Settings = app.state.settings
+    desk, intake = CheckInDesk(context), Intake(context)
+    app.state.desk, app.state.intake = desk, intake
+    app.state.body_budget = MemoryBudget(settings.intake_bytes)
+    await asyncio.to_thread(kernels.warm_up)
+    await asyncio.to_thread(_bootstrap, context, settings)
+    loop = asyncio.get_running_loop()
+
+    def hint(task_id: str | None) -> None:
+        desk.wake(task_id)
+        intake.forget_task(task_id)
+
+    channels = (notifications.ROUNDS,)
+    listener = Listener(settings.database_url, channels, lambda task_id: loop.call_soon_threadsafe(hint, task_id))
+    listener.start()
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(listener.stop)
+        await intake.finish()
+        context.registry.close()
+        context.db.dispose()
+
+
+def _bootstrap(context: Context, settings: Settings) -> None:
+    if settings.bootstrap_admin_key is None:
+        return
+    key = keys.from_secret(settings.bootstrap_admin_key, derived.pepper(settings))
+    view = OperatorKeyView(
+        key_id=new_id("okey"),
+        name="bootstrap",
+        role=Role.ADMIN,
+        created_at=context.now(),
+        expires_at=None,
+        revoked_at=None,
+    )
+    context.db.run(
+        "bootstrap",
+        lambda tx: credentials.insert_operator_key(tx, view, key.lookup, key.key_hash, ignore_existing=True),
+    )
+
+
+def _jwks(access: Access) -> Any:
+    document = access_tokens.jwks(access.public_keys)
+
+    def jwks() -> dict[str, Any]:
+        """Public keys that verify access tokens (RFC 7517)."""
+        return document
+
+    return jwks
+
+
+def _ping(db: Database) -> None:
+    db.run("ping", lambda tx: tx.execute(text("SELECT 1")))

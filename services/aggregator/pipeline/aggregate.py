@@ -1,0 +1,130 @@
+"""Take the sum of a closed round and turn it into the next parameters."""
+
+from dataclasses import replace
+
+import numpy as np
+import structlog
+from sqlalchemy import Connection
+
+from fedrec_protocol import codec
+from fedrec_protocol.messages import RoundKind, RoundState
+from fedrec_protocol.tensors import Tensors
+from services.aggregator.domain import sealing
+from services.aggregator.domain.aggregation import catalogue
+from services.aggregator.domain.aggregation.rule import RoundSum, Step, Totals
+from services.aggregator.domain.kernels import Accumulator
+from services.aggregator.domain.layout import Layout
+from services.aggregator.domain.rounds import Round
+from services.aggregator.domain.tasks import Task
+from services.aggregator.pipeline.close import abandon
+from services.aggregator.pipeline.context import Context
+from services.aggregator.storage import leases, outcomes, partial_sums, rounds, tasks
+from services.aggregator.storage.leases import Lease
+from services.aggregator.storage.outcomes import Outcome
+from services.kit.objects import ObjectMissing
+
+log = structlog.get_logger(__name__)
+
+
+class NotReleasable(Exception):
+    """The sum cannot become parameters; the round is abandoned."""
+
+
+def aggregate(context: Context, round_id: str, lease: Lease) -> None:
+    """Merge the partial sums, apply the rule, store the result, erase the sums and their key.
+
+    A round whose sums cannot be read, or whose outcome is not finite, is abandoned: a round always ends.
+
+    Raises:
+        FencedOff: another worker has taken over; nothing was stored.
+    """
+    task, round_, outcome = context.db.run("read_round", lambda tx: _read(tx, round_id))
+    if round_.state is not RoundState.AGGREGATING or outcome is not None:
+        return
+    layout = Layout.of(task.manifest, round_.kind)
+    try:
+        vector, report_count = context.db.run("merge_partial_sums", lambda tx: _merge(tx, context, round_, layout))
+        step = _step(context, task, round_, vector, report_count)
+    except (NotReleasable, sealing.SealBroken, ObjectMissing) as error:
+        _abandon(context, round_, lease, str(error))
+        return
+    _store(context, round_, lease, _outcome(layout, vector, report_count), step)
+
+
+def _read(tx: Connection, round_id: str) -> tuple[Task, Round, Outcome | None]:
+    round_ = rounds.get(tx, round_id)
+    return tasks.get(tx, round_.task_id), round_, outcomes.get(tx, round_id)
+
+
+def _merge(tx: Connection, context: Context, round_: Round, layout: Layout) -> tuple[Accumulator, int]:
+    """The round's vector and its number of reports: an integer sum, the same in any order."""
+    wrapped = rounds.wrapped_key(tx, round_.id)
+    if wrapped is None:
+        raise NotReleasable("the round's key was erased before its sum was taken")
+    key = sealing.unwrap(wrapped, context.deployment_keys, round_.id)
+    vector = np.zeros(layout.size, np.int64)
+    report_count = 0
+    for row in partial_sums.of_round(tx, round_.id):
+        start = 0
+        for chunk in sealing.unseal(context.home.read(tx, row.object_key), vector.nbytes, key, row.id):
+            values = np.frombuffer(chunk, np.int64)
+            vector[start : start + values.size] += values
+            start += values.size
+        report_count += row.report_count
+    return vector, report_count
+
+
+def _step(context: Context, task: Task, round_: Round, vector: Accumulator, report_count: int) -> Step | None:
+    """What the rule makes of the sum; None for an evaluation, which changes no parameter."""
+    if round_.kind is RoundKind.EVALUATION:
+        return None
+    layout = Layout.of(task.manifest, round_.kind)
+    total = RoundSum(Totals(vector, layout), int(vector[layout.weight]), report_count)
+    base = context.registry.weights(round_.base)
+    step = catalogue.step(task.manifest.aggregation, base, total, _rule_state(context, task))
+    for name, values in step.parameters.items():
+        if not np.isfinite(values).all():
+            raise NotReleasable(f"tensor {name!r} would not be finite: lower the learning rate or the maximum norm")
+    return step
+
+
+def _rule_state(context: Context, task: Task) -> Tensors:
+    def read(tx: Connection) -> bytes:
+        key = tasks.rule_state_object(tx, task.id)
+        return b"" if key is None else b"".join(context.home.read(tx, key))
+
+    content = context.db.run("read_rule_state", read)
+    return codec.decode(content) if content else {}
+
+
+def _outcome(layout: Layout, vector: Accumulator, report_count: int) -> Outcome:
+    sums = vector[layout.metrics] / layout.metric_scale
+    evaluated = round(sums[0]) if len(sums) else 0
+    means = {
+        name: float(total / evaluated) for name, total in zip(layout.metric_names, sums[1:], strict=False) if evaluated
+    }
+    return Outcome(report_count, int(vector[layout.weight]), evaluated, means, None, None)
+
+
+def _store(context: Context, round_: Round, lease: Lease, outcome: Outcome, step: Step | None) -> None:
+    def write(tx: Connection) -> None:
+        result = None if step is None else context.home.put(tx, [codec.encode(step.parameters)])
+        state = None if step is None or not step.state else context.home.put(tx, [codec.encode(step.state)])
+        leases.require(tx, lease)
+        rounds.get(tx, round_.id, lock=True)
+        outcomes.save(tx, round_.id, replace(outcome, result_object=result, rule_state_object=state))
+        for key in partial_sums.delete_of_round(tx, round_.id):
+            context.home.delete(tx, key)
+        rounds.erase_key(tx, round_.id)
+
+    context.db.run("store_outcome", write)
+    log.info("round aggregated", round_id=round_.id, number=round_.number, reports=outcome.report_count)
+
+
+def _abandon(context: Context, round_: Round, lease: Lease, reason: str) -> None:
+    def write(tx: Connection) -> None:
+        leases.require(tx, lease)
+        abandon(tx, context, rounds.get(tx, round_.id, lock=True).abandoned(reason, context.now()))
+
+    context.db.run("abandon_round", write)
+    log.error("round abandoned", round_id=round_.id, number=round_.number, reason=reason)

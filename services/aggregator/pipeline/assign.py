@@ -1,0 +1,160 @@
+"""Assign participants to the open round of their task, many in one transaction."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, func, select
+
+from fedrec_protocol.messages import (
+    Assigned,
+    Assignment,
+    NotSelected,
+    NotSelectedReason,
+    RoundKind,
+    RoundState,
+    TaskState,
+)
+from services.aggregator.domain import pacing
+from services.aggregator.domain.eligibility import why_not_eligible
+from services.aggregator.domain.rounds import Round
+from services.aggregator.domain.tasks import Task
+from services.aggregator.pipeline.context import Context
+from services.aggregator.storage import assignments, rounds, tasks
+from services.aggregator.storage.assignments import AssignmentRow
+from services.kit.ids import new_id
+
+
+@dataclass(frozen=True)
+class CheckingIn:
+    """A participant that asks for work."""
+
+    client_id: str
+    kinds: tuple[RoundKind, ...]
+
+
+def assign(context: Context, task_id: str, asking: Sequence[CheckingIn]) -> list[Assigned | NotSelected]:
+    """Answer participants of one task, in order: an assignment each while there is room.
+
+    Asking again while an assignment is open gives the same assignment.
+    """
+
+    def step(tx: Connection) -> list[Assigned | NotSelected]:
+        task = tasks.get(tx, task_id)
+        round_ = rounds.current(tx, task_id)
+        closed = _why_closed(task, round_)
+        if closed is not None or round_ is None:
+            return [_refuse(closed or NotSelectedReason.NO_OPEN_ROUND, who, len(asking)) for who in asking]
+        return _Desk(context, tx, task, round_).answer(asking)
+
+    return context.db.run("assign", step)
+
+
+def _why_closed(task: Task, round_: Round | None) -> NotSelectedReason | None:
+    collecting = round_ is not None and round_.state is RoundState.COLLECTING
+    if task.state in {TaskState.COMPLETED, TaskState.FAILED}:
+        return NotSelectedReason.TASK_ENDED
+    if collecting:
+        return None
+    return NotSelectedReason.TASK_PAUSED if task.state is TaskState.PAUSED else NotSelectedReason.NO_OPEN_ROUND
+
+
+def _refuse(reason: NotSelectedReason, who: CheckingIn, crowd: int) -> NotSelected:
+    seconds = pacing.retry_after_seconds(reason, who.client_id, crowd=crowd)
+    return NotSelected(reason=reason, detail=pacing.DETAIL[reason], retry_after_seconds=seconds)
+
+
+class _Desk:
+    """One transaction's view of a collecting round."""
+
+    def __init__(self, context: Context, tx: Connection, task: Task, round_: Round) -> None:
+        self._context, self._tx, self._task, self._round = context, tx, task, round_
+        self._now = context.now()
+
+    def answer(self, asking: Sequence[CheckingIn]) -> list[Assigned | NotSelected]:
+        self._take_turn()
+        ids = [who.client_id for who in asking]
+        existing = assignments.of_clients(self._tx, self._round.id, ids)
+        fresh = [who for who in asking if who.client_id not in existing]
+        refused = self._refused(fresh)
+        chosen = self._choose([who.client_id for who in fresh if who.client_id not in refused])
+        answers: list[Assigned | NotSelected] = []
+        for who in asking:
+            if who.client_id in existing:
+                answers.append(self._existing(who, existing[who.client_id], len(asking)))
+            elif who.client_id in chosen:
+                answers.append(self._assigned(chosen[who.client_id], self._expiry()))
+            else:
+                reason = refused.get(who.client_id, NotSelectedReason.COHORT_FULL)
+                answers.append(_refuse(reason, who, len(asking)))
+        return answers
+
+    def _take_turn(self) -> None:
+        """One process at a time counts and fills the cohort; a lock on the round's row would stop reports."""
+        key = int.from_bytes(hashlib.blake2b(self._round.id.encode(), digest_size=8).digest(), "big", signed=True)
+        self._tx.execute(select(func.pg_advisory_xact_lock(key)))
+        rounds.require_collecting(self._tx, self._round.id)
+
+    def _refused(self, fresh: Sequence[CheckingIn]) -> dict[str, NotSelectedReason]:
+        ids = [who.client_id for who in fresh]
+        policy = self._task.manifest.rounds
+        revoked = assignments.revoked(self._tx, ids)
+        capped = policy.maximum_participations is not None or policy.minimum_separation > 1
+        past = assignments.participations(self._tx, self._task.id, ids) if capped else {}
+        refused = {}
+        for who in fresh:
+            if who.client_id in revoked:
+                refused[who.client_id] = NotSelectedReason.REVOKED
+            elif self._round.kind not in who.kinds:
+                refused[who.client_id] = NotSelectedReason.NO_OPEN_ROUND
+            elif who.client_id in past:
+                before = past[who.client_id]
+                reason = why_not_eligible(policy, self._round, before.reports, before.last_round)
+                if reason is not None:
+                    refused[who.client_id] = reason
+        return refused
+
+    def _choose(self, candidates: list[str]) -> dict[str, str]:
+        """Assignment ids of those who get one, by client id; a draw that the task's seed repeats."""
+        policy = self._task.manifest.rounds
+        live = rounds.live_assignments(self._tx, self._round.id, self._now)
+        issued = assignments.issued_count(self._tx, self._round.id)
+        room = max(min(policy.cohort_size - live, policy.maximum_reports - issued), 0)
+        drawn = sorted(set(candidates), key=self._lot)[:room]
+        rows = [(new_id("asg"), client_id) for client_id in drawn]
+        assignments.insert_many(self._tx, rows, self._round.id, self._now, self._expiry())
+        return {client_id: id_ for id_, client_id in rows}
+
+    def _lot(self, client_id: str) -> bytes:
+        text = f"{self._task.manifest.seed}:{self._round.number}:{client_id}"
+        return hashlib.sha256(text.encode()).digest()
+
+    def _expiry(self) -> datetime:
+        seconds = self._task.manifest.rounds.report_timeout_seconds
+        if seconds is None:
+            return self._round.deadline
+        return min(self._round.deadline, self._now + timedelta(seconds=seconds))
+
+    def _existing(self, who: CheckingIn, row: AssignmentRow, crowd: int) -> Assigned | NotSelected:
+        if row.receipt is not None:
+            return _refuse(NotSelectedReason.ALREADY_REPORTED, who, crowd)
+        if row.expires_at <= self._now:
+            return _refuse(NotSelectedReason.TOO_LATE, who, crowd)
+        return self._assigned(row.id, row.expires_at)
+
+    def _assigned(self, assignment_id: str, expires_at: datetime) -> Assigned:
+        return Assigned(
+            assignment=Assignment(
+                assignment_id=assignment_id,
+                task_id=self._task.id,
+                round_id=self._round.id,
+                round_number=self._round.number,
+                kind=self._round.kind,
+                base=self._round.base,
+                training=self._task.manifest.training,
+                manifest_digest=self._task.manifest.digest,
+                deadline=expires_at,
+                expires_in_seconds=max((expires_at - self._now).total_seconds(), 0.0),
+            )
+        )

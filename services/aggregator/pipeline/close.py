@@ -1,0 +1,58 @@
+"""Close the rounds that are due: at the aggregation goal, or at the deadline."""
+
+from datetime import timedelta
+
+import structlog
+from sqlalchemy import Connection
+
+from fedrec_protocol.messages import RoundState
+from services.aggregator.domain.rounds import Round
+from services.aggregator.pipeline.context import Context
+from services.aggregator.storage import notifications, partial_sums, rounds, tasks
+
+log = structlog.get_logger(__name__)
+
+_LONGEST_BACK_OFF = timedelta(minutes=10)
+
+
+def close_due_rounds(context: Context) -> list[Round]:
+    """Close or abandon every round that is due; returns them as they are now."""
+    collecting = context.db.run("find_collecting_rounds", rounds.collecting)
+    closed = [close_if_due(context, round_id) for round_id, _, _ in collecting]
+    return [round_ for round_ in closed if round_ is not None]
+
+
+def close_if_due(context: Context, round_id: str) -> Round | None:
+    """Close or abandon one round if that is due; None when it is not."""
+
+    def step(tx: Connection) -> Round | None:
+        # Locking the row waits for the commits under way and stops later ones: the count is final.
+        round_ = rounds.get(tx, round_id, lock=True)
+        if round_.state is not RoundState.COLLECTING:
+            return None
+        policy = tasks.get(tx, round_.task_id).manifest.rounds
+        due = round_.due(policy, rounds.report_count(tx, round_id), context.now())
+        if due is None:
+            return None
+        if due.state is RoundState.ABANDONED:
+            abandon(tx, context, due)
+        else:
+            rounds.save(tx, due)
+        return due
+
+    due = context.db.run("close_round", step)
+    if due is not None:
+        log.info("round closed", round_id=due.id, number=due.number, state=due.state, reason=due.abandoned_reason)
+    return due
+
+
+def abandon(tx: Connection, context: Context, round_: Round) -> None:
+    """Store an abandoned round: its sums and its key are deleted, and the next round waits a little longer."""
+    rounds.save(tx, round_)
+    for key in partial_sums.delete_of_round(tx, round_.id):
+        context.home.delete(tx, key)
+    rounds.erase_key(tx, round_.id)
+    failures = rounds.abandoned_in_a_row(tx, round_.task_id)
+    back_off = min(timedelta(seconds=2 ** min(failures - 1, 20)), _LONGEST_BACK_OFF)
+    tasks.retry_at(tx, round_.task_id, context.now() + back_off)
+    notifications.notify(tx, notifications.ROUNDS, round_.task_id)

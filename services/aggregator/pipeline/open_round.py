@@ -1,0 +1,58 @@
+"""Open the next round of a task, or complete it."""
+
+from datetime import timedelta
+
+import structlog
+from sqlalchemy import Connection
+
+from fedrec_protocol.messages import RoundState, TaskState
+from services.aggregator.domain import sealing
+from services.aggregator.domain.rounds import Round
+from services.aggregator.domain.tasks import Task, next_step
+from services.aggregator.pipeline.context import Context
+from services.aggregator.storage import notifications, rounds, tasks
+from services.kit.ids import new_id
+
+log = structlog.get_logger(__name__)
+
+
+def open_round(context: Context, task_id: str) -> Round | None:
+    """Open the next round unless one is under way; None when none was opened."""
+
+    def step(tx: Connection) -> Round | None:
+        task = tasks.get(tx, task_id, lock=True)
+        current = rounds.current(tx, task_id)
+        under_way = current is not None and current.state in {RoundState.COLLECTING, RoundState.AGGREGATING}
+        return None if under_way else advance(tx, context, task)
+
+    return context.db.run("open_round", step)
+
+
+def advance(tx: Connection, context: Context, task: Task) -> Round | None:
+    """Open the next round of a locked task that has none under way, or complete the task."""
+    if task.state is not TaskState.ACTIVE or task.current_version is None:
+        return None
+    convergence = task.manifest.stop.convergence
+    history = rounds.metric_history(tx, task.id, convergence.metric) if convergence else []
+    following = next_step(task, rounds.last_published_kind(tx, task.id), history)
+    if following.kind is None:
+        tasks.save(tx, task.completed(following.reason))
+        notifications.notify(tx, notifications.ROUNDS, task.id)
+        log.info("task completed", task_id=task.id, reason=following.reason)
+        return None
+    now = context.now()
+    opened = Round(
+        id=new_id("rnd"),
+        task_id=task.id,
+        number=rounds.next_number(tx, task.id),
+        kind=following.kind,
+        state=RoundState.COLLECTING,
+        base=task.current_version,
+        opened_at=now,
+        deadline=now + timedelta(seconds=task.manifest.rounds.deadline_seconds),
+    )
+    wrapped = sealing.wrap(sealing.new_round_key(), context.deployment_keys[0], opened.id)
+    rounds.insert_round(tx, opened, wrapped)
+    notifications.notify(tx, notifications.ROUNDS, task.id)
+    log.info("round opened", task_id=task.id, round_id=opened.id, number=opened.number, kind=opened.kind)
+    return opened

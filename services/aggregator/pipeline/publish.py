@@ -1,0 +1,83 @@
+"""Hand the outcome of a round to the registry, and go on with the next round."""
+
+import hashlib
+
+import structlog
+from sqlalchemy import Connection
+
+from fedrec_protocol.messages import ModelReference, RoundState
+from fedrec_protocol.registry_messages import Lineage, VersionRequest
+from services.aggregator.domain.rounds import Round
+from services.aggregator.domain.tasks import Task
+from services.aggregator.pipeline.context import Context
+from services.aggregator.pipeline.open_round import advance
+from services.aggregator.storage import leases, outcomes, rounds, tasks
+from services.aggregator.storage.leases import Lease
+from services.aggregator.storage.outcomes import Outcome
+
+log = structlog.get_logger(__name__)
+
+
+def publish(context: Context, round_id: str, lease: Lease) -> None:
+    """Publish what an aggregated round came to, then open the next round in the same transaction.
+
+    The registry is told first. A crash before the transaction publishes again, which is idempotent on the
+    round's id; so is recording the metrics.
+
+    Raises:
+        Unavailable: the registry cannot be reached; try again later.
+        FencedOff: another worker has taken over.
+    """
+    task, round_, outcome, weights = context.db.run("read_outcome", lambda tx: _read(tx, context, round_id))
+    if round_.state is not RoundState.AGGREGATING or outcome is None:
+        return
+    version = None if weights is None else _publish(context, task, round_, outcome, weights)
+    if outcome.evaluated:
+        context.registry.put_metrics(round_.base.version_id, outcome.metrics, outcome.evaluated)
+    context.db.run("publish", lambda tx: _record(tx, context, round_id, lease, version))
+    log.info("round published", round_id=round_id, number=round_.number, version_id=version and version.version_id)
+
+
+def _read(tx: Connection, context: Context, round_id: str) -> tuple[Task, Round, Outcome | None, bytes | None]:
+    round_ = rounds.get(tx, round_id)
+    task, outcome = tasks.get(tx, round_.task_id), outcomes.get(tx, round_id)
+    if outcome is None or outcome.result_object is None:
+        return task, round_, outcome, None
+    return task, round_, outcome, b"".join(context.home.read(tx, outcome.result_object))
+
+
+def _publish(context: Context, task: Task, round_: Round, outcome: Outcome, weights: bytes) -> ModelReference:
+    manifest = task.manifest
+    lineage = Lineage(
+        task_id=task.id,
+        round_id=round_.id,
+        round_number=round_.number,
+        recipe=manifest.recipe.name,
+        recipe_config=manifest.recipe.config,
+        aggregation_rule=manifest.aggregation.rule,
+        report_count=outcome.report_count,
+        weight=outcome.weight,
+    )
+    digest = hashlib.sha256(weights).hexdigest()
+    request = VersionRequest(digest=digest, parent_id=round_.base.version_id, lineage=lineage)
+    return context.registry.publish(manifest.model, weights, request)
+
+
+def _record(tx: Connection, context: Context, round_id: str, lease: Lease, version: ModelReference | None) -> None:
+    leases.require(tx, lease)
+    round_ = rounds.get(tx, round_id, lock=True)
+    task = tasks.get(tx, round_.task_id, lock=True)
+    outcome = outcomes.get(tx, round_id)
+    rounds.save(tx, round_.published())
+    outcomes.set_published(tx, round_id, version)
+    if version is not None and outcome is not None:
+        task = task.advanced(version)
+        tasks.save(tx, task)
+        superseded = [outcome.result_object, tasks.rule_state_object(tx, task.id)]
+        tasks.set_rule_state_object(tx, task.id, outcome.rule_state_object)
+        for key in superseded:
+            if key is not None:
+                context.home.delete(tx, key)
+    tasks.retry_at(tx, task.id, None)
+    leases.release(tx, lease)
+    advance(tx, context, task)

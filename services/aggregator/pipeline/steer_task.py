@@ -1,0 +1,44 @@
+"""Pause, resume and cancel tasks."""
+
+from sqlalchemy import Connection
+
+from fedrec_protocol.messages import RoundState, TaskView
+from services.aggregator.domain.tasks import Task
+from services.aggregator.pipeline.close import abandon
+from services.aggregator.pipeline.context import Context
+from services.aggregator.storage import credentials, notifications, rounds, tasks
+
+
+def pause_task(context: Context, task_id: str, operator: str) -> TaskView:
+    """Open no new round; the open one may finish."""
+    return context.db.run("pause_task", lambda tx: _save(tx, context, _get(tx, task_id).paused(operator), operator))
+
+
+def resume_task(context: Context, task_id: str, operator: str) -> TaskView:
+    """Open rounds again."""
+    return context.db.run("resume_task", lambda tx: _save(tx, context, _get(tx, task_id).resumed(operator), operator))
+
+
+def cancel_task(context: Context, task_id: str, operator: str) -> TaskView:
+    """End the task now; an open round is abandoned, and what it collected is erased."""
+
+    def step(tx: Connection) -> TaskView:
+        # Rounds are locked before tasks everywhere, so that no two transactions wait for each other.
+        current = rounds.current(tx, task_id)
+        if current is not None and rounds.get(tx, current.id, lock=True).state is RoundState.COLLECTING:
+            abandon(tx, context, current.abandoned(f"the task was cancelled by {operator}", context.now()))
+        return _save(tx, context, _get(tx, task_id).cancelled(operator), operator)
+
+    return context.db.run("cancel_task", step)
+
+
+def _get(tx: Connection, task_id: str) -> Task:
+    return tasks.get(tx, task_id, lock=True)
+
+
+def _save(tx: Connection, context: Context, task: Task, operator: str) -> TaskView:
+    tasks.save(tx, task)
+    credentials.log_action(tx, operator, task.state_reason.split(" by ")[0] + " task", task.id, context.now())
+    notifications.notify(tx, notifications.WORK)
+    notifications.notify(tx, notifications.ROUNDS, task.id)
+    return tasks.view(tx, task.id)

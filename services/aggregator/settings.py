@@ -1,0 +1,39 @@
+"""Settings of the aggregator, from the environment: `FEDREC_AGGREGATOR_...`."""
+
+from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from services.kit.settings import SecretKey
+
+
+class Settings(BaseSettings):
+    """Read once, at start, and passed down."""
+
+    model_config = SettingsConfigDict(env_prefix="FEDREC_AGGREGATOR_", frozen=True, use_attribute_docstrings=True)
+
+    database_url: str = Field(repr=False)
+    """postgresql+psycopg://user:password@host/database"""
+    deployment_key: SecretKey
+    """Wraps the key of every round and derives the token-signing key; 32 random bytes as base64url."""
+    previous_deployment_keys: tuple[SecretKey, ...] = Field(default=(), repr=False)
+    """Keys that still unwrap and verify, while the deployment key is being rotated (a JSON list)."""
+    registry_url: str
+    """Where this service reaches the model registry."""
+    registry_key: str = Field(repr=False)
+    """Operator key of role `run` in the registry."""
+    public_registry_url: str | None = None
+    """Where devices reach the registry; by default the same address."""
+    bootstrap_admin_key: str | None = Field(default=None, repr=False, pattern=r"^fo_[A-Za-z0-9_-]{43}$")
+    """An administrator's key, stored at start unless it is there; remove it once you made your own."""
+    object_home: str = "postgres"
+    """`postgres`, `folder:/path` or `s3://bucket/prefix`."""
+    body_timeout_seconds: PositiveFloat = 120.0
+    """Longest time one report's body may take to arrive."""
+    intake_bytes: PositiveInt = 8 * 1024 * 1024
+    """Memory for bodies of reports in one process, or two bodies, whichever is more."""
+    longest_wait_seconds: PositiveFloat = 60.0
+    """Longest long poll of a check-in."""
+    worker_poll_seconds: PositiveFloat = 0.5
+    """How often a worker looks for work when nobody tells it."""
+    log_level: str = "info"
+    """debug, info, warning or error."""

@@ -1,0 +1,138 @@
+"""Assignments and receipts in Postgres."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, RowMapping, Select, func, insert, select
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from fedrec_protocol import digest
+from fedrec_protocol.messages import Receipt, RoundState
+from services.aggregator.storage.tables import assignments, clients, receipts, rounds
+
+
+@dataclass(frozen=True)
+class AssignmentRow:
+    """An assignment with its receipt."""
+
+    id: str
+    round_id: str
+    client_id: str
+    expires_at: datetime
+    round_state: RoundState
+    receipt: Receipt | None
+
+
+@dataclass(frozen=True)
+class NewReceipt:
+    """A receipt about to be written."""
+
+    report_id: str
+    assignment_id: str
+    body_sha256: bytes
+
+
+@dataclass(frozen=True)
+class Participation:
+    """What a client has done in its task before."""
+
+    reports: int
+    last_round: int
+
+
+def find(tx: Connection, assignment_ids: Sequence[str]) -> dict[str, AssignmentRow]:
+    """Assignments by id; those that do not exist are left out."""
+    return {row.id: row for row in _rows(tx, _query().where(assignments.c.id.in_(assignment_ids)))}
+
+
+def of_clients(tx: Connection, round_id: str, client_ids: Sequence[str]) -> dict[str, AssignmentRow]:
+    """Assignments of some clients in one round, by client id."""
+    query = _query().where(assignments.c.round_id == round_id, assignments.c.client_id.in_(client_ids))
+    return {row.client_id: row for row in _rows(tx, query)}
+
+
+def insert_many(
+    tx: Connection, rows: Sequence[tuple[str, str]], round_id: str, issued_at: datetime, expires_at: datetime
+) -> None:
+    """Store new assignments, given as (assignment id, client id)."""
+    if not rows:
+        return
+    values = [
+        {"id": id_, "round_id": round_id, "client_id": client, "issued_at": issued_at, "expires_at": expires_at}
+        for id_, client in rows
+    ]
+    tx.execute(insert(assignments), values)
+
+
+def issued_count(tx: Connection, round_id: str) -> int:
+    """Assignments ever issued in a round."""
+    return tx.execute(select(func.count()).where(assignments.c.round_id == round_id)).scalar_one()
+
+
+def participations(tx: Connection, task_id: str, client_ids: Sequence[str]) -> dict[str, Participation]:
+    """What clients have reported in a task so far; those who have not are left out."""
+    query = (
+        select(assignments.c.client_id, func.count(), func.max(rounds.c.number))
+        .join(receipts, receipts.c.assignment_id == assignments.c.id)
+        .join(rounds, rounds.c.id == assignments.c.round_id)
+        .where(rounds.c.task_id == task_id, assignments.c.client_id.in_(client_ids))
+        .group_by(assignments.c.client_id)
+    )
+    return {row[0]: Participation(row[1], row[2]) for row in tx.execute(query)}
+
+
+def revoked(tx: Connection, client_ids: Sequence[str]) -> set[str]:
+    """Which of these clients may no longer take part."""
+    query = select(clients.c.id).where(clients.c.id.in_(client_ids), clients.c.revoked_at.is_not(None))
+    return set(tx.execute(query).scalars())
+
+
+def insert_receipts(
+    tx: Connection, round_id: str, partial_sum_id: str, new: Sequence[NewReceipt], now: datetime
+) -> set[str]:
+    """Write receipts; returns the assignment ids that got one now, and did not have one before."""
+    values = [
+        {
+            "report_id": receipt.report_id,
+            "assignment_id": receipt.assignment_id,
+            "round_id": round_id,
+            "partial_sum_id": partial_sum_id,
+            "body_sha256": receipt.body_sha256,
+            "accepted_at": now,
+        }
+        for receipt in new
+    ]
+    statement = upsert(receipts).on_conflict_do_nothing(index_elements=["assignment_id"])
+    return set(tx.execute(statement.returning(receipts.c.assignment_id), values).scalars())
+
+
+def receipt_of(new: NewReceipt, round_id: str, now: datetime) -> Receipt:
+    """A receipt as its client sees it."""
+    return Receipt(
+        report_id=new.report_id,
+        assignment_id=new.assignment_id,
+        round_id=round_id,
+        content_digest=digest.format_digest(new.body_sha256),
+        accepted_at=now,
+    )
+
+
+def _query() -> Select[tuple[object, ...]]:
+    columns = (rounds.c.state, receipts.c.report_id, receipts.c.body_sha256, receipts.c.accepted_at)
+    with_receipt = assignments.outerjoin(receipts, receipts.c.assignment_id == assignments.c.id)
+    return select(assignments, *columns).select_from(with_receipt.join(rounds, rounds.c.id == assignments.c.round_id))
+
+
+def _rows(tx: Connection, query: Select[tuple[object, ...]]) -> list[AssignmentRow]:
+    return [_row(row) for row in tx.execute(query).mappings()]
+
+
+def _row(row: RowMapping) -> AssignmentRow:
+    receipt = None
+    if row["report_id"] is not None:
+        new = NewReceipt(row["report_id"], row["id"], row["body_sha256"])
+        receipt = receipt_of(new, row["round_id"], row["accepted_at"])
+    return AssignmentRow(
+        row["id"], row["round_id"], row["client_id"], row["expires_at"], RoundState(row["state"]), receipt
+    )

@@ -1,0 +1,74 @@
+"""Rounds as operators see them."""
+
+from datetime import datetime
+
+from sqlalchemy import Connection, RowMapping, select
+
+from fedrec_protocol.messages import RoundState, RoundView
+from services.aggregator.domain.errors import UnknownRound
+from services.aggregator.domain.rounds import waiting_for
+from services.aggregator.storage import rounds as round_queries
+from services.aggregator.storage import tasks
+from services.aggregator.storage.tables import rounds
+
+
+def view(tx: Connection, round_id: str, now: datetime) -> RoundView:
+    """One round.
+
+    Raises:
+        UnknownRound: there is none.
+    """
+    row = tx.execute(select(rounds).where(rounds.c.id == round_id)).mappings().one_or_none()
+    if row is None:
+        raise UnknownRound(f"there is no round {round_id!r}")
+    return _view(tx, row, now)
+
+
+def current(tx: Connection, task_id: str, now: datetime) -> RoundView:
+    """The round of a task that is under way, or else its newest.
+
+    Raises:
+        UnknownRound: the task has had none.
+    """
+    found = views(tx, task_id, now, limit=1)
+    if not found:
+        raise UnknownRound(f"task {task_id!r} has had no round yet")
+    return found[0]
+
+
+def views(tx: Connection, task_id: str, now: datetime, *, limit: int, before: int | None = None) -> list[RoundView]:
+    """A task's rounds, newest first; with `before`, those with smaller numbers."""
+    query = select(rounds).where(rounds.c.task_id == task_id).order_by(rounds.c.number.desc()).limit(limit)
+    if before is not None:
+        query = query.where(rounds.c.number < before)
+    return [_view(tx, row, now) for row in tx.execute(query).mappings().all()]
+
+
+def _view(tx: Connection, row: RowMapping, now: datetime) -> RoundView:
+    round_ = round_queries.to_round(row)
+    policy = tasks.get(tx, round_.task_id).manifest.rounds
+    collecting = round_.state is RoundState.COLLECTING
+    counted = row["report_count"]
+    reports = round_queries.report_count(tx, round_.id) if counted is None else counted
+    assignments = round_queries.live_assignments(tx, round_.id, now) if collecting else reports
+    published = row["published_version"]
+    return RoundView(
+        round_id=round_.id,
+        task_id=round_.task_id,
+        number=round_.number,
+        kind=round_.kind,
+        state=round_.state,
+        waiting_for=waiting_for(round_, policy, reports=reports, assignments=assignments),
+        base_version_id=round_.base.version_id,
+        published_version_id=None if published is None else published["version_id"],
+        opened_at=round_.opened_at,
+        deadline=round_.deadline,
+        closed_at=round_.closed_at,
+        assignments=assignments,
+        reports=reports,
+        aggregation_goal=policy.aggregation_goal,
+        minimum_reports=policy.minimum_reports,
+        evaluated=row["evaluated"],
+        metrics=row["metrics"],
+        examples=row["weight"],
+    )

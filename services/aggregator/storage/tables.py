@@ -1,0 +1,170 @@
+"""The aggregator's tables, in the Postgres schema `aggregator`."""
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    DateTime,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    UniqueConstraint,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+from services.kit.objects import object_tables
+
+SCHEMA = "aggregator"
+
+metadata = MetaData(
+    schema=SCHEMA,
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    },
+)
+
+objects = object_tables(metadata, SCHEMA)
+
+_Time = DateTime(timezone=True)
+
+operator_keys = Table(
+    "operator_keys",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("name", String, nullable=False),
+    Column("role", String, nullable=False),
+    Column("lookup", String, nullable=False, index=True),
+    Column("key_hash", LargeBinary, nullable=False, unique=True),
+    Column("created_at", _Time, nullable=False),
+    Column("expires_at", _Time),
+    Column("revoked_at", _Time),
+)
+
+audit_log = Table(
+    "audit_log",
+    metadata,
+    Column("id", BigInteger, primary_key=True),
+    Column("at", _Time, nullable=False),
+    Column("operator", String, nullable=False),
+    Column("action", String, nullable=False),
+    Column("subject", String, nullable=False),
+)
+
+tasks = Table(
+    "tasks",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("name", String, nullable=False, unique=True),
+    Column("manifest", JSONB, nullable=False),
+    Column("manifest_digest", String, nullable=False),
+    Column("state", String, nullable=False, index=True),
+    Column("state_reason", String, nullable=False),
+    Column("created_at", _Time, nullable=False),
+    Column("rounds_published", Integer, nullable=False),
+    Column("current_version", JSONB(none_as_null=True)),
+    Column("rule_state_object", String),
+    Column("retry_at", _Time),
+)
+
+enrolment_keys = Table(
+    "enrolment_keys",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("task_id", ForeignKey(tasks.c.id), nullable=False, index=True),
+    Column("lookup", String, nullable=False, index=True),
+    Column("key_hash", LargeBinary, nullable=False, unique=True),
+    Column("created_at", _Time, nullable=False),
+    Column("expires_at", _Time),
+    Column("revoked_at", _Time),
+)
+
+clients = Table(
+    "clients",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("task_id", ForeignKey(tasks.c.id), nullable=False),
+    Column("public_key", LargeBinary, nullable=False),
+    Column("enrolled_at", _Time, nullable=False),
+    Column("revoked_at", _Time),
+    UniqueConstraint("task_id", "public_key"),
+)
+
+rounds = Table(
+    "rounds",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("task_id", ForeignKey(tasks.c.id), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("state", String, nullable=False),
+    Column("base", JSONB, nullable=False),
+    Column("opened_at", _Time, nullable=False),
+    Column("deadline", _Time, nullable=False),
+    Column("closed_at", _Time),
+    Column("abandoned_reason", String, nullable=False, server_default=""),
+    Column("wrapped_key", LargeBinary),  # erased when the sum has been taken
+    Column("report_count", Integer),  # this and the rest: what came of it
+    Column("weight", BigInteger),
+    Column("evaluated", Integer),
+    Column("metrics", JSONB(none_as_null=True)),
+    Column("result_object", String),  # the next parameters, until they are published
+    Column("rule_state_object", String),
+    Column("published_version", JSONB(none_as_null=True)),
+    UniqueConstraint("task_id", "number"),
+    # At most one round of a task is under way: two workers cannot open the same one.
+    Index(
+        "uq_rounds_under_way",
+        "task_id",
+        unique=True,
+        postgresql_where=text("state IN ('collecting', 'aggregating')"),
+    ),
+)
+
+assignments = Table(
+    "assignments",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("round_id", ForeignKey(rounds.c.id), nullable=False),
+    Column("client_id", ForeignKey(clients.c.id), nullable=False, index=True),
+    Column("issued_at", _Time, nullable=False),
+    Column("expires_at", _Time, nullable=False),
+    UniqueConstraint("round_id", "client_id"),
+)
+
+receipts = Table(
+    "receipts",
+    metadata,
+    Column("report_id", String, primary_key=True),
+    Column("assignment_id", ForeignKey(assignments.c.id), nullable=False, unique=True),
+    Column("round_id", ForeignKey(rounds.c.id), nullable=False, index=True),
+    Column("partial_sum_id", String, nullable=False),
+    Column("body_sha256", LargeBinary, nullable=False),
+    Column("accepted_at", _Time, nullable=False),
+)
+
+partial_sums = Table(
+    "partial_sums",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("round_id", ForeignKey(rounds.c.id), nullable=False, index=True),
+    Column("object_key", String, nullable=False),
+    Column("report_count", Integer, nullable=False),
+    Column("updated_at", _Time, nullable=False),
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("holder", String, nullable=False),
+    Column("fence", BigInteger, nullable=False),
+    Column("expires_at", _Time, nullable=False, server_default=func.now()),
+)

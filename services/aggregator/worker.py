@@ -1,0 +1,114 @@
+"""The worker: opens, closes, aggregates and publishes what the database says is due.
+
+Run it with `python -m services.aggregator.worker`. Any number of workers run side by side: leases keep two of them from the same round.
+"""
+
+import random
+import signal
+import socket
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
+
+import structlog
+
+from services.aggregator.app import make_context
+from services.aggregator.pipeline.aggregate import aggregate
+from services.aggregator.pipeline.close import close_due_rounds
+from services.aggregator.pipeline.context import Context
+from services.aggregator.pipeline.first_version import first_version
+from services.aggregator.pipeline.open_round import open_round
+from services.aggregator.pipeline.publish import publish
+from services.aggregator.settings import Settings
+from services.aggregator.storage import leases, notifications, rounds, tasks
+from services.kit import logs
+from services.kit.clock import SystemClock
+from services.kit.ids import new_id
+from services.kit.listener import Listener
+
+log = structlog.get_logger(__name__)
+
+LEASE = timedelta(seconds=30)
+
+
+class Worker:
+    """Does what is due, again and again, until it is told to stop."""
+
+    def __init__(self, context: Context, poll_seconds: float, name: str) -> None:
+        self._context = context
+        self._poll_seconds = poll_seconds
+        self._name = name
+        self._hint = threading.Event()
+        self._stopping = threading.Event()
+
+    def run(self) -> None:
+        """Work until `stop`; whatever fails is logged, and tried again later."""
+        while not self._stopping.is_set():
+            self._attempt("worker", "all", self.run_once)
+            # Jitter keeps many workers from asking at the same moment.
+            self._hint.wait(self._poll_seconds * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret
+            self._hint.clear()
+
+    def stop(self) -> None:
+        """Finish the step at hand, and end."""
+        self._stopping.set()
+        self._hint.set()
+
+    def wake(self) -> None:
+        """There may be work now."""
+        self._hint.set()
+
+    def run_once(self) -> None:
+        """Do everything that is due now."""
+        context = self._context
+        for task_id in context.db.run("find_new_tasks", tasks.without_version):
+            self._attempt("first version", task_id, partial(first_version, context, task_id))
+        self._attempt("close", "due rounds", partial(close_due_rounds, context))
+        for round_id in context.db.run("find_closed_rounds", rounds.aggregating):
+            self._attempt("finish", round_id, partial(self._finish, round_id))
+        ready = context.db.run("find_idle_tasks", lambda tx: rounds.tasks_without_round(tx, context.now()))
+        for task_id in ready:
+            self._attempt("open round", task_id, partial(open_round, context, task_id))
+
+    def _finish(self, round_id: str) -> None:
+        db = self._context.db
+        lease = db.run("acquire_lease", lambda tx: leases.acquire(tx, round_id, self._name, LEASE))
+        if lease is None:
+            return
+        try:
+            aggregate(self._context, round_id, lease)
+            publish(self._context, round_id, lease)
+        except leases.FencedOff:
+            log.warning("fenced off", round_id=round_id)
+        finally:
+            db.run("release_lease", lambda tx: leases.release(tx, lease))
+
+    def _attempt(self, what: str, subject: str, step: Callable[[], object]) -> None:
+        """One failing task or round must not stop the others."""
+        try:
+            step()
+        except Exception as error:
+            log.error("step failed; it will be tried again", step=what, subject=subject, exc_info=error)
+
+
+def main() -> None:
+    """Run a worker until SIGTERM or SIGINT."""
+    settings = Settings()
+    logs.configure(settings.log_level)
+    context = make_context(settings, SystemClock())
+    worker = Worker(context, settings.worker_poll_seconds, f"{socket.gethostname()}.{new_id('wrk')}")
+    for signal_number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signal_number, lambda *_: worker.stop())
+    listener = Listener(settings.database_url, (notifications.WORK,), lambda _: worker.wake())
+    listener.start()
+    try:
+        worker.run()
+    finally:
+        listener.stop()
+        context.registry.close()
+        context.db.dispose()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,66 @@
+"""Group commit: many requests, one transaction.
+
+While one batch is being worked on, the requests that arrive meanwhile gather for the next. An idle
+service answers at once; a busy one makes its batches larger instead of its queue longer.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class Batcher(Generic[T, R]):
+    """Calls a blocking function, in a thread, with all items that have gathered since its last call."""
+
+    def __init__(self, run: Callable[[list[T]], Sequence[R | Exception]], *, maximum: int) -> None:
+        """`run` returns one result, or exception, for each item in order; `maximum` items at most a call."""
+        self._run = run
+        self._maximum = maximum
+        self._waiting: deque[tuple[T, asyncio.Future[R]]] = deque()
+        self._worker: asyncio.Task[None] | None = None
+
+    async def submit(self, item: T) -> R:
+        """The result for this item; raises the exception that `run` returned or raised."""
+        future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
+        self._waiting.append((item, future))
+        if self._worker is None:
+            self._worker = asyncio.create_task(self._work())
+        return await future
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is waiting or being worked on."""
+        return self._worker is None and not self._waiting
+
+    async def finish(self) -> None:
+        """Wait until nothing is waiting: part of shutting down."""
+        if self._worker is not None:
+            await self._worker
+
+    async def _work(self) -> None:
+        # One turn of the loop lets requests that are ready now join the first batch.
+        await asyncio.sleep(0)
+        try:
+            while self._waiting:
+                batch = [self._waiting.popleft() for _ in range(min(self._maximum, len(self._waiting)))]
+                await self._answer(batch)
+        finally:
+            self._worker = None
+
+    async def _answer(self, batch: list[tuple[T, asyncio.Future[R]]]) -> None:
+        results: Sequence[R | Exception]
+        try:
+            results = await asyncio.to_thread(self._run, [item for item, _ in batch])
+        except Exception as error:  # every one who waits must hear of it
+            results = [error] * len(batch)
+        for (_, future), result in zip(batch, results, strict=True):
+            if future.cancelled():
+                continue
+            if isinstance(result, Exception):
+                future.set_exception(result)
+            else:
+                future.set_result(result)
