@@ -55,8 +55,11 @@ weights = Table(
     Column("object_key", ForeignKey(object_homes.objects.c.key), nullable=False),
     Column("size_bytes", BigInteger, nullable=False),
     Column("tensors", JSONB, nullable=False),
+    Column("compressed_key", ForeignKey(object_homes.objects.c.key)),
+    Column("compressed_bytes", BigInteger),
     _moment("uploaded_at"),
     Index(None, "object_key"),
+    Index(None, "compressed_key"),
 )
 
 versions = Table(
@@ -120,4 +123,14 @@ operator_keys = Table(
     Column("expires_at", DateTime(timezone=True)),
     Column("revoked_at", DateTime(timezone=True)),
     Index(None, "lookup"),
+)
+
+audit_log = Table(
+    "audit_log",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    _moment("at"),
+    Column("operator", String, nullable=False),
+    Column("action", String, nullable=False),
+    Column("subject", String, nullable=False),
 )
