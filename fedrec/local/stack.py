@@ -1,0 +1,204 @@
+"""A whole deployment on this machine: Postgres, registry, aggregator and worker as real processes.
+
+The parts are started in the order of their dependencies and stopped in the reverse one, whatever ends the block:
+its end, an exception, Ctrl-C or SIGTERM. Nothing is restarted silently.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import httpx
+
+from fedrec.local.guard import temporary_directory
+from fedrec.local.interrupts import orderly_termination
+from fedrec.local.migrate import upgrade
+from fedrec.local.ports import ReservedPort
+from fedrec.local.postgres import LocalPostgres
+from fedrec.local.process import ProcessFailed, ServiceProcess
+from fedrec.local.secrets import Secrets, kept_secret
+
+Progress = Callable[[str], None]
+
+# The services log requests themselves. A long poll would hold up a shutdown for a minute.
+_UVICORN = ("--no-access-log", "--timeout-graceful-shutdown", "5")
+
+
+class LocalStack:
+    """The running parts of a local deployment.
+
+    Attributes:
+        processes: the services by name: `registry`, `aggregator-0`, `worker-0` and so on.
+        secrets: what they were started with; holds the administrators' keys.
+        postgres: the server, or None when a database was given.
+    """
+
+    def __init__(
+        self,
+        *,
+        directory: Path,
+        database_url: str,
+        secrets: Secrets,
+        postgres: LocalPostgres | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        self.processes: dict[str, ServiceProcess] = {}
+        self.secrets = secrets
+        self.postgres = postgres
+        self._directory = directory
+        self._database_url = database_url
+        self._extra = dict(environment or {})
+        self._ports: dict[str, ReservedPort] = {"registry": ReservedPort(), "aggregator-0": ReservedPort()}
+        self._registry_key = ""
+
+    @property
+    def aggregator_url(self) -> str:
+        """Where the first aggregator answers."""
+        return self._ports["aggregator-0"].url
+
+    @property
+    def aggregator_urls(self) -> list[str]:
+        """Where every running aggregator answers."""
+        return [process.url for process in self.processes.values() if process.url and process.name != "registry"]
+
+    @property
+    def registry_url(self) -> str:
+        """Where the model registry answers."""
+        return self._ports["registry"].url
+
+    def start_registry(self) -> None:
+        """Start the model registry, and make the key that the aggregator uses there."""
+        registry = self._start("registry", self._registry_environment(), "services.model_registry.app:create_app")
+        registry.wait_until_ready()
+        self._registry_key = kept_secret(self._directory / "registry-key", self._make_registry_key)
+
+    def start_replicas(self, *, aggregators: int = 0, workers: int = 0) -> list[ServiceProcess]:
+        """Start so many more replicas of the aggregator's API and so many more workers, side by side."""
+        environment = self._aggregator_environment()
+        started = []
+        for _ in range(aggregators):
+            name = self._next_name("aggregator")
+            self._ports.setdefault(name, ReservedPort())
+            started.append(self._start(name, environment, "services.aggregator.app:create_app"))
+        for _ in range(workers):
+            started.append(self._start(self._next_name("worker"), environment))
+        for process in started:
+            process.wait_until_ready()
+        return started
+
+    def remove(self, name: str) -> None:
+        """Stop one process for good."""
+        self.processes.pop(name).stop()
+        if name in self._ports and name != "aggregator-0":
+            self._ports.pop(name).release()
+
+    def require_running(self) -> None:
+        """Raise ProcessFailed when a part has ended by itself."""
+        for process in self.processes.values():
+            process.require_running()
+
+    def stop(self) -> None:
+        """Stop the services, the last started first."""
+        for process in reversed(self.processes.values()):
+            process.stop()
+        self.processes.clear()
+        for port in self._ports.values():
+            port.release()
+
+    def _start(self, name: str, environment: Mapping[str, str], app: str | None = None) -> ServiceProcess:
+        module, url = ["services.aggregator.worker"], None
+        if app is not None:
+            port = self._ports[name]
+            module = ["uvicorn", app, "--factory", "--port", str(port.number), *_UVICORN]
+            url = port.url
+        log = self._directory / "logs" / f"{name}.log"
+        process = self.processes[name] = ServiceProcess(name, module, environment, log=log, url=url)
+        process.start()
+        return process
+
+    def _next_name(self, kind: str) -> str:
+        return next(f"{kind}-{n}" for n in range(len(self.processes) + 1) if f"{kind}-{n}" not in self.processes)
+
+    def _registry_environment(self) -> dict[str, str]:
+        return self._extra | {
+            "FEDREC_REGISTRY_DATABASE_URL": self._database_url,
+            "FEDREC_REGISTRY_KEY_PEPPER": self.secrets.registry_pepper,
+            "FEDREC_REGISTRY_JWKS_URL": f"{self.aggregator_url}/.well-known/jwks.json",
+            "FEDREC_REGISTRY_BOOTSTRAP_ADMIN_KEY": self.secrets.registry_admin_key,
+        }
+
+    def _aggregator_environment(self) -> dict[str, str]:
+        return self._extra | {
+            "FEDREC_AGGREGATOR_DATABASE_URL": self._database_url,
+            "FEDREC_AGGREGATOR_DEPLOYMENT_KEY": self.secrets.deployment_key,
+            "FEDREC_AGGREGATOR_BOOTSTRAP_ADMIN_KEY": self.secrets.aggregator_admin_key,
+            "FEDREC_AGGREGATOR_REGISTRY_URL": self.registry_url,
+            "FEDREC_AGGREGATOR_REGISTRY_KEY": self._registry_key,
+            "FEDREC_AGGREGATOR_PUBLIC_REGISTRY_URL": self.registry_url,
+        }
+
+    def _make_registry_key(self) -> str:
+        """A key of role `run`: the aggregator publishes versions and administrates nothing there."""
+        answer = httpx.post(
+            f"{self.registry_url}/v1/operator-keys",
+            headers={"Authorization": f"Bearer {self.secrets.registry_admin_key}"},
+            json={"name": "aggregator", "role": "run"},
+            trust_env=False,
+        )
+        if answer.status_code != 201:
+            raise ProcessFailed(f"the registry made no key for the aggregator: {answer.status_code} {answer.text}")
+        return str(answer.json()["secret"])
+
+
+@contextlib.contextmanager
+def local_stack(
+    directory: Path | None = None,
+    *,
+    database_url: str | None = None,
+    aggregators: int = 1,
+    workers: int = 1,
+    environment: Mapping[str, str] | None = None,
+    fsync: bool = True,
+    progress: Progress = lambda _: None,
+) -> Iterator[LocalStack]:
+    """Start a deployment, hand it over when it is ready, and stop all of it at the end of the block.
+
+    Args:
+        directory: keeps data, secrets and logs between runs. None: temporary, removed at the end.
+        database_url: an existing database; None starts a Postgres of our own.
+        aggregators: replicas of the API.
+        workers: worker processes.
+        environment: more settings for the services, such as `FEDREC_AGGREGATOR_LOG_LEVEL`.
+        fsync: whether our own Postgres survives a power cut.
+        progress: is told each step, in words.
+
+    Raises:
+        ProcessFailed, PostgresFailed, PostgresUnavailable: a part did not start; the message says why.
+    """
+    with orderly_termination() as begin_cleaning_up, contextlib.ExitStack() as undo:
+        try:
+            home = directory or undo.enter_context(temporary_directory("fedrec-"))
+            postgres = None
+            if database_url is None:
+                progress("starting Postgres")
+                postgres = undo.enter_context(LocalPostgres(directory and directory / "postgres", fsync=fsync))
+                database_url = postgres.url
+            progress("migrating the database")
+            upgrade(database_url)
+            stack = LocalStack(
+                directory=home,
+                database_url=database_url,
+                secrets=Secrets.kept_in(home),
+                postgres=postgres,
+                environment=environment,
+            )
+            undo.callback(stack.stop)
+            progress("starting the model registry")
+            stack.start_registry()
+            progress("starting the aggregator")
+            stack.start_replicas(aggregators=aggregators, workers=workers)
+            yield stack
+        finally:
+            begin_cleaning_up()
