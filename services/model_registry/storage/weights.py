@@ -3,9 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Connection, Row, delete, exists, func, select, update
+from sqlalchemy import Connection, delete, exists, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from fedrec_protocol.tensors import TensorSpec
@@ -83,7 +82,10 @@ def of_version(tx: Connection, version_id: str) -> tuple[str, StoredWeights] | N
         .where(versions.c.version_id == version_id)
     )
     row = tx.execute(query).one_or_none()
-    return None if row is None else (row.model, _stored(row))
+    if row is None:
+        return None
+    model, *stored = row
+    return model, StoredWeights(*stored)
 
 
 def delete_unpublished(tx: Connection, home: ObjectHome, *, uploaded_before: datetime) -> int:
@@ -97,7 +99,3 @@ def delete_unpublished(tx: Connection, home: ObjectHome, *, uploaded_before: dat
     for key in (key for row in rows for key in row if key is not None):
         home.delete(tx, key)
     return len(rows)
-
-
-def _stored(row: Row[Any]) -> StoredWeights:
-    return StoredWeights(row.digest, row.size_bytes, row.object_key, row.compressed_key, row.compressed_bytes)
