@@ -1,8 +1,7 @@
 """Splitting one's secrets among the holders."""
 
 from fedrec_protocol.secagg.blobs import join_entries
-from fedrec_protocol.secagg.errors import Refused
-from fedrec_protocol.secagg.keys import BadKey, Entropy, KeyPair, sealing_key
+from fedrec_protocol.secagg.keys import Entropy, KeyPair, sealing_key
 from fedrec_protocol.secagg.messages import Shares
 from fedrec_protocol.secagg.participant.held import HeldShares
 from fedrec_protocol.secagg.participant.rostered import Place
@@ -13,19 +12,12 @@ from fedrec_protocol.secagg.shamir import split
 
 
 def deal(place: Place, secrets: Secrets, sign: Signer, entropy: Entropy) -> Shared:
-    """Split both secrets and seal each neighbour's pair for it.
-
-    Raises:
-        Refused: a neighbour's low-order key.
-    """
+    """Split both secrets and seal each neighbour's pair for it."""
     pairs = _split_both(place, secrets, entropy)
     own_keys = KeyPair(secrets.share_private)
     sealed = {}
     for neighbour in place.neighbours:
-        try:
-            key = sealing_key(own_keys, neighbour.share_key, place.round_id)
-        except BadKey as error:
-            raise Refused(error.reason, str(error)) from error
+        key = sealing_key(own_keys, neighbour.share_key, place.round_id)
         route = place.route(place.position, neighbour.position)
         sealed[neighbour.position] = seal(pairs[neighbour.position], key, route, entropy)
     digests = {holder: pair.digests(place.route(place.position, holder)) for holder, pair in pairs.items()}

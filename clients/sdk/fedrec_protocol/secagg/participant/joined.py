@@ -104,6 +104,7 @@ class Joined(Message):
             advert = roster.adverts[other]
             if not is_genuine(advert, self.descriptor.round_id, self.registry_key):
                 raise Refused(Reason.BAD_SIGNATURE, f"the advert at {other} is not an enrolled device's")
+            _require_agreeable(advert)
             device_key = advert.certificate.device_key
             neighbours.append(
                 Neighbour(position=other, mask_key=advert.mask_key, share_key=advert.share_key, device_key=device_key)
@@ -118,3 +119,11 @@ class Joined(Message):
             holders=graph.holders(position),
             server_key=self.server_key,
         )
+
+
+def _require_agreeable(advert: Advert) -> None:
+    try:
+        keys.require_agreeable(advert.mask_key)
+        keys.require_agreeable(advert.share_key)
+    except keys.BadKey as error:
+        raise Refused(error.reason, str(error)) from error

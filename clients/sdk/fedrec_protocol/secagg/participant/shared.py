@@ -11,7 +11,7 @@ from fedrec_protocol.secagg.blobs import split_entries
 from fedrec_protocol.secagg.encoding import Bytes32
 from fedrec_protocol.secagg.errors import Reason, Refused
 from fedrec_protocol.secagg.grid import Grid
-from fedrec_protocol.secagg.keys import BadKey, KeyPair, pair_mask_key, sealing_key, seed_mask_key
+from fedrec_protocol.secagg.keys import KeyPair, pair_mask_key, sealing_key, seed_mask_key
 from fedrec_protocol.secagg.masks import Mask, apply_masks
 from fedrec_protocol.secagg.messages import SEALED_BYTES, Inbox, Shares
 from fedrec_protocol.secagg.packing import pack
@@ -91,18 +91,11 @@ class Shared(Message):
         masks = [Mask(seed_mask_key(self.secrets.seed, place.round_id), is_added=True)]
         for neighbour in place.neighbours:
             if neighbour.position in sharers:
-                key = _pair_key(own_keys, neighbour.mask_key, place.round_id)
+                key = pair_mask_key(own_keys, neighbour.mask_key, place.round_id)
                 masks.append(Mask(key, is_added=place.position < neighbour.position))
         words: NDArray[Any] = vector.astype(grid.word)
         apply_masks(words, masks)
         return pack(words, grid)
-
-
-def _pair_key(own_keys: KeyPair, peer: bytes, round_id: bytes) -> bytes:
-    try:
-        return pair_mask_key(own_keys, peer, round_id)
-    except BadKey as error:
-        raise Refused(error.reason, str(error)) from error
 
 
 def _require_in_range(vector: NDArray[np.int64], grid: Grid) -> None:
