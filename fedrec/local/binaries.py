@@ -19,13 +19,15 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TypedDict
 
+from fedrec.local.errors import LocalFailure
+
 SYSTEM_INSTALLATIONS = Path("/usr/lib/postgresql")
 UNPRIVILEGED_USERS = ("postgres", "nobody")
 CACHE = Path("/var/cache")
 """Where root keeps a copy of the programs; only root can write there."""
 
 
-class PostgresUnavailable(RuntimeError):
+class PostgresUnavailable(LocalFailure):
     """There is no Postgres here that this user can run; the message says what to do."""
 
 

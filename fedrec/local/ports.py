@@ -4,6 +4,14 @@ from __future__ import annotations
 
 import socket
 
+from fedrec.local.errors import LocalFailure
+
+ANY = 0
+
+
+class PortTaken(LocalFailure):
+    """Somebody else uses the port."""
+
 
 class ReservedPort:
     """A port bound on 127.0.0.1 without listening.
@@ -12,10 +20,15 @@ class ReservedPort:
     free port, and a client is refused, not kept waiting, while no server runs.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, number: int = ANY) -> None:
+        """Bind `number`, or a free port; raises PortTaken."""
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._socket.bind(("127.0.0.1", 0))
+        try:
+            self._socket.bind(("127.0.0.1", number))
+        except OSError as error:
+            self._socket.close()
+            raise PortTaken(f"port {number} cannot be used: {error.strerror}") from error
         self.number: int = self._socket.getsockname()[1]
 
     @property

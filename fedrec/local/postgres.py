@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import Self
 
 from fedrec.local.binaries import Account, find_binaries, unprivileged_account
+from fedrec.local.errors import LocalFailure
 from fedrec.local.guard import guard_directory, guard_process, release_directory, release_process
 
 START_SECONDS = 60.0
@@ -30,7 +31,7 @@ RUN_DIRECTORY = Path("/tmp")  # noqa: S108 - mkdtemp makes a private directory i
 _NO_DURABILITY = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
 
 
-class PostgresFailed(RuntimeError):
+class PostgresFailed(LocalFailure):
     """Postgres did not start; the message ends with its last log lines."""
 
 

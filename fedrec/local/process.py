@@ -12,13 +12,14 @@ from pathlib import Path
 
 import httpx
 
+from fedrec.local.errors import LocalFailure
 from fedrec.local.guard import guard_process, release_process
 
 READY_SECONDS = 60.0
 STOP_SECONDS = 15.0
 
 
-class ProcessFailed(RuntimeError):
+class ProcessFailed(LocalFailure):
     """A service ended or did not become ready; the message ends with its last log lines."""
 
 

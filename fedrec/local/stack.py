@@ -15,7 +15,7 @@ import httpx
 from fedrec.local.guard import temporary_directory
 from fedrec.local.interrupts import orderly_termination
 from fedrec.local.migrate import upgrade
-from fedrec.local.ports import ReservedPort
+from fedrec.local.ports import ANY, ReservedPort
 from fedrec.local.postgres import LocalPostgres
 from fedrec.local.process import ProcessFailed, ServiceProcess
 from fedrec.local.secrets import Secrets, kept_secret
@@ -41,6 +41,7 @@ class LocalStack:
         directory: Path,
         database_url: str,
         secrets: Secrets,
+        ports: tuple[int, int] = (ANY, ANY),
         postgres: LocalPostgres | None = None,
         environment: Mapping[str, str] | None = None,
     ) -> None:
@@ -50,7 +51,7 @@ class LocalStack:
         self._directory = directory
         self._database_url = database_url
         self._extra = dict(environment or {})
-        self._ports: dict[str, ReservedPort] = {"registry": ReservedPort(), "aggregator-0": ReservedPort()}
+        self._ports = {"aggregator-0": ReservedPort(ports[0]), "registry": ReservedPort(ports[1])}
         self._registry_key = ""
 
     @property
@@ -157,6 +158,7 @@ def local_stack(
     directory: Path | None = None,
     *,
     database_url: str | None = None,
+    ports: tuple[int, int] = (ANY, ANY),
     aggregators: int = 1,
     workers: int = 1,
     environment: Mapping[str, str] | None = None,
@@ -168,6 +170,7 @@ def local_stack(
     Args:
         directory: keeps data, secrets and logs between runs. None: temporary, removed at the end.
         database_url: an existing database; None starts a Postgres of our own.
+        ports: of the first aggregator and of the registry.
         aggregators: replicas of the API.
         workers: worker processes.
         environment: more settings for the services, such as `FEDREC_AGGREGATOR_LOG_LEVEL`.
@@ -175,7 +178,7 @@ def local_stack(
         progress: is told each step, in words.
 
     Raises:
-        ProcessFailed, PostgresFailed, PostgresUnavailable: a part did not start; the message says why.
+        LocalFailure: a part did not start, or a port is taken; the message says which and why.
     """
     with orderly_termination() as begin_cleaning_up, contextlib.ExitStack() as undo:
         try:
@@ -191,6 +194,7 @@ def local_stack(
                 directory=home,
                 database_url=database_url,
                 secrets=Secrets.kept_in(home),
+                ports=ports,
                 postgres=postgres,
                 environment=environment,
             )

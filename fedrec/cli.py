@@ -1,0 +1,32 @@
+"""The command line: `fedrec COMMAND`."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from fedrec.commands.serve import serve
+from fedrec.local.errors import LocalFailure
+
+app = typer.Typer(
+    name="fedrec",
+    help="Federated recommenders: behaviour never leaves the person's device.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command()(serve)
+
+
+@app.callback()
+def _root() -> None:
+    """Keeps `serve` a sub-command while it is the only one."""
+
+
+def main() -> None:
+    """Run a command; a failure that has an explanation ends with that instead of a traceback."""
+    try:
+        app()
+    except LocalFailure as failure:
+        sys.exit(f"fedrec: {failure}")

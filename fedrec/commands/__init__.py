@@ -1,0 +1,1 @@
+"""The sub-commands of `fedrec`, a module each."""

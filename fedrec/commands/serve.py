@@ -1,0 +1,59 @@
+"""`fedrec serve`: both services on this machine."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from fedrec.local.stack import LocalStack, local_stack
+
+SYSTEM_STATE = Path("/var/lib/fedrec")
+
+
+def serve(
+    state: Annotated[Path | None, typer.Option(help="Keeps data, secrets and logs. [default: ./.fedrec]")] = None,
+    database_url: Annotated[
+        str | None,
+        typer.Option(envvar="FEDREC_DATABASE_URL", help="Use this Postgres instead of starting one."),
+    ] = None,
+    port: Annotated[int, typer.Option(help="The aggregator's port; 0 for any free one.")] = 8000,
+    registry_port: Annotated[int, typer.Option(help="The model registry's port; 0 for any free one.")] = 8001,
+    workers: Annotated[int, typer.Option(min=1, help="Worker processes.")] = 1,
+) -> None:
+    """Run both services here, on loopback, until Ctrl-C; data stays for the next time."""
+    console = Console()
+    directory = (state or default_state(Path.cwd())).absolute()
+    try:
+        with local_stack(
+            directory,
+            database_url=database_url,
+            ports=(port, registry_port),
+            workers=workers,
+            progress=lambda step: console.print(f"[dim]{step} ...[/]"),
+        ) as stack:
+            _introduce(console, stack, directory)
+            while True:
+                stack.require_running()
+                time.sleep(0.5)
+    except KeyboardInterrupt:
+        console.print("stopped")
+
+
+def default_state(working_directory: Path) -> Path:
+    """`./.fedrec`; under root, where Postgres runs as another user, only if that user can get there."""
+    state = working_directory / ".fedrec"
+    everybody_enters = all(parent.stat().st_mode & 0o001 for parent in state.parents)
+    return state if os.geteuid() != 0 or everybody_enters else SYSTEM_STATE
+
+
+def _introduce(console: Console, stack: LocalStack, directory: Path) -> None:
+    console.print(f"[bold]aggregator[/]      {stack.aggregator_url}/docs")
+    console.print(f"[bold]model registry[/]  {stack.registry_url}/docs")
+    console.print(f"[bold]operator keys[/]   {directory / 'secrets.json'}")
+    console.print(f"[bold]logs[/]            {directory / 'logs'}")
+    console.print("Ctrl-C stops everything.")
