@@ -132,7 +132,8 @@ class Round:
         joined = {}
         for name in self.names:
             entropy = Stream(f"participant {name}")
-            state = restarted(join(over_the_wire(signed(self.stated)), device(name), terms(), entropy))
+            theirs = terms(base_digest=self.stated.base_digest)
+            state = restarted(join(over_the_wire(signed(self.stated)), device(name), theirs, entropy))
             check_advert(state.answer, self.stated.round_id, public(REGISTRY))
             joined[state.answer.certificate.client_id] = (state, device(name), entropy)
         self.roster = build_roster(self.stated, [over_the_wire(s.answer) for s, _, _ in joined.values()], SERVER)

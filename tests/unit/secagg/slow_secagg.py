@@ -1,0 +1,99 @@
+"""A second implementation of the arithmetic, from the papers and RFCs: pure integers, no numpy, deliberately slow.
+
+It shares no code with `fedrec_protocol.secagg` and uses one primitive of `cryptography`, the AES block.
+"""
+
+import hashlib
+import hmac
+
+from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.ciphers.modes import ECB
+
+P25519 = 2**255 - 19
+SHAMIR_PRIME = 2**256 + 297
+
+
+def x25519(scalar: bytes, u_bytes: bytes) -> bytes:
+    """RFC 7748 section 5, the Montgomery ladder."""
+    k = int.from_bytes(scalar, "little")
+    k = (k & ~7 & (2**255 - 1)) | 2**254
+    x1 = int.from_bytes(u_bytes, "little") & (2**255 - 1)
+    x2, z2, x3, z3, swap = 1, 0, x1, 1, 0
+    for t in reversed(range(255)):
+        bit = k >> t & 1
+        if swap ^ bit:
+            x2, x3, z2, z3 = x3, x2, z3, z2
+        swap = bit
+        a, b, c, d = x2 + z2, x2 - z2, x3 + z3, x3 - z3
+        da, cb, aa, bb = d * a, c * b, a * a, b * b
+        e = aa - bb
+        x3, z3 = (da + cb) ** 2 % P25519, x1 * (da - cb) ** 2 % P25519
+        x2, z2 = aa * bb % P25519, e * (aa + 121665 * e) % P25519
+    if swap:
+        x2, z2 = x3, z3
+    return (x2 * pow(z2, P25519 - 2, P25519) % P25519).to_bytes(32, "little")
+
+
+def x25519_base(scalar: bytes) -> bytes:
+    return x25519(scalar, (9).to_bytes(32, "little"))
+
+
+def hkdf(secret: bytes, salt: bytes, info: bytes) -> bytes:
+    """RFC 5869 with SHA-256, one block."""
+    pseudorandom_key = hmac.digest(salt, secret, "sha256")
+    return hmac.digest(pseudorandom_key, info + b"\x01", "sha256")
+
+
+def framed(*fields: bytes) -> bytes:
+    return b"".join(len(f).to_bytes(4, "big") + f for f in fields)
+
+
+def keystream_words(key: bytes, count: int, word_bytes: int) -> list[int]:
+    """NIST SP 800-38A counter mode, block by block."""
+    block = Cipher(AES(key), ECB()).encryptor()
+    blocks = -(-count * word_bytes // 16)
+    stream = b"".join(block.update(i.to_bytes(16, "big")) for i in range(blocks))
+    return [int.from_bytes(stream[i * word_bytes : (i + 1) * word_bytes], "little") for i in range(count)]
+
+
+def own_mask_key(seed: bytes, rid: bytes) -> bytes:
+    return hkdf(seed, rid, framed(b"fedrec-secagg-1 own mask"))
+
+
+def pair_mask_key(private: bytes, peer: bytes, rid: bytes) -> bytes:
+    first, second = sorted([x25519_base(private), peer])
+    return hkdf(x25519(private, peer), rid, framed(b"fedrec-secagg-1 pair mask", first, second))
+
+
+def commitment(seed: bytes, rid: bytes) -> bytes:
+    return hashlib.sha256(framed(b"fedrec-secagg-1 seed commitment", rid, seed)).digest()
+
+
+def masked_report(
+    vector: list[int], own_key: bytes, pair_keys: list[tuple[bytes, int]], modulus_bits: int, word_bytes: int
+) -> bytes:
+    """x + PRG(b) + sum of sign * PRG(s) mod 2**b, each coordinate in b / 8 little-endian bytes."""
+    totals = list(vector)
+    for key, sign in [(own_key, 1), *pair_keys]:
+        for i, word in enumerate(keystream_words(key, len(vector), word_bytes)):
+            totals[i] += sign * word
+    return b"".join((total % 2**modulus_bits).to_bytes(modulus_bits // 8, "little") for total in totals)
+
+
+def lagrange_at_zero(shares: dict[int, int]) -> int:
+    """The textbook formula, with one modular inverse a term."""
+    total = 0
+    for i, y in shares.items():
+        numerator = denominator = 1
+        for j in shares:
+            if j != i:
+                numerator = numerator * -j % SHAMIR_PRIME
+                denominator = denominator * (i - j) % SHAMIR_PRIME
+        total += y * numerator * pow(denominator, SHAMIR_PRIME - 2, SHAMIR_PRIME)
+    return total % SHAMIR_PRIME
+
+
+def polynomial(coefficients: list[int], x: int) -> int:
+    """Constant term first."""
+    return sum(c * pow(x, power, SHAMIR_PRIME) for power, c in enumerate(coefficients)) % SHAMIR_PRIME
