@@ -3,6 +3,7 @@
 It shares no code with `fedrec_protocol.secagg` and uses one primitive of `cryptography`, the AES block.
 """
 
+import base64
 import hashlib
 import hmac
 
@@ -97,3 +98,7 @@ def lagrange_at_zero(shares: dict[int, int]) -> int:
 def polynomial(coefficients: list[int], x: int) -> int:
     """Constant term first."""
     return sum(c * pow(x, power, SHAMIR_PRIME) for power, c in enumerate(coefficients)) % SHAMIR_PRIME
+
+
+def from_base64url(text: str) -> bytes:
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))

@@ -50,7 +50,7 @@ def transcript(label: str, *fields: bytes | str | int | float | None) -> bytes:
     """The canonical bytes that are hashed or signed.
 
     Label and fields follow each other, each behind its length as u32. Text is UTF-8, integers are
-    64-bit and floats are IEEE 754 binary64, all big-endian; None has no bytes. The label fixes the number and
+    64-bit two's complement and floats are IEEE 754 binary64, all big-endian; None has no bytes. The label fixes the number and
     kind of the fields, so no two values share an encoding.
     """
     parts = [_field_bytes(field) for field in (label, *fields)]
@@ -66,6 +66,6 @@ def _field_bytes(field: bytes | str | float | None) -> bytes:
         case str():
             return field.encode()
         case int():
-            return field.to_bytes(8, "big")
+            return field.to_bytes(8, "big", signed=True)
         case float():
             return struct.pack(">d", field)
