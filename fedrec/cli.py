@@ -6,6 +6,8 @@ import sys
 
 import typer
 
+from fedrec.commands.demo import demo
+from fedrec.commands.migrate import migrate
 from fedrec.commands.serve import serve
 from fedrec.local.errors import LocalFailure
 
@@ -16,12 +18,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.command()(serve)
-
-
-@app.callback()
-def _root() -> None:
-    """Keeps `serve` a sub-command while it is the only one."""
+app.command()(demo)
+for command in (serve, migrate):
+    app.command()(command)
 
 
 def main() -> None:

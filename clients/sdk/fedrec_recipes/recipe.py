@@ -1,8 +1,9 @@
 """The seam between recommenders and everything else: one small interface."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -115,6 +116,6 @@ class Recipe(ABC, Generic[ConfigT]):
         Works for a person who never trained: what is private is solved from `history` when missing.
         """
 
-    def metadata(self) -> dict[str, Any]:
-        """What a version's lineage says about the recipe."""
-        return {"recipe": self.name, "recipe_config": self.config.model_dump(mode="json")}
+    @abstractmethod
+    def train_central(self, histories: Sequence[History], generator: np.random.Generator) -> Tensors:
+        """Shared tensors from the same objective with everybody's data in one place: the baseline of each recipe."""

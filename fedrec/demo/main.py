@@ -1,0 +1,141 @@
+"""The demonstration from start to end."""
+
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from fedrec.demo.baselines import central, of_recommendations, popularity
+from fedrec.demo.devices import Device, Devices, Fleet, run_devices
+from fedrec.demo.films import Films, load_films
+from fedrec.demo.screen import Screen, quality_table
+from fedrec.local.stack import LocalStack, local_stack
+from fedrec.manifests import manifest_for
+from fedrec.operator import Operator
+from fedrec_protocol.manifest import RecipeChoice, RoundPolicy, TaskManifest
+from fedrec_protocol.messages import RoundView, TaskState, TaskView
+from fedrec_recipes import catalogue
+from fedrec_recipes.recipe import Recipe
+
+MODEL = "films"
+ROUNDS = {"mf": 12, "autoencoder": 30}
+"""Rounds after which a recipe has learnt most of what it will, for rounds in which everybody takes part."""
+OTHER_ROUNDS = 20
+_WATCH_SECONDS = 0.3
+
+
+@dataclass(frozen=True)
+class Options:
+    """What can be chosen."""
+
+    recipe: str
+    rounds: int | None
+    """None takes what suits the recipe."""
+    participants: int | None
+    seed: int
+    wait: bool
+
+
+def run_demo(options: Options, console: Console) -> None:
+    """Train on everybody's device, promote the best version, recommend on the devices."""
+    films = load_films(options.participants)
+    people = len(films.split.train)
+    recipe = catalogue.recipe(RecipeChoice(name=options.recipe, config={"number_of_items": films.number_of_items}))
+    console.print(
+        f"[bold]{people} people[/], {films.number_of_items} films. Recipe [bold]{recipe.name}[/]. "
+        "Ratings stay on the devices; each device sees its own person's only."
+    )
+    with (
+        local_stack(progress=lambda step: console.print(f"  {step} ..."), fsync=False) as stack,
+        _operator(stack) as operator,
+        tempfile.TemporaryDirectory(prefix="fedrec-devices-") as folder,
+    ):
+        console.print(f"  API documentation: {stack.aggregator_url}/docs and {stack.registry_url}/docs")
+        task = operator.create_task(_manifest(recipe, people, options))
+        key = operator.create_enrolment_key(task.task_id).secret
+        fleet = Fleet(stack.aggregator_url, stack.registry_url, key, Path(folder))
+        devices = [Device(person, history) for person, history in enumerate(films.split.train_and_validation)]
+        with run_devices(fleet, devices) as running:
+            rounds = _watch(stack, operator, running, task, console)
+            best = _promote_best(operator, rounds, console)
+            recommended = running.recommend(10)
+        _compare(films, recipe, recommended, options, console)
+        _show_person(films, recommended, console)
+        console.print(
+            f"\nVersion {best} is in production. API documentation: {stack.aggregator_url}/docs and "
+            f"{stack.registry_url}/docs"
+        )
+        if options.wait:
+            console.input("Press Enter to stop everything. ")
+
+
+def _manifest(recipe: Recipe[Any], people: int, options: Options) -> TaskManifest:
+    """Every round asks everybody, closes when all have reported, and waits for a straggler at most a minute."""
+    rounds = RoundPolicy(aggregation_goal=people, minimum_reports=max(people // 2, 1), deadline_seconds=60)
+    budget = options.rounds or ROUNDS.get(recipe.name, OTHER_ROUNDS)
+    return manifest_for(recipe, name=MODEL, rounds=rounds, round_budget=budget, seed=options.seed)
+
+
+def _operator(stack: LocalStack) -> Operator:
+    return Operator(
+        stack.aggregator_url,
+        stack.registry_url,
+        aggregator_key=stack.secrets.aggregator_admin_key,
+        registry_key=stack.secrets.registry_admin_key,
+    )
+
+
+def _watch(
+    stack: LocalStack, operator: Operator, devices: Devices, task: TaskView, console: Console
+) -> list[RoundView]:
+    """Show the rounds until the task ends; returns them, newest first."""
+    started = time.monotonic()
+    with Screen(console) as screen:
+        while True:
+            stack.require_running()
+            devices.require_running()
+            state = operator.task(task.task_id)
+            rounds = operator.rounds(task.task_id)
+            screen.show(rounds)
+            if state.state is not TaskState.ACTIVE:
+                break
+            time.sleep(_WATCH_SECONDS)
+    console.print(f"\nThe task is {state.state}: {state.state_reason} ({time.monotonic() - started:.0f} s).")
+    return rounds
+
+
+def _promote_best(operator: Operator, rounds: list[RoundView], console: Console) -> int:
+    """Move `production` to the version with the best federated NDCG@10; returns its number."""
+    measured = [round_ for round_ in rounds if round_.metrics]
+    best = max(measured, key=lambda round_: (round_.metrics or {})["ndcg@10"])
+    reason = "best federated ndcg@10 of its task"
+    alias = operator.promote(MODEL, "production", best.base_version_id, reason=reason)
+    metrics = ", ".join(f"{name} {value:.4f}" for name, value in (best.metrics or {}).items())
+    console.print(f"Promoted version {alias.version.number}, the best on the devices' validation films: {metrics}.\n")
+    return alias.version.number
+
+
+def _compare(
+    films: Films, recipe: Recipe[Any], recommended: dict[int, list[int]], options: Options, console: Console
+) -> None:
+    """The closing table. The test films were not looked at before."""
+    rows = [
+        ("popularity", popularity(films)),
+        (f"{recipe.name}, federated", of_recommendations(films, recommended)),
+        (f"{recipe.name}, trained centrally", central(recipe, films, options.seed)),
+    ]
+    console.print(quality_table(rows))
+
+
+def _show_person(films: Films, recommended: dict[int, list[int]], console: Console) -> None:
+    person = 0
+    history = films.split.train_and_validation[person]
+    console.print("\n[bold]On one person's device.[/] The last films seen:")
+    for item in history.items[-5:]:
+        console.print(f"    {films.titles[item]}")
+    console.print("  Recommended there, by the device itself:")
+    for place, item in enumerate(recommended[person], start=1):
+        console.print(f"  {place:>2}. {films.titles[item]}")

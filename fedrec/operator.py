@@ -1,0 +1,119 @@
+"""The operator's client: create and watch tasks, publish and promote versions, over HTTP."""
+
+from typing import Any, Self
+
+import httpx
+from pydantic import TypeAdapter
+
+from fedrec_protocol.manifest import TaskManifest
+from fedrec_protocol.messages import EnrolmentKeyCreated, RoundView, TaskView
+from fedrec_protocol.problems import Problem
+from fedrec_protocol.registry_messages import AliasView, Gate, PromotionRequest, RollbackRequest, VersionView
+
+_ROUNDS = TypeAdapter(list[RoundView])
+_TASKS = TypeAdapter(list[TaskView])
+
+
+class OperatorError(Exception):
+    """A service refused, or cannot be reached; the message says what to do.
+
+    Attributes:
+        slug: the problem's slug; empty when no service answered.
+    """
+
+    def __init__(self, message: str, slug: str = "") -> None:
+        super().__init__(message)
+        self.slug = slug
+
+
+class Operator:
+    """Both services, as an operator sees them. Use it as a context manager, or close it."""
+
+    def __init__(self, aggregator_url: str, registry_url: str, *, aggregator_key: str, registry_key: str) -> None:
+        """The keys are operator keys `fo_...` of each service."""
+        self._aggregator = _client(aggregator_url, aggregator_key)
+        self._registry = _client(registry_url, registry_key)
+
+    def create_task(self, manifest: TaskManifest) -> TaskView:
+        """Start training by a manifest."""
+        body = manifest.model_dump(mode="json")
+        return TaskView.model_validate(_send(self._aggregator, "POST", "/v1/tasks", body))
+
+    def task(self, task_id: str) -> TaskView:
+        """One task."""
+        return TaskView.model_validate(_send(self._aggregator, "GET", f"/v1/tasks/{task_id}"))
+
+    def tasks(self) -> list[TaskView]:
+        """All tasks, newest first."""
+        return _TASKS.validate_python(_send(self._aggregator, "GET", "/v1/tasks"))
+
+    def steer(self, task_id: str, action: str) -> TaskView:
+        """`pause`, `resume` or `cancel` a task."""
+        return TaskView.model_validate(_send(self._aggregator, "POST", f"/v1/tasks/{task_id}/{action}"))
+
+    def create_enrolment_key(self, task_id: str) -> EnrolmentKeyCreated:
+        """A key by which an app's devices enrol."""
+        answer = _send(self._aggregator, "POST", f"/v1/tasks/{task_id}/enrolment-keys")
+        return EnrolmentKeyCreated.model_validate(answer)
+
+    def rounds(self, task_id: str, *, limit: int = 500) -> list[RoundView]:
+        """A task's rounds, newest first."""
+        return _ROUNDS.validate_python(_send(self._aggregator, "GET", f"/v1/tasks/{task_id}/rounds?limit={limit}"))
+
+    def version(self, version_id: str) -> VersionView:
+        """One model version."""
+        return VersionView.model_validate(_send(self._registry, "GET", f"/v1/versions/{version_id}"))
+
+    def weights(self, version_id: str) -> bytes:
+        """A version's weights, a safetensors file."""
+        return _request(self._registry, "GET", f"/v1/versions/{version_id}/weights").content
+
+    def promote(
+        self, model: str, alias: str, version_id: str, *, gate: Gate | None = None, reason: str = ""
+    ) -> AliasView:
+        """Move an alias to a version, if the gate lets it."""
+        body = PromotionRequest(version_id=version_id, gate=gate, reason=reason).model_dump(mode="json")
+        return AliasView.model_validate(_send(self._registry, "PUT", f"/v1/models/{model}/aliases/{alias}", body))
+
+    def roll_back(self, model: str, alias: str, *, reason: str = "") -> AliasView:
+        """Move an alias back to the version before."""
+        body = RollbackRequest(reason=reason).model_dump(mode="json")
+        path = f"/v1/models/{model}/aliases/{alias}/rollback"
+        return AliasView.model_validate(_send(self._registry, "POST", path, body))
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._aggregator.close()
+        self._registry.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _client(url: str, key: str) -> httpx.Client:
+    return httpx.Client(base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=30)
+
+
+def _send(client: httpx.Client, method: str, path: str, body: Any = None) -> Any:
+    return _request(client, method, path, body).json()
+
+
+def _request(client: httpx.Client, method: str, path: str, body: Any = None) -> httpx.Response:
+    try:
+        answer = client.request(method, path, json=body)
+    except httpx.HTTPError as error:
+        raise OperatorError(f"{client.base_url} cannot be reached ({type(error).__name__}): is it running?") from error
+    if answer.is_error:
+        raise _refused(answer)
+    return answer
+
+
+def _refused(answer: httpx.Response) -> OperatorError:
+    try:
+        problem = Problem.model_validate(answer.json())
+    except ValueError:
+        return OperatorError(f"{answer.request.url} answered {answer.status_code}")
+    return OperatorError(f"{problem.title}: {problem.detail}" if problem.detail else problem.title, problem.slug)
