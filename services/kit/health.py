@@ -40,11 +40,11 @@ def install(app: FastAPI, checks: Mapping[str, Callable[[], object]]) -> None:
                 )
         return JSONResponse(Health().model_dump())
 
-    app.get("/healthz", tags=["operation"], operation_id="get_health", summary="Is it alive?")(healthz)
+    app.get("/healthz", tags=["operation"], operation_id="getHealth", summary="Is it alive?")(healthz)
     app.get(
         "/readyz",
         tags=["operation"],
-        operation_id="get_readiness",
+        operation_id="getReadiness",
         summary="Can it serve?",
         response_model=Health,
         responses=documented(503),

@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from fedrec_protocol.problems import PROBLEM_MEDIA_TYPE, TITLE, Problem, Slug
 from services.kit.db import DatabaseUnavailable
+from services.kit.objects import ObjectsUnavailable
 
 log = structlog.get_logger(__name__)
 
@@ -86,12 +87,12 @@ def install(app: FastAPI, errors: type[Exception], status_of: Mapping[type[Excep
             refused.status_code, slug, str(refused.detail), request_id=request_id(request), headers=refused.headers
         )
 
-    def database_unavailable(request: Request, error: Exception) -> Response:
-        log.error("database unavailable", request_id=request_id(request), error=str(error))
+    def storage_unavailable(request: Request, error: Exception) -> Response:
+        log.error("storage unavailable", request_id=request_id(request), error=str(error))
         return problem_response(
             503,
             Slug.UNAVAILABLE,
-            "the database cannot be reached; nothing was changed that you were not told of",
+            "the storage cannot be reached; nothing was changed that you were not told of",
             request_id=request_id(request),
             headers={"Retry-After": "2"},
         )
@@ -103,7 +104,8 @@ def install(app: FastAPI, errors: type[Exception], status_of: Mapping[type[Excep
     app.add_exception_handler(errors, domain_error)
     app.add_exception_handler(RequestValidationError, unreadable)
     app.add_exception_handler(HTTPException, framework_error)
-    app.add_exception_handler(DatabaseUnavailable, database_unavailable)
+    app.add_exception_handler(DatabaseUnavailable, storage_unavailable)
+    app.add_exception_handler(ObjectsUnavailable, storage_unavailable)
     app.add_exception_handler(Exception, unplanned)
     app.add_middleware(RequestIds)
     app.get("/problems/{slug}", include_in_schema=False)(_page)

@@ -290,7 +290,7 @@ class RoundView(Response):
 class EnrolmentKeyRequest(Message):
     """An operator makes an enrolment key for a task."""
 
-    expires_in_seconds: float | None = Field(default=None, gt=0)
+    expires_in_seconds: float | None = Field(default=None, gt=0, le=10 * 366 * 86400)
     """Life of the key; null means until revoked."""
 
 
@@ -319,11 +319,11 @@ class EnrolmentKeyCreated(EnrolmentKeyView):
 class OperatorKeyRequest(Message):
     """An administrator makes an operator key."""
 
-    name: str = Field(min_length=1, max_length=100)
+    name: str = Field(pattern=r"^[^\x00]{1,100}$")
     """Whose key it is."""
     role: Role
     """What it may do."""
-    expires_in_seconds: float | None = Field(default=None, gt=0)
+    expires_in_seconds: float | None = Field(default=None, gt=0, le=10 * 366 * 86400)
     """Life of the key; null means until revoked."""
 
 

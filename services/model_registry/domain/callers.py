@@ -16,15 +16,6 @@ class Operator:
     name: str
     role: Role
 
-    def require(self, role: Role) -> None:
-        """Pass if the key's role includes `role`.
-
-        Raises:
-            Forbidden: it does not.
-        """
-        if _RANK[self.role] < _RANK[role]:
-            raise Forbidden(f"this needs a key of role {role}; yours is {self.role}")
-
     def may_see(self, model: str) -> bool:
         """Whether a model exists as far as this caller is concerned."""
         return True
@@ -37,20 +28,23 @@ class Participant:
     client_id: str
     model: str
 
-    def require(self, role: Role) -> None:
-        """Refuse: participants do nothing that needs an operator.
-
-        Raises:
-            Forbidden: always.
-        """
-        raise Forbidden(f"this needs an operator key of role {role}")
-
     def may_see(self, model: str) -> bool:
         """Whether a model exists as far as this caller is concerned."""
         return model == self.model
 
 
 Caller = Operator | Participant
+
+
+def require_role(caller: Caller, least: Role) -> Operator:
+    """Pass operators whose role includes `least`.
+
+    Raises:
+        Forbidden: a lesser role, or a participant.
+    """
+    if not isinstance(caller, Operator) or _RANK[caller.role] < _RANK[least]:
+        raise Forbidden(f"this needs an operator key of role {least}")
+    return caller
 
 
 def require_sight(caller: Caller, model: str) -> None:

@@ -15,19 +15,17 @@ from services.model_registry.storage.tables import operator_keys
 
 def add(
     tx: Connection, key: NewKey, *, name: str, role: Role, now: datetime, expires_at: datetime | None
-) -> OperatorKeyView | None:
-    """Insert a key; None when a key with this secret exists, revoked or not."""
-    row = insert(operator_keys).values(
-        key_id=new_id("key"),
-        name=name,
-        role=role,
-        lookup=key.lookup,
-        key_hash=key.key_hash,
-        created_at=now,
-        expires_at=expires_at,
-    )
-    added = tx.execute(row.on_conflict_do_nothing().returning(operator_keys)).one_or_none()
-    return None if added is None else _view(added)
+) -> OperatorKeyView:
+    """Insert a new key."""
+    values = _values(key, name, role, now)
+    row = insert(operator_keys).values(values, expires_at=expires_at)
+    return _view(tx.execute(row.returning(operator_keys)).one())
+
+
+def add_first(tx: Connection, key: NewKey, *, now: datetime) -> None:
+    """Insert the administrator's key that a deployment starts with, unless it was there once."""
+    row = insert(operator_keys).values(_values(key, "bootstrap", Role.ADMIN, now))
+    tx.execute(row.on_conflict_do_nothing())
 
 
 def find(tx: Connection, secret: str, pepper: bytes) -> OperatorKeyView | None:
@@ -39,13 +37,13 @@ def find(tx: Connection, secret: str, pepper: bytes) -> OperatorKeyView | None:
     return None
 
 
-def page(tx: Connection, *, limit: int) -> list[OperatorKeyView]:
-    """Keys, newest first."""
-    query = select(operator_keys).order_by(operator_keys.c.created_at.desc(), operator_keys.c.key_id).limit(limit)
+def views(tx: Connection) -> list[OperatorKeyView]:
+    """All keys, newest first."""
+    query = select(operator_keys).order_by(operator_keys.c.created_at.desc(), operator_keys.c.key_id)
     return [_view(row) for row in tx.execute(query)]
 
 
-def revoke(tx: Connection, key_id: str, now: datetime) -> OperatorKeyView:
+def revoke(tx: Connection, key_id: str, now: datetime) -> None:
     """Refuse a key from now on; again: the first revocation stands.
 
     Raises:
@@ -53,10 +51,19 @@ def revoke(tx: Connection, key_id: str, now: datetime) -> OperatorKeyView:
     """
     first = func.coalesce(operator_keys.c.revoked_at, now)
     row = update(operator_keys).where(operator_keys.c.key_id == key_id).values(revoked_at=first)
-    revoked = tx.execute(row.returning(operator_keys)).one_or_none()
-    if revoked is None:
+    if tx.execute(row).rowcount == 0:
         raise UnknownKey(f"there is no operator key {key_id!r}")
-    return _view(revoked)
+
+
+def _values(key: NewKey, name: str, role: Role, now: datetime) -> dict[str, object]:
+    return {
+        "key_id": new_id("okey"),
+        "name": name,
+        "role": role,
+        "lookup": key.lookup,
+        "key_hash": key.key_hash,
+        "created_at": now,
+    }
 
 
 def _view(row: Row[Any]) -> OperatorKeyView:

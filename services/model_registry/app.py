@@ -1,0 +1,103 @@
+"""The model registry's HTTP service: `uvicorn --factory services.model_registry.app:create_app`."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import Depends, FastAPI
+from sqlalchemy import Connection, select
+
+from fedrec_protocol.messages import Role
+from services.kit import health, keys, logs, metrics, openapi
+from services.kit import problems as kit_problems
+from services.kit.clock import Clock, SystemClock
+from services.kit.db import Database
+from services.kit.objects import open_home
+from services.model_registry.api import aliases, download, models, operator_keys, problems, upload, versions
+from services.model_registry.api.access import operator
+from services.model_registry.api.context import Context
+from services.model_registry.api.pieces import Pieces, Places
+from services.model_registry.api.token_keys import TokenKeys
+from services.model_registry.domain.errors import RegistryError
+from services.model_registry.housekeeping import keep_house
+from services.model_registry.settings import Settings
+from services.model_registry.storage import operator_keys as stored_keys
+from services.model_registry.storage import tables
+
+_DESCRIPTION = """Keeps models: immutable versions with their lineage and metrics, the weights, and aliases
+such as `production`.
+
+Operators use keys; participants use the access tokens that the aggregator gives them, and see the model
+of their own task. Refusals are problem documents (RFC 9457): their `type` is a page that explains them."""
+
+
+def create_app(settings: Settings | None = None, clock: Clock | None = None) -> FastAPI:
+    """The service; settings come from the environment unless they are given."""
+    settings = settings or Settings()
+    logs.configure(settings.log_level)
+    context = make_context(settings, clock or SystemClock())
+    app = FastAPI(
+        title="fedrec model registry",
+        version="1",
+        description=_DESCRIPTION,
+        docs_url=None,
+        redoc_url=None,
+        lifespan=_lifespan,
+        redirect_slashes=False,
+    )
+    app.state.context = context
+    for module in (models, upload, versions, download, aliases, operator_keys):
+        app.include_router(module.router)
+    kit_problems.install(app, RegistryError, problems.STATUS)
+    openapi.install(app)
+    health.install(app, {"database": lambda: context.db.run("ping", _look)})
+    metrics.install(app, "model-registry", [Depends(operator(Role.READ))])
+    logs.install(app)
+    return app
+
+
+def make_context(settings: Settings, clock: Clock) -> Context:
+    """The stores that the settings name."""
+    db = Database(settings.database_url, pool_size=10)
+    home = open_home(settings.object_home, tables.object_homes)
+
+    def read(key: str, start: int, end: int) -> bytes:
+        return db.run("read_piece", lambda tx: home.read_range(tx, key, start, end))
+
+    return Context(
+        settings=settings,
+        clock=clock,
+        db=db,
+        home=home,
+        token_keys=TokenKeys(settings.jwks_url),
+        pieces=Pieces(read, settings.cache_bytes),
+        places=Places(settings.maximum_downloads),
+    )
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    context: Context = app.state.context
+    await asyncio.to_thread(_bootstrap, context)
+    house = asyncio.create_task(keep_house(context))
+    try:
+        yield
+    finally:
+        house.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await house
+        context.db.dispose()
+
+
+def _bootstrap(context: Context) -> None:
+    """Store the first administrator's key, once: a revoked one does not come back."""
+    secret = context.settings.bootstrap_admin_key
+    if secret is None:
+        return
+    key, now = keys.from_secret(secret, context.settings.key_pepper), context.clock.now()
+    context.db.run("bootstrap", lambda tx: stored_keys.add_first(tx, key, now=now))
+
+
+def _look(tx: Connection) -> None:
+    tx.execute(select(tables.models.c.name).limit(1)).all()

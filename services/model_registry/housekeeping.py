@@ -1,0 +1,42 @@
+"""What nobody waits for: deleting weights of which no version was made, and erasing deleted objects."""
+
+import asyncio
+import random
+from datetime import timedelta
+
+import structlog
+from starlette.concurrency import run_in_threadpool
+
+from services.kit.db import DatabaseUnavailable
+from services.kit.objects import ObjectsUnavailable
+from services.model_registry.api.context import Context
+from services.model_registry.storage import weights
+
+log = structlog.get_logger(__name__)
+
+
+async def keep_house(context: Context) -> None:
+    """Sweep now and then, until cancelled; any number of processes may."""
+    while True:
+        await asyncio.sleep(context.settings.sweep_seconds * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
+        try:
+            await run_in_threadpool(sweep, context)
+        except (DatabaseUnavailable, ObjectsUnavailable) as error:
+            log.warning("sweep put off", error=str(error))
+
+
+def sweep(context: Context) -> None:
+    """Delete what nobody needs.
+
+    Raises:
+        DatabaseUnavailable, ObjectsUnavailable: the rest is left to the next sweep.
+    """
+    before = context.clock.now() - timedelta(days=context.settings.unpublished_days)
+    deleted = 0
+    while count := context.db.run(
+        "delete_unpublished_weights",
+        lambda tx: weights.delete_unpublished(tx, context.home, uploaded_before=before),
+    ):
+        deleted += count
+    erased = context.home.sweep(context.db)
+    log.info("swept", deleted_weights=deleted, erased_objects=erased)

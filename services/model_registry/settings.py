@@ -1,0 +1,43 @@
+"""Settings of the model registry, from the environment: `FEDREC_REGISTRY_...`."""
+
+from pathlib import Path
+
+from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from services.kit.settings import SecretKey
+
+
+class Settings(BaseSettings):
+    """Read once, at start, and passed down."""
+
+    model_config = SettingsConfigDict(env_prefix="FEDREC_REGISTRY_", frozen=True, use_attribute_docstrings=True)
+
+    database_url: str = Field(repr=False)
+    """postgresql+psycopg://user:password@host/database"""
+    key_pepper: SecretKey
+    """Keys the hashes of operator keys; 32 random bytes as base64url."""
+    jwks_url: str
+    """Where the aggregator publishes the keys that verify access tokens: `.../.well-known/jwks.json`."""
+    bootstrap_admin_key: str | None = Field(default=None, repr=False, pattern=r"^fo_[A-Za-z0-9_-]{43}$")
+    """An administrator's key, stored at start unless it is there; remove it once you made your own."""
+    object_home: str = "postgres"
+    """`postgres`, `folder:/path` or `s3://bucket/prefix`."""
+    maximum_weights_bytes: PositiveInt = 2 * 1024**3
+    """Largest weights file that can be uploaded."""
+    body_timeout_seconds: PositiveFloat = 600.0
+    """Longest time an upload may take to arrive."""
+    stall_timeout_seconds: PositiveFloat = 30.0
+    """Longest time a download may stand still."""
+    maximum_downloads: PositiveInt = 500
+    """Downloads that one process serves at a time; more are asked to come back."""
+    cache_bytes: PositiveInt = 64 * 1024**2
+    """Memory of one process for pieces of weights that are downloaded now."""
+    spool_directory: Path | None = None
+    """Where uploads are kept until they are checked; by default the system's temporary directory."""
+    unpublished_days: PositiveFloat = 7.0
+    """Weights of which no version was made for so long are deleted."""
+    sweep_seconds: PositiveFloat = 3600.0
+    """How often that is done."""
+    log_level: str = "info"
+    """debug, info, warning or error."""
