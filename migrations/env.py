@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 
 from alembic import context
-from services.aggregator.storage.tables import metadata as aggregator_metadata
-from services.model_registry.storage.tables import metadata as registry_metadata
 from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.pool import NullPool
+
+from services.aggregator.storage.tables import metadata as aggregator_metadata
+from services.model_registry.storage.tables import metadata as registry_metadata
 
 SCHEMAS = ("aggregator", "registry")
 LOCK = 0x66656472  # any constant: migrations of one database run one after another

@@ -13,7 +13,7 @@ class Settings(BaseSettings):
 
     database_url: str = Field(repr=False)
     """postgresql+psycopg://user:password@host/database"""
-    deployment_key: SecretKey
+    deployment_key: SecretKey = Field(repr=False)
     """Wraps the key of every round and derives the token-signing key; 32 random bytes as base64url."""
     previous_deployment_keys: tuple[SecretKey, ...] = Field(default=(), repr=False)
     """Keys that still unwrap and verify, while the deployment key is being rotated (a JSON list)."""

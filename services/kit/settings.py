@@ -4,7 +4,7 @@ import base64
 import binascii
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator
 
 
 def _secret(value: object) -> object:
@@ -19,5 +19,5 @@ def _secret(value: object) -> object:
     return decoded
 
 
-SecretKey = Annotated[bytes, BeforeValidator(_secret), Field(repr=False)]
-"""32 random bytes, written as base64url in the environment."""
+SecretKey = Annotated[bytes, BeforeValidator(_secret)]
+"""32 random bytes, written as base64url in the environment; declare the field with `repr=False`."""
