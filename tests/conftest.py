@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import importlib
 import itertools
 from collections.abc import Iterator
 
 import pytest
-from sqlalchemy import create_engine, text
-from sqlalchemy.pool import NullPool
 
 from fedrec.local.databases import create_database, drop_database
-from fedrec.local.migrate import MIGRATIONS, upgrade
+from fedrec.local.migrate import upgrade
 from fedrec.local.postgres import LocalPostgres
 
 _numbers = itertools.count(1)
@@ -28,22 +24,8 @@ def postgres() -> Iterator[LocalPostgres]:
 @pytest.fixture(scope="session")
 def migrated_template(postgres: LocalPostgres) -> str:
     """The name of a database at migration head, made once."""
-    url = create_database(postgres.url, "migrated")
-    if any((MIGRATIONS / "versions").glob("*.py")):
-        upgrade(url)
-    else:
-        _create_tables(url)
+    upgrade(create_database(postgres.url, "migrated"))
     return "migrated"
-
-
-def _create_tables(url: str) -> None:
-    """Until the first revision is written: the tables as the code has them."""
-    engine = create_engine(url, poolclass=NullPool)
-    for schema, module in (("aggregator", "aggregator"), ("registry", "model_registry")):
-        with contextlib.suppress(ModuleNotFoundError), engine.begin() as connection:
-            tables = importlib.import_module(f"services.{module}.storage.tables")
-            connection.execute(text(f"CREATE SCHEMA {schema}"))
-            tables.metadata.create_all(connection)
 
 
 @pytest.fixture
