@@ -5,6 +5,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from fedrec_protocol.manifest import RecipeChoice
+from fedrec_recipes.autoencoder import Autoencoder
 from fedrec_recipes.mf import MatrixFactorisation
 from fedrec_recipes.recipe import Recipe
 
@@ -65,5 +66,5 @@ def recipe(choice: RecipeChoice) -> Recipe[Any]:
 
 _RECIPES: dict[str, RecipeType] = {}
 
-for _built_in in (MatrixFactorisation,):
+for _built_in in (Autoencoder, MatrixFactorisation):
     register(_built_in)

@@ -14,6 +14,7 @@ from fedrec_protocol.manifest import AggregationRule, ReportFormat, TrainingPlan
 from fedrec_protocol.tensors import Initialiser, InitialiserKind, Tensors, TensorSpec
 from fedrec_recipes import implicit
 from fedrec_recipes.recipe import History, LocalResult, Recipe, RecipeConfig
+from fedrec_recipes.running_mean import running_mean_delta
 
 ITEM_EMBEDDINGS = "item_embeddings"
 ITEM_POPULARITY = "item_popularity"
@@ -91,12 +92,13 @@ class MatrixFactorisation(Recipe[MatrixFactorisationConfig]):
     ) -> LocalResult:
         """One step from one person's history; the report is a delta of the shared tensors."""
         vector = self._user_vector(shared, history)
+        rate = min(plan.learning_rate, 1.0)
         chosen = np.zeros(self.config.number_of_items)
         chosen[history.items] = 1.0
         report = {
             ITEM_EMBEDDINGS: plan.learning_rate * self._item_step(shared, vector, chosen),
-            ITEM_POPULARITY: chosen - shared[ITEM_POPULARITY],
-            USER_GRAM: np.outer(vector, vector) - shared[USER_GRAM],
+            ITEM_POPULARITY: running_mean_delta(shared[ITEM_POPULARITY], chosen, rate),
+            USER_GRAM: running_mean_delta(shared[USER_GRAM], np.outer(vector, vector), rate),
         }
         return LocalResult(
             report={name: delta.astype(np.float32) for name, delta in report.items()},
