@@ -1,0 +1,63 @@
+"""Training many people together gives the bits of training each of them alone."""
+
+import numpy as np
+import pytest
+
+from fedrec_protocol.messages import RoundKind
+from fedrec_recipes.mf import ITEM_POPULARITY, USER_GRAM, MatrixFactorisation
+from fedrec_recipes.recipe import History
+from services.aggregator.domain.initialise import initial_parameters
+from simulation.engines.local import LocalEngine
+from simulation.population import Population
+from simulation.vectorised.catalogue import vectorised
+from simulation.work import RoundWork
+from tests.unit.recipes.data import people_with_taste
+from tests.unit.simulation.tasks import ITEMS, manifest_of, small_mf
+
+
+def a_round(recipe: MatrixFactorisation, kind: RoundKind = RoundKind.TRAINING, *, is_first: bool = False) -> RoundWork:
+    """A round of a task, at its start or when the statistics are known already."""
+    base = dict(initial_parameters(recipe.shared, 7))
+    if not is_first:
+        generator = np.random.default_rng(1)
+        vectors = generator.normal(size=(50, recipe.config.dimension))
+        base[USER_GRAM] = (vectors.T @ vectors / 50).astype(np.float32)
+        base[ITEM_POPULARITY] = generator.random(ITEMS).astype(np.float32)
+    return RoundWork(manifest_of(recipe, goal=40), kind, 3, base)
+
+
+@pytest.mark.parametrize("kind", RoundKind)
+@pytest.mark.parametrize("is_first", [True, False])
+def test_the_vectorised_sum_has_the_bits_of_training_people_one_by_one(kind: RoundKind, is_first: bool) -> None:
+    recipe = small_mf()
+    population = Population.of_recipe(recipe, people_with_taste(40, ITEMS), seed=3)
+    work = a_round(recipe, kind, is_first=is_first)
+
+    together = LocalEngine(population).contribute(work, range(40), {})
+    alone = LocalEngine(population, is_vectorised=False).contribute(work, range(40), {})
+
+    np.testing.assert_array_equal(together.vector, alone.vector)
+    assert together.reported == alone.reported
+    for person in alone.private:
+        for name, values in alone.private[person].items():
+            np.testing.assert_array_equal(together.private[person][name], values)
+
+
+def test_people_with_too_little_or_unknown_items_are_treated_as_the_sdk_treats_them() -> None:
+    recipe = small_mf()
+    histories = [
+        History(np.array([1, 2, 3])),
+        History(np.array([5])),  # its only interaction is held out: nothing to train on
+        History(np.array([4, ITEMS + 3, 9, 8])),  # an item that the model does not have
+    ]
+    population = Population.of_recipe(recipe, histories, seed=3)
+    total = LocalEngine(population).contribute(a_round(recipe), range(3), {})
+    assert sorted(total.reported) == [0, 2]
+
+
+def test_a_subclass_is_trained_by_its_own_method() -> None:
+    class Other(MatrixFactorisation):
+        name = "other"
+
+    assert vectorised(small_mf()) is not None
+    assert vectorised(Other(small_mf().config)) is None
