@@ -78,14 +78,16 @@ def maximum_size(specs: list[TensorSpec] | tuple[TensorSpec, ...]) -> int:
     return 8 + MAXIMUM_HEADER_BYTES + sum(spec.size_bytes for spec in specs)
 
 
-def decode(body: Body) -> dict[str, NDArray[Any]]:
+def decode(body: Body, *, maximum_header_bytes: int = MAXIMUM_HEADER_BYTES) -> dict[str, NDArray[Any]]:
     """Read whatever tensors the bytes hold, as read-only views where the elements are aligned.
+
+    A larger header may be allowed for bytes that one has written oneself.
 
     Raises:
         TensorsRejected: `malformed-tensors`.
     """
     view = memoryview(body).toreadonly()
-    specs, data = _read_header(view)
+    specs, data = _read_header(view, maximum_header_bytes)
     return {spec.name: _elements(data[start : start + spec.size_bytes], spec) for spec, start in specs}
 
 
@@ -155,13 +157,15 @@ def _malformed(detail: str) -> TensorsRejected:
     return TensorsRejected(Slug.MALFORMED_TENSORS, detail)
 
 
-def _read_header(view: memoryview) -> tuple[list[tuple[TensorSpec, int]], memoryview]:
+def _read_header(
+    view: memoryview, maximum_bytes: int = MAXIMUM_HEADER_BYTES
+) -> tuple[list[tuple[TensorSpec, int]], memoryview]:
     """The tensors with their start offsets, in file order, and the data behind the header."""
     if len(view) < 8:
         raise _malformed("shorter than the 8-byte header length")
     length = int.from_bytes(view[:8], "little")
-    if length > MAXIMUM_HEADER_BYTES:
-        raise _malformed(f"header of {length} bytes; at most {MAXIMUM_HEADER_BYTES} are read")
+    if length > maximum_bytes:
+        raise _malformed(f"header of {length} bytes; at most {maximum_bytes} are read")
     if len(view) < 8 + length:
         raise _malformed("the body ends inside its header")
     entries = _parse_json(bytes(view[8 : 8 + length]))
@@ -205,7 +209,7 @@ def _placed(name: str, entry: Any) -> tuple[TensorSpec, int]:
         start, end = entry["data_offsets"]
         if set(entry) != {"dtype", "shape", "data_offsets"} or not _is_count(start) or not _is_count(end):
             raise ValueError
-        if not all(_is_count(size) for size in entry["shape"]):
+        if type(entry["shape"]) is not list or not all(_is_count(size) for size in entry["shape"]):
             raise ValueError
         spec = TensorSpec(name=name, dtype=DType(entry["dtype"]), shape=tuple(entry["shape"]))
     except (KeyError, TypeError, ValueError) as error:

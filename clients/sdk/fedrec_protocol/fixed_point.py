@@ -5,6 +5,7 @@ commutative, so a sum does not depend on the order, the number of replicas or re
 """
 
 import math
+from fractions import Fraction
 
 MINIMUM_FRACTION_BITS = 24
 MAXIMUM_FRACTION_BITS = 40
@@ -24,18 +25,22 @@ def fraction_bits(*, maximum_weight: int, maximum_norm: float, maximum_reports: 
     """Fraction bits for which no sum of `maximum_reports` reports can overflow an int64.
 
     Every |x| is at most `maximum_norm`, so every total is at most
-    maximum_weight * maximum_norm * maximum_reports * 2**bits, plus one half per rounding.
+    maximum_weight * maximum_norm * maximum_reports * 2**bits, plus one half per rounding. The total weight,
+    which is summed as it is, fits too.
 
     Raises:
         BoundsTooWide: fewer than 24 bits would be left.
     """
-    largest_total = maximum_weight * maximum_norm * maximum_reports
+    if not math.isfinite(maximum_norm):
+        raise BoundsTooWide(f"maximum_norm {maximum_norm} is no bound")
+    largest_weight = maximum_weight * maximum_reports
+    largest_total = math.ceil(Fraction(maximum_norm) * largest_weight)
     # One bit is left for the roundings and for the tolerance on the norm check.
-    bits = ACCUMULATOR_BITS - 1 - math.ceil(math.log2(max(largest_total, 1.0)))
-    if bits < MINIMUM_FRACTION_BITS:
+    available = ACCUMULATOR_BITS - 1
+    bits = available - (max(largest_total, 1) - 1).bit_length()
+    if bits < MINIMUM_FRACTION_BITS or largest_weight.bit_length() > available:
         raise BoundsTooWide(
             f"maximum_weight {maximum_weight} x maximum_norm {maximum_norm} x {maximum_reports} reports "
-            f"leaves {bits} fraction bits of {ACCUMULATOR_BITS}; at least {MINIMUM_FRACTION_BITS} are "
-            "needed: lower one of the three"
+            f"leaves fewer than {MINIMUM_FRACTION_BITS} fraction bits of {ACCUMULATOR_BITS}: lower one of the three"
         )
     return min(bits, MAXIMUM_FRACTION_BITS)

@@ -9,12 +9,15 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, JsonValue, PositiveFloat, PositiveInt, StringConstraints, model_validator
 
-from fedrec_protocol import fixed_point
+from fedrec_protocol import codec, fixed_point
 from fedrec_protocol.base import Message
-from fedrec_protocol.tensors import DType, TensorSpec
+from fedrec_protocol.tensors import MAXIMUM_ELEMENTS, DType, TensorSpec
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9\-_.]{0,62}$")]
 """A name in a URL: lower-case letters, digits, dash, dot and underscore."""
+
+MetricName = Annotated[str, StringConstraints(pattern=r"^[^\x00]{1,200}$")]
+"""A metric such as `hr@10`."""
 
 EXAMPLES_TENSOR = "fedrec.examples"
 """I64 [1]: the number of examples n_k that the report was trained on."""
@@ -100,7 +103,7 @@ class RoundPolicy(Message):
     """Assignments issued divided by the aggregation goal."""
     deadline_seconds: float = Field(default=600.0, gt=0, le=30 * 86400)
     """Time from opening a round to closing it."""
-    report_timeout_seconds: float | None = Field(default=None, gt=0)
+    report_timeout_seconds: float | None = Field(default=None, gt=0, le=30 * 86400)
     """Time one participant has to report before its place goes to another; null means until the deadline."""
     maximum_participations: PositiveInt | None = None
     """Rounds one participant may report in over the whole task; null means no limit."""
@@ -161,7 +164,7 @@ class TaskManifest(Message):
     """Name patterns (`user_*`) of tensors that never leave the device; a report that holds one is refused."""
     report: ReportFormat = ReportFormat()
     """What a report holds."""
-    metrics: tuple[str, ...] = Field(default=(), max_length=64)
+    metrics: tuple[MetricName, ...] = Field(default=(), max_length=64)
     """Metrics that participants measure on the base version and report as sums, e.g. `hr@10`."""
     aggregation: AggregationRule = AggregationRule()
     """How the sum becomes the next parameters."""
@@ -204,7 +207,9 @@ class TaskManifest(Message):
     @cached_property
     def digest(self) -> str:
         """SHA-256 of the manifest's canonical JSON (sorted keys, no spaces), in hexadecimal."""
-        canonical = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        canonical = json.dumps(
+            self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+        )
         return hashlib.sha256(canonical.encode()).hexdigest()
 
     def is_private(self, tensor_name: str) -> bool:
@@ -215,6 +220,8 @@ class TaskManifest(Message):
     def _consistent(self) -> Self:
         _check_names(self.shared, "shared")
         _check_names(self.report_tensors, "report")
+        _check_size(self.shared)
+        _check_size(self.body_tensors())
         for spec in (*self.shared, *self.report_tensors):
             if self.is_private(spec.name):
                 raise ValueError(f"tensor {spec.name!r} is shared, but matches a private pattern")
@@ -226,6 +233,9 @@ class TaskManifest(Message):
         if convergence is not None and convergence.metric not in self.metrics:
             raise ValueError(f"convergence metric {convergence.metric!r} is not one of the task's metrics")
         _ = self.fraction_bits  # refuses bounds that would leave too few bits
+        _ = self.digest  # refuses NaN, infinities and text that is not Unicode
+        if "\\u0000" in json.dumps(self.model_dump(mode="json")):
+            raise ValueError("a text holds a NUL character, which databases do not store")
         return self
 
 
@@ -235,6 +245,15 @@ def _check_names(specs: tuple[TensorSpec, ...], where: str) -> None:
         raise ValueError(f"a {where} tensor is named twice")
     if any(name.startswith("fedrec.") for name in names):
         raise ValueError("tensor names that start with 'fedrec.' are reserved")
+
+
+def _check_size(specs: tuple[TensorSpec, ...]) -> None:
+    """A file of these tensors must be one that every reader accepts."""
+    header_bytes = len(codec.encode_header(list(specs))) - 8
+    if header_bytes > codec.MAXIMUM_HEADER_BYTES:
+        raise ValueError(f"a file of these tensors has a header of {header_bytes} bytes: use fewer or shorter names")
+    if sum(spec.element_count for spec in specs) > MAXIMUM_ELEMENTS:
+        raise ValueError(f"the tensors hold more than {MAXIMUM_ELEMENTS} elements")
 
 
 def _check_shapes(shared: tuple[TensorSpec, ...], report: tuple[TensorSpec, ...]) -> None:

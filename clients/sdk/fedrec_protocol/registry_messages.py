@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import AfterValidator, ConfigDict, Field, FiniteFloat, JsonValue, StringConstraints
 
 from fedrec_protocol.base import Message, Response
-from fedrec_protocol.manifest import Name
+from fedrec_protocol.manifest import MetricName, Name
 from fedrec_protocol.tensors import TensorSpec
 
 MAXIMUM_COUNT = 2**62
@@ -21,9 +21,6 @@ Text = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$", max_length=2000)]
 
 Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.\-]{1,200}$")]
 """An opaque id."""
-
-MetricName = Annotated[str, StringConstraints(pattern=r"^[^\x00]{1,200}$")]
-"""A metric such as `hr@10`."""
 
 
 def _storable(value: dict[str, JsonValue]) -> dict[str, JsonValue]:
