@@ -1,0 +1,56 @@
+"""Measuring a model on the device, on interactions that were held out of training."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedrec_recipes.metrics import metric_value, parse_metric, rank_of
+from fedrec_recipes.recipe import History
+
+Scorer = Callable[[History], NDArray[np.float32]]
+"""Scores of all items for a history, shape (number_of_items,)."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Metrics as they are reported: sums, which add up over devices."""
+
+    count: int
+    """Number of evaluations made."""
+    sums: Mapping[str, float]
+    """Sum of each metric over the evaluations; empty when there were none."""
+
+    def mean(self, metric: str) -> float:
+        """Mean of a metric on this device.
+
+        Raises:
+            ZeroDivisionError: nothing was evaluated.
+        """
+        return self.sums[metric] / self.count
+
+
+NOTHING_EVALUATED = Evaluation(0, {})
+
+
+def evaluate_held_out(score: Scorer, history: History, holdout: int, metrics: tuple[str, ...]) -> Evaluation:
+    """Rank each of the last `holdout` interactions with what came before it.
+
+    Full ranking over all items minus the earlier history, ties pessimistic (`fedrec_recipes.metrics`).
+    The first interaction is never a question: there is nothing to answer it from.
+
+    Raises:
+        UnknownMetric: a metric that `fedrec_recipes.metrics` does not know.
+    """
+    for metric in metrics:
+        parse_metric(metric)
+    before = [history.without_last(count) for count in range(min(holdout, len(history) - 1), 0, -1)]
+    ranks = [_rank(score(context), context, int(history.items[len(context)])) for context in before]
+    if not ranks:
+        return NOTHING_EVALUATED
+    return Evaluation(len(ranks), {metric: sum(metric_value(metric, rank) for rank in ranks) for metric in metrics})
+
+
+def _rank(scores: NDArray[np.float32], context: History, target: int) -> int:
+    return rank_of(scores, target, context.items)

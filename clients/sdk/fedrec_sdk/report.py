@@ -1,0 +1,142 @@
+"""From what was learnt to the bytes that are sent: everything the server would refuse is refused here."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedrec_protocol import codec
+from fedrec_protocol.manifest import EXAMPLES_TENSOR, METRICS_TENSOR, ReportContent, TaskManifest
+from fedrec_protocol.problems import Slug
+from fedrec_protocol.tensors import DType, Tensors, TensorSpec
+from fedrec_recipes.recipe import LocalResult
+from fedrec_sdk.clipping import clip_report, l2_norm
+from fedrec_sdk.errors import rejected_here
+from fedrec_sdk.evaluation import Evaluation
+from fedrec_sdk.wire import from_wire, to_wire
+
+_MOST_FITTINGS = 8
+_MARGIN = 1.0 - 2.0**-20
+
+
+def training_report(
+    manifest: TaskManifest, result: LocalResult, content: ReportContent, base: Tensors, evaluation: Evaluation
+) -> bytes:
+    """The body of a training report, in the manifest's order.
+
+    Args:
+        manifest: What was agreed.
+        result: What came of local training.
+        content: What the tensors of `result` are: deltas are turned into parameters, and parameters
+            into deltas, as the manifest asks; statistics only go where statistics are asked for.
+        base: Tensors of the base version.
+        evaluation: What was measured of the base version.
+
+    Raises:
+        Rejected: with the slug that the server would have answered: `private-tensor`,
+            `unexpected-tensor`, `missing-tensor`, `wrong-shape`, `not-finite` or `norm-exceeded`.
+    """
+    specs = manifest.report_tensors
+    _check_names(manifest, result.report)
+    _check_values(specs, result.report)
+    if manifest.report.content is ReportContent.STATISTICS:
+        _require(content is ReportContent.STATISTICS, "the task asks for statistics, which this trainer does not make")
+        wire = _statistics(manifest, result.report)
+    else:
+        _require(content is not ReportContent.STATISTICS, "the task asks for a model update, not for statistics")
+        wire = _update(manifest, _delta(manifest, result.report, content, base), base)
+    return _body(manifest, wire, result.examples, evaluation)
+
+
+def evaluation_report(manifest: TaskManifest, evaluation: Evaluation) -> bytes:
+    """The body of a report in an evaluation round: no model tensors, no examples."""
+    return _body(manifest, {}, 0, evaluation)
+
+
+def _body(manifest: TaskManifest, tensors: Tensors, examples: int, evaluation: Evaluation) -> bytes:
+    claimed = min(examples, manifest.report.maximum_examples)
+    body = {**tensors, EXAMPLES_TENSOR: np.array([claimed], dtype=np.int64)}
+    if manifest.metrics:
+        sums = [evaluation.sums[metric] if evaluation.count else 0.0 for metric in manifest.metrics]
+        body[METRICS_TENSOR] = np.array([evaluation.count, *sums], dtype=np.float32)
+    bfloat16 = frozenset(spec.name for spec in manifest.report_tensors if spec.dtype is DType.BF16)
+    return codec.encode(body, bfloat16=bfloat16)
+
+
+def _statistics(manifest: TaskManifest, statistics: Tensors) -> dict[str, NDArray[Any]]:
+    norm = l2_norm(statistics)
+    if norm > manifest.report.maximum_norm:
+        # Not scaled: half a Gram matrix is the Gram matrix of nobody. The recipe bounds what it counts.
+        raise rejected_here(
+            Slug.NORM_EXCEEDED,
+            f"the statistics are longer than the manifest's maximum norm {manifest.report.maximum_norm}: "
+            "bound the interactions per person in the recipe, or raise the norm",
+        )
+    try:
+        return {spec.name: to_wire(statistics[spec.name], spec.dtype) for spec in manifest.report_tensors}
+    except OverflowError as error:
+        raise rejected_here(Slug.WRONG_DTYPE, str(error)) from error
+
+
+def _delta(manifest: TaskManifest, values: Tensors, content: ReportContent, base: Tensors) -> Tensors:
+    if content is ReportContent.DELTA:
+        return values
+    return {spec.name: values[spec.name] - base[spec.name] for spec in manifest.report_tensors}
+
+
+def _update(manifest: TaskManifest, delta: Tensors, base: Tensors) -> dict[str, NDArray[Any]]:
+    """The delta within the norm, as the wire carries it.
+
+    Rounding to a narrow element type, or adding the delta to large parameters, can lengthen a
+    delta that was clipped to the bound exactly. So what the server will measure is measured here.
+    """
+    bound = manifest.report.maximum_norm
+    for _ in range(_MOST_FITTINGS):
+        clipped = clip_report(delta, bound)
+        wire = {spec.name: _carried(manifest, clipped, base, spec) for spec in manifest.report_tensors}
+        measured = l2_norm({spec.name: _received(manifest, wire, base, spec) for spec in manifest.report_tensors})
+        if measured <= manifest.report.maximum_norm:
+            return wire
+        bound *= _MARGIN * manifest.report.maximum_norm / measured
+    raise rejected_here(
+        Slug.NORM_EXCEEDED, "the rounding of the report's element types alone is longer than the maximum norm"
+    )
+
+
+def _carried(manifest: TaskManifest, delta: Tensors, base: Tensors, spec: TensorSpec) -> NDArray[Any]:
+    if manifest.report.content is ReportContent.DELTA:
+        return to_wire(delta[spec.name], spec.dtype)
+    return to_wire(base[spec.name].astype(np.float32) + delta[spec.name], spec.dtype)
+
+
+def _received(manifest: TaskManifest, wire: Tensors, base: Tensors, spec: TensorSpec) -> NDArray[Any]:
+    """The delta that the server will see."""
+    values = from_wire(wire[spec.name], spec.dtype)
+    return values if manifest.report.content is ReportContent.DELTA else values - base[spec.name].astype(np.float32)
+
+
+def _check_names(manifest: TaskManifest, report: Tensors) -> None:
+    wanted = {spec.name for spec in manifest.report_tensors}
+    for name in report:
+        if manifest.is_private(name):
+            raise rejected_here(Slug.PRIVATE_TENSOR, f"tensor {name!r} is private and must not be in a report")
+        if name not in wanted:
+            raise rejected_here(Slug.UNEXPECTED_TENSOR, f"tensor {name!r} is not in the manifest")
+    for name in wanted - report.keys():
+        raise rejected_here(Slug.MISSING_TENSOR, f"tensor {name!r} is missing from the report")
+
+
+def _check_values(specs: tuple[TensorSpec, ...], report: Tensors) -> None:
+    for spec in specs:
+        array = report[spec.name]
+        if array.shape != spec.shape:
+            raise rejected_here(
+                Slug.WRONG_SHAPE, f"tensor {spec.name!r} has shape {list(array.shape)}, not {list(spec.shape)}"
+            )
+        if not np.isfinite(array).all():
+            raise rejected_here(Slug.NOT_FINITE, f"tensor {spec.name!r} holds NaN or an infinity: training diverged")
+
+
+def _require(is_met: bool, otherwise: str) -> None:
+    if not is_met:
+        raise rejected_here(Slug.INVALID_MANIFEST, otherwise)
