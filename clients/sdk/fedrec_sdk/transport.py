@@ -1,0 +1,229 @@
+"""HTTP with retries: the only module that knows httpx.
+
+Every request of the protocol may be sent twice (enrolment is idempotent by public key, a check-in by the
+open assignment, a report by its digest), so every request is retried.
+"""
+
+import email.utils
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Self, TypeVar
+from urllib.parse import urlsplit
+
+import httpx
+from pydantic import ValidationError
+
+from fedrec_protocol.problems import Problem, Slug
+from fedrec_sdk.backoff import Backoff
+from fedrec_sdk.errors import Rejected, Unavailable
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+_TRY_LATER_STATUSES = frozenset({408, 425, 429})
+_TRY_LATER_SLUGS = frozenset({Slug.BODY_TIMEOUT, Slug.BODY_INCOMPLETE, Slug.DIGEST_MISMATCH})
+"""What goes wrong on the way, whatever status a service gives it."""
+_SLUG_OF_STATUS = {401: Slug.UNAUTHENTICATED, 403: Slug.FORBIDDEN, 404: Slug.NOT_FOUND}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A successful answer."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True)
+class Streamed:
+    """A successful answer whose body is still to be read."""
+
+    status: int
+    headers: Mapping[str, str]
+    chunks: Iterator[bytes]
+
+
+class Transport:
+    """A pool of connections with retries; safe to share between threads and participants.
+
+    Waits of up to `longest_wait` are slept here; a service that asks for a longer one gets its way by
+    an `Unavailable` that carries it, so that the app can do something else meanwhile.
+    """
+
+    def __init__(
+        self,
+        *,
+        attempts: int = 5,
+        timeout: float = 30.0,
+        longest_wait: float = 5.0,
+        maximum_connections: int = 100,
+        backoff: Backoff | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.attempts = attempts
+        self.longest_wait = longest_wait
+        self.backoff = backoff if backoff is not None else Backoff()
+        self._sleep = sleep
+        self._timeout = timeout
+        self._clock_offsets: dict[str, float] = {}
+        self._client = httpx.Client(
+            limits=httpx.Limits(max_connections=maximum_connections, max_keepalive_connections=maximum_connections)
+        )
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._client.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def send(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        held: float = 0.0,
+    ) -> Answer:
+        """Send a request, again where that may help, and return the 2xx answer.
+
+        Args:
+            method: `GET`, `POST`, ...
+            url: An absolute address.
+            headers: Request headers.
+            body: The body, sent with its `Content-Length`.
+            held: Seconds that the service was asked to hold the answer (long poll).
+
+        Raises:
+            Unavailable: no answer, or one that says: later.
+            Rejected: any other refusal.
+        """
+
+        def once() -> Answer:
+            with self._response(method, url, headers, body=body, held=held) as response:
+                return Answer(response.status_code, response.headers, response.read())
+
+        return self.retrying(once)
+
+    @contextmanager
+    def stream(self, url: str, headers: Mapping[str, str]) -> Iterator[Streamed]:
+        """GET without retries; errors are mapped also while the body is read.
+
+        Redirects are followed (httpx drops the credential when the host changes).
+        """
+        with self._response("GET", url, headers, follow_redirects=True) as response:
+            yield Streamed(response.status_code, response.headers, response.iter_raw())
+
+    def retrying(self, once: Callable[[], T]) -> T:
+        """Call until it succeeds, is rejected, or has been unavailable `attempts` times."""
+        failures = 0
+        while True:
+            try:
+                return once()
+            except Unavailable as refusal:
+                failures += 1
+                self.pause(failures, refusal)
+
+    def pause(self, failures: int, refusal: Unavailable) -> None:
+        """Sleep before the next attempt; raise the refusal when there have been enough, or the wait is long."""
+        asked = refusal.retry_after.total_seconds() if refusal.retry_after is not None else 0.0
+        if failures >= self.attempts or asked > self.longest_wait:
+            raise refusal
+        seconds = self.backoff.seconds(failures, refusal.retry_after)
+        log.debug("retrying in %.2f s after %d failures: %s", seconds, failures, refusal)
+        self._sleep(seconds)
+
+    def server_time(self, url: str) -> float:
+        """Seconds since the epoch by the clock of the server at `url`, as far as its answers told.
+
+        Devices with a wrong clock would otherwise sign assertions that nobody accepts.
+        """
+        return time.time() + self._clock_offsets.get(_origin(url), 0.0)
+
+    @contextmanager
+    def _response(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str] | None,
+        *,
+        body: bytes | None = None,
+        held: float = 0.0,
+        follow_redirects: bool = False,
+    ) -> Iterator[httpx.Response]:
+        timeout = httpx.Timeout(self._timeout, read=self._timeout + held)
+        try:
+            request = self._client.build_request(method, url, headers=headers, content=body, timeout=timeout)
+            response = self._client.send(request, stream=True, follow_redirects=follow_redirects)
+            try:
+                self._note_clock(url, response)
+                _raise_unless_successful(response)
+                yield response
+            finally:
+                response.close()
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise Unavailable(f"{method} {url}: {type(error).__name__}") from error
+
+    def _note_clock(self, url: str, response: httpx.Response) -> None:
+        answered = _http_date(response.headers.get("Date"))
+        if answered is not None:
+            self._clock_offsets[_origin(url)] = answered.timestamp() - time.time()
+
+
+def _raise_unless_successful(response: httpx.Response) -> None:
+    if response.is_success:
+        return
+    problem = _problem(response)
+    # A redirect of an API call is not of the protocol: more likely a network that wants a login first.
+    is_client_error = 400 <= response.status_code < 500
+    if not is_client_error or response.status_code in _TRY_LATER_STATUSES or problem.slug in _TRY_LATER_SLUGS:
+        raise Unavailable(f"{problem.slug}: {problem.detail or problem.title}", _retry_after(response))
+    raise Rejected(problem)
+
+
+def _problem(response: httpx.Response) -> Problem:
+    """The problem document, or one made of the status when something else answered (a proxy, a wrong address)."""
+    try:
+        return Problem.model_validate_json(response.read())
+    except ValidationError:
+        slug = _SLUG_OF_STATUS.get(response.status_code, Slug.INVALID_REQUEST)
+        return Problem(
+            type=f"/problems/{slug}",
+            title=f"HTTP {response.status_code} {response.reason_phrase}",
+            status=response.status_code,
+            detail=f"{response.request.method} {response.request.url.path} answered HTTP {response.status_code}",
+            slug=slug,
+        )
+
+
+def _retry_after(response: httpx.Response) -> timedelta | None:
+    """The field in either of its forms, delay or date (RFC 9110, section 10.2.3)."""
+    field = response.headers.get("Retry-After", "")
+    try:
+        return timedelta(seconds=max(float(field), 0.0))
+    except (ValueError, OverflowError):
+        until = _http_date(field)
+    if until is None:
+        return None
+    now = _http_date(response.headers.get("Date")) or datetime.now(UTC)
+    return max(until - now, timedelta(0))
+
+
+def _http_date(field: str | None) -> datetime | None:
+    try:
+        return email.utils.parsedate_to_datetime(field) if field else None
+    except ValueError:
+        return None
+
+
+def _origin(url: str) -> str:
+    return urlsplit(url).netloc
