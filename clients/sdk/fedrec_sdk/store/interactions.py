@@ -1,0 +1,49 @@
+"""What the person did. It is read to train and to recommend, and never leaves the device."""
+
+import math
+from collections.abc import Iterable
+
+import numpy as np
+
+from fedrec_recipes.recipe import History
+from fedrec_sdk.store.database import StoreDatabase
+
+
+class Interactions:
+    """The person's interactions."""
+
+    def __init__(self, database: StoreDatabase) -> None:
+        self._database = database
+
+    def add(self, interactions: Iterable[tuple[int, float | None]]) -> None:
+        """Append (item, seconds since the epoch) in order; all of them or none.
+
+        Raises:
+            ValueError: a negative item, or a time that is not finite.
+        """
+        rows = [(int(item), None if time is None else float(time)) for item, time in interactions]
+        for item, time in rows:
+            if item < 0 or (time is not None and not math.isfinite(time)):
+                raise ValueError("items are numbers from 0, times are finite seconds since the epoch")
+        with self._database.transaction() as tx:
+            tx.executemany("INSERT INTO interaction (item, time) VALUES (?, ?)", rows)
+
+    def history(self) -> History:
+        """All interactions, oldest first.
+
+        Ordered by time, those of the same moment as they were recorded. If any has no time, all are
+        in the order of recording and the history has no times.
+        """
+        with self._database.transaction() as tx:
+            rows = tx.execute("SELECT item, time FROM interaction ORDER BY sequence").fetchall()
+        items = np.array([item for item, _ in rows], dtype=np.int64)
+        if any(time is None for _, time in rows):
+            return History(items)
+        times = np.array([time for _, time in rows], dtype=np.float64)
+        order = np.argsort(times, kind="stable")
+        return History(items[order], times[order])
+
+    def clear(self) -> None:
+        """Forget all interactions; SQLite overwrites them in the file (`secure_delete`)."""
+        with self._database.transaction() as tx:
+            tx.execute("DELETE FROM interaction")
