@@ -1,0 +1,133 @@
+"""One contribution: check in, download, evaluate, train, report. Each step can be repeated after a crash."""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from fedrec_protocol import codec, messages
+from fedrec_protocol.manifest import RecipeChoice, TaskManifest
+from fedrec_protocol.messages import Assignment, NotSelectedReason, RoundKind
+from fedrec_protocol.problems import Slug
+from fedrec_protocol.tensors import Tensors
+from fedrec_recipes.metrics import UnknownMetric
+from fedrec_recipes.recipe import History
+from fedrec_recipes.seeding import training_generator
+from fedrec_sdk.agreed_task import AgreedTask
+from fedrec_sdk.credentials import Credentials
+from fedrec_sdk.errors import Rejected, rejected_here
+from fedrec_sdk.evaluation import NOTHING_EVALUATED, Evaluation
+from fedrec_sdk.models import Models
+from fedrec_sdk.outcomes import Contributed, NothingToTrain, NotSelected, Outcome, TaskEnded, TooLate
+from fedrec_sdk.report import evaluation_report, training_report
+from fedrec_sdk.session import Session
+from fedrec_sdk.store import LocalStore
+from fedrec_sdk.store.outbox import PendingReport
+from fedrec_sdk.trainer import Trainer
+
+log = logging.getLogger(__name__)
+
+IDLE = timedelta(minutes=15)
+"""How long a device without examples waits before it looks again."""
+
+_TOO_LATE = frozenset({Slug.ROUND_CLOSED, Slug.ASSIGNMENT_EXPIRED, Slug.UNKNOWN_ASSIGNMENT, Slug.TASK_NOT_ACTIVE})
+"""What a server says to a report that comes after its round; it may have forgotten an old assignment."""
+_WHO_ARE_YOU = frozenset({401, 403})
+
+
+@dataclass(frozen=True)
+class Contributor:
+    """What a contribution needs."""
+
+    store: LocalStore
+    credentials: Credentials
+    session: Session
+    task: AgreedTask
+    models: Models
+    trainer: Callable[[RecipeChoice], Trainer]
+    """The trainer of a manifest's recipe."""
+    seed: Callable[[], int]
+    """The participant's seed."""
+    kinds: tuple[RoundKind, ...]
+    """Kinds of round it takes part in."""
+
+    def contribute(self, hold_seconds: float) -> Outcome:
+        """Deliver the report that is still pending, or else do one round.
+
+        Raises:
+            Unavailable: it stopped half-way; calling again goes on from there.
+            Rejected: the server, or this device, refused; a refused report is dropped.
+        """
+        task_id = self.credentials.identity().task_id
+        pending = self.store.outbox.pending()
+        if pending is not None and pending.task_id == task_id:
+            return self._deliver(pending)
+        self.store.outbox.discard()  # it belongs to a task that this app has left
+        history = self.store.interactions.history()
+        if self.trainer(self.task.current().manifest.recipe).count_examples(history) == 0:
+            return NothingToTrain(IDLE)
+        answer = self.session.check_in(self.kinds, hold_seconds)
+        if isinstance(answer, messages.NotSelected):
+            return _not_selected(answer)
+        report = self._prepare(answer.assignment, history)
+        if report is None:
+            return NothingToTrain(IDLE)
+        self.store.outbox.put(report)
+        return self._deliver(report)
+
+    def _prepare(self, assignment: Assignment, history: History) -> PendingReport | None:
+        """Evaluate and train; None when training found no example."""
+        started = time.monotonic()
+        manifest = self.task.with_manifest(assignment.manifest_digest).manifest
+        base = self.models.base(assignment.base, manifest.shared)
+        private = self.store.outbox.private_tensors(assignment.task_id)
+        evaluation = self._evaluate(manifest, base, private, history)
+        if assignment.kind is RoundKind.EVALUATION:
+            body, changed = evaluation_report(manifest, evaluation), private
+        else:
+            trainer = self.trainer(manifest.recipe)
+            generator = training_generator(self.seed(), assignment.round_number)
+            result = trainer.train(base, private, history, assignment.training, generator)
+            if result.examples == 0:
+                return None
+            body, changed = training_report(manifest, result, trainer.content, base, evaluation), result.private
+        log.info("round %d: prepared in %.2f s", assignment.round_number, time.monotonic() - started)
+        return PendingReport(
+            task_id=assignment.task_id,
+            assignment_id=assignment.assignment_id,
+            base_version_id=assignment.base.version_id,
+            round_number=assignment.round_number,
+            kind=assignment.kind,
+            body=body,
+            private=codec.encode({**private, **changed}),
+        )
+
+    def _evaluate(self, manifest: TaskManifest, base: Tensors, private: Tensors, history: History) -> Evaluation:
+        if not manifest.metrics:
+            return NOTHING_EVALUATED
+        try:
+            return self.trainer(manifest.recipe).evaluate(base, private, history, manifest.metrics)
+        except UnknownMetric as error:
+            raise rejected_here(Slug.INVALID_MANIFEST, f"this participant cannot measure it: {error}") from error
+
+    def _deliver(self, report: PendingReport) -> Outcome:
+        try:
+            receipt = self.session.report(report.assignment_id, report.base_version_id, report.body)
+        except Rejected as refusal:
+            if refusal.problem.status in _WHO_ARE_YOU:
+                raise  # the report may be fine: it stays for when the credentials are
+            self.store.outbox.discard()
+            if refusal.slug not in _TOO_LATE:
+                raise
+            log.info("round %d: too late (%s)", report.round_number, refusal.slug)
+            return TooLate(report.round_number, refusal.slug)
+        self.store.outbox.acknowledge(report)
+        log.info("round %d: counted as report %s", report.round_number, receipt.report_id)
+        return Contributed(receipt.report_id, report.round_number, report.kind)
+
+
+def _not_selected(answer: messages.NotSelected) -> Outcome:
+    if answer.reason is NotSelectedReason.TASK_ENDED:
+        return TaskEnded(answer.detail)
+    return NotSelected(timedelta(seconds=answer.retry_after_seconds), answer.reason, answer.detail)

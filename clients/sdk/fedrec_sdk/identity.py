@@ -1,0 +1,83 @@
+"""The device's identity: an Ed25519 key that is made here and never leaves."""
+
+import base64
+import hashlib
+from dataclasses import dataclass
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from fedrec_protocol.base import Response
+from fedrec_sdk.store.values import Values
+
+AUDIENCE = "fedrec"
+ALGORITHM = "EdDSA"
+ASSERTION_SECONDS = 120
+
+
+@dataclass(frozen=True)
+class DeviceKey:
+    """The device's key pair."""
+
+    private_bytes: bytes
+    """Raw private key, 32 bytes."""
+
+    @property
+    def public_key(self) -> str:
+        """Raw public key, base64url without padding, as an enrolment carries it."""
+        return base64.urlsafe_b64encode(self._key.public_key().public_bytes_raw()).rstrip(b"=").decode()
+
+    def assertion(self, client_id: str, now: float) -> str:
+        """A signed request for a token, valid for two minutes from `now` (seconds since the epoch)."""
+        import jwt  # noqa: PLC0415 - most runs find a valid token in the store and need none
+
+        claims = {
+            "iss": client_id,
+            "sub": client_id,
+            "aud": AUDIENCE,
+            "iat": int(now),
+            "exp": int(now) + ASSERTION_SECONDS,
+        }
+        return jwt.encode(claims, self._key, algorithm=ALGORITHM)
+
+    @property
+    def _key(self) -> Ed25519PrivateKey:
+        return Ed25519PrivateKey.from_private_bytes(self.private_bytes)
+
+
+def device_key(values: Values) -> DeviceKey:
+    """The key of this store, made on first use."""
+    return DeviceKey(values.get_or_put("device_key", Ed25519PrivateKey.generate().private_bytes_raw()))
+
+
+class Identity(Response):
+    """Who this device is for one enrolment key, and the token it has; kept in the store."""
+
+    client_id: str
+    """Opaque id of this client."""
+    task_id: str
+    """The task it takes part in."""
+    enrolment_key_digest: str
+    """Which enrolment key it enrolled with: another one means another task, or a rotated key."""
+    token: str
+    """Access token."""
+    token_expires_at: float
+    """When to get a new one: seconds since the epoch by this device's clock."""
+
+
+def load_identity(values: Values, enrolment_key: str) -> Identity | None:
+    """The identity for this enrolment key; None before enrolment."""
+    content = values.get("identity")
+    identity = None if content is None else Identity.model_validate_json(content)
+    if identity is None or identity.enrolment_key_digest != enrolment_key_digest(enrolment_key):
+        return None
+    return identity
+
+
+def save_identity(values: Values, identity: Identity) -> None:
+    """Keep the identity for the next process."""
+    values.put("identity", identity.model_dump_json().encode())
+
+
+def enrolment_key_digest(enrolment_key: str) -> str:
+    """Tells enrolment keys apart without keeping them."""
+    return hashlib.sha256(enrolment_key.encode()).hexdigest()

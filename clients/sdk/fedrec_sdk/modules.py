@@ -1,0 +1,63 @@
+"""Between a torch module and tensors by name. Importing this imports no torch: the module brings it."""
+
+import fnmatch
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedrec_protocol.tensors import Tensors, TensorSpec, specs_of
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+
+def shared_specs(module: "nn.Module", private: Iterable[str] = ()) -> tuple[TensorSpec, ...]:
+    """The tensors that a manifest shares when devices train this module.
+
+    All floating-point entries of the state_dict whose name matches no private pattern. Integer and
+    boolean buffers (a BatchNorm's counter) have no meaningful mean: they stay on the device.
+
+    Args:
+        module: The module.
+        private: Name patterns (`user_*`), as in the manifest.
+    """
+    return specs_of(initial_weights(module, private))
+
+
+def initial_weights(module: "nn.Module", private: Iterable[str] = ()) -> dict[str, NDArray[Any]]:
+    """The shared tensors with the values that the module has now, to publish as a task's base version."""
+    patterns = tuple(private)
+    return {
+        name: to_array(tensor)
+        for name, tensor in module.state_dict().items()
+        if tensor.is_floating_point() and not any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
+    }
+
+
+def to_array(tensor: "torch.Tensor") -> NDArray[Any]:
+    """A copy of a tensor in an element type that the wire carries: bfloat16 widens to float32, bool to uint8."""
+    array = tensor.detach().to("cpu")
+    if str(array.dtype) == "torch.bfloat16":
+        array = array.float()
+    copied = np.array(array.numpy())
+    return copied.astype(np.uint8) if copied.dtype == np.bool_ else copied
+
+
+def load_tensors(module: "nn.Module", tensors: Tensors) -> None:
+    """Copy values into a module's parameters and buffers of the same names; others keep theirs.
+
+    Raises:
+        KeyError: the module has no tensor of such a name.
+        ValueError: a tensor of another shape.
+    """
+    import torch  # noqa: PLC0415 - the caller has a module, so it is imported already
+
+    state = module.state_dict(keep_vars=True)
+    for name, array in tensors.items():
+        if tuple(state[name].shape) != array.shape:
+            raise ValueError(f"tensor {name!r} has shape {list(array.shape)}, the module's {list(state[name].shape)}")
+        with torch.no_grad():
+            state[name].copy_(torch.from_numpy(np.array(array)))

@@ -1,0 +1,290 @@
+"""The participant: one person on one device, taking part in one task."""
+
+import os
+import threading
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+from time import time as now
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import urlsplit
+
+from fedrec_protocol.manifest import RecipeChoice
+from fedrec_protocol.messages import RoundKind
+from fedrec_protocol.problems import Slug
+from fedrec_protocol.tensors import Tensors
+from fedrec_recipes import catalogue
+from fedrec_recipes.recipe import History, Recipe
+from fedrec_recipes.seeding import SEED_BYTES
+from fedrec_sdk.agreed_task import AgreedTask
+from fedrec_sdk.backoff import Backoff
+from fedrec_sdk.contribution import Contributor
+from fedrec_sdk.credentials import Credentials
+from fedrec_sdk.errors import Unavailable, rejected_here
+from fedrec_sdk.evaluation import Evaluation
+from fedrec_sdk.models import PRODUCTION, Models
+from fedrec_sdk.outcomes import Outcome
+from fedrec_sdk.pacing import run_until
+from fedrec_sdk.recommendation import Recommendation, top_k
+from fedrec_sdk.session import Session
+from fedrec_sdk.store import LocalStore
+from fedrec_sdk.store.versions import ModelVersion
+from fedrec_sdk.trainer import ItemScorer, RecipeTrainer, Trainer
+
+if TYPE_CHECKING:
+    from fedrec_sdk.transport import Transport
+
+LONG_POLL = timedelta(seconds=20)
+"""How long `run` lets the server hold a check-in, and so the longest time that it takes to stop."""
+
+
+class Participant:
+    """Takes part in a federated task: records, trains, reports, recommends, all on this device.
+
+    Making one does no I/O; it enrols when it first needs the server. `record`, `recommend` and
+    `evaluate` may be called while another thread is in `contribute` or `run`; contributions of one
+    participant come one after the other.
+
+    Args:
+        aggregator_url: Address of the aggregator.
+        enrolment_key: The task's enrolment key; needed until the device has enrolled.
+        store: The folder in which everything is kept, or an open store. One process at a time.
+        recipe: A recipe or a trainer of the app's own; None takes the one that the manifest names.
+        seed: Seed of local training, from 0 to 2**64 - 1; None draws one and keeps it in the store.
+        holdout: How many of the last interactions are not trained on, but measured.
+        kinds: Kinds of round to take part in.
+        registry_url: Address of the model registry; None takes the one that the aggregator names.
+        transport: Connections to use, when many participants share them; closed by whoever made it.
+
+    Raises:
+        ValueError: an address that is not one.
+    """
+
+    def __init__(
+        self,
+        aggregator_url: str,
+        enrolment_key: str,
+        store: LocalStore | str | os.PathLike[str],
+        recipe: Recipe[Any] | Trainer | None = None,
+        *,
+        seed: int | None = None,
+        holdout: int = 1,
+        kinds: tuple[RoundKind, ...] = (RoundKind.TRAINING, RoundKind.EVALUATION),
+        registry_url: str | None = None,
+        transport: "Transport | None" = None,
+    ) -> None:
+        aggregator_url = _base_address(aggregator_url)
+        self.store = store if isinstance(store, LocalStore) else LocalStore(store)
+        self._recipe = recipe
+        self._holdout = holdout
+        self._seed = seed
+        self._registry_url = None if registry_url is None else _base_address(registry_url)
+        self._shared_transport = transport
+        self._own_transport: Transport | None = None
+        self._contributing = threading.Lock()
+        self._connecting = threading.Lock()
+        self._credentials = Credentials(aggregator_url, enrolment_key, self.store, self._transport)
+        self._session = Session(aggregator_url, self._credentials, self._transport)
+        self._task = AgreedTask(self.store, self._credentials, self._session)
+        self._models = Models(self.store, self._session)
+        self._contributor = Contributor(
+            store=self.store,
+            credentials=self._credentials,
+            session=self._session,
+            task=self._task,
+            models=self._models,
+            trainer=self._trainer,
+            seed=self._training_seed,
+            kinds=kinds,
+        )
+
+    def enrol(self) -> str:
+        """Enrol now instead of when it is first needed; returns the client id.
+
+        Raises:
+            Rejected: the enrolment key is wrong, revoked or expired.
+            Unavailable: no answer.
+        """
+        return self._credentials.identity().client_id
+
+    def record(self, item: int, time: float | None = None) -> None:
+        """Remember one interaction, on this device only.
+
+        Args:
+            item: Index of the item.
+            time: When, in seconds since the epoch; None means now.
+
+        Raises:
+            ValueError: a negative item, or a time that is not finite.
+        """
+        self.store.interactions.add([(item, now() if time is None else time)])
+
+    def record_many(self, history: History) -> None:
+        """Remember many interactions at once, e.g. those from before the app was updated; all or none.
+
+        Raises:
+            ValueError: a negative item, or a time that is not finite.
+        """
+        times = [None] * len(history) if history.times is None else history.times.tolist()
+        self.store.interactions.add(zip(history.items.tolist(), times, strict=True))
+
+    def contribute(self, wait: timedelta = timedelta(0)) -> Outcome:
+        """Do one round, or finish the one that a crash or a lost connection interrupted.
+
+        Args:
+            wait: How long the server may hold the check-in until there is work.
+
+        Raises:
+            Unavailable: no answer, or the store is in use; nothing is lost, call again later.
+            Rejected: by the server, or by this device for what the server would refuse.
+        """
+        with self._contributing:
+            return self._contributor.contribute(wait.total_seconds())
+
+    def run(
+        self,
+        *,
+        stop: threading.Event | None = None,
+        until: Callable[[Outcome], bool] = lambda _: False,
+        long_poll: timedelta = LONG_POLL,
+    ) -> Outcome | None:
+        """Contribute until the task ends, `stop` is set, or `until` says so of an outcome.
+
+        The server sets the pace; while it is unavailable, waits double up to a minute.
+
+        Returns:
+            The last outcome; None when it was stopped.
+
+        Raises:
+            Rejected: by the server, or by this device.
+        """
+        return run_until(
+            lambda: self.contribute(long_poll),
+            until=until,
+            stop=threading.Event() if stop is None else stop,
+            backoff=Backoff(base=1.0, cap=60.0),
+        )
+
+    def refresh_model(self, alias: str = PRODUCTION) -> ModelVersion:
+        """Download the version that an alias names now, unless it is here already.
+
+        Raises:
+            Unavailable: no answer; or the registry's address is not known yet (see `registry_url`).
+            Rejected: `unknown-alias`, ...
+        """
+        task = self._task.current()
+        registry_url = self._registry_url or self._models.registry_url() or task.registry_url
+        if registry_url is None:
+            raise Unavailable("no answer has named the registry yet: pass registry_url")
+        return self._models.refresh(_base_address(registry_url), task.manifest.model, alias)
+
+    def recommend(
+        self,
+        k: int,
+        *,
+        exclude_seen: bool = True,
+        exclude: Iterable[int] = (),
+        allow: Iterable[int] | None = None,
+        version: str | None = None,
+    ) -> list[Recommendation]:
+        """The best items for this person, computed on this device; needs no network.
+
+        Args:
+            k: How many.
+            exclude_seen: Leave out the items in the history.
+            exclude: Further items to leave out.
+            allow: Recommend only these; None means all.
+            version: An alias or a version id; None takes `production` as it was last refreshed, or
+                else the newest version on this device.
+
+        Raises:
+            Unavailable: that version is not on this device.
+            TypeError: the trainer does not score items.
+        """
+        trainer, shared, private = self._loaded(version)
+        if not isinstance(trainer, ItemScorer):
+            raise TypeError(f"{type(trainer).__name__} does not score items: use parameters() with your own model")
+        history = self.store.interactions.history()
+        seen = history.items.tolist() if exclude_seen else []
+        return top_k(trainer.score(shared, private, history), k, exclude=[*seen, *exclude], allow=allow)
+
+    def evaluate(self, k: int = 10, *, version: str | None = None) -> Evaluation:
+        """Measure a version on the held-out interactions: `hr@k`, `ndcg@k` and `mrr@k`, by full ranking.
+
+        Raises:
+            Unavailable: that version is not on this device.
+            UnknownMetric: the trainer does not rank items.
+        """
+        trainer, shared, private = self._loaded(version)
+        metrics = (f"hr@{k}", f"ndcg@{k}", f"mrr@{k}")
+        return trainer.evaluate(shared, private, self.store.interactions.history(), metrics)
+
+    def parameters(self, version: str | None = None) -> Tensors:
+        """A version's shared tensors together with this person's private ones, e.g. to load into a module.
+
+        Raises:
+            Unavailable: that version is not on this device.
+        """
+        _, shared, private = self._loaded(version)
+        return {**private, **shared}
+
+    def forget(self) -> None:
+        """Erase the interactions, the private tensors and the pending report; the enrolment stays."""
+        with self._contributing:
+            self.store.outbox.clear()
+            self.store.interactions.clear()
+
+    def close(self) -> None:
+        """Let go of the store and the connections; using the participant again opens them again."""
+        self.store.close()
+        with self._connecting:
+            if self._own_transport is not None:
+                self._own_transport.close()
+                self._own_transport = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _loaded(self, name: str | None) -> tuple[Trainer, Tensors, Tensors]:
+        """The trainer, the shared and the private tensors for a version on this device."""
+        task = self._task.current()
+        version = self._models.choose(task.manifest.model, name)
+        trainer, specs = self._trainer(version.recipe or task.manifest.recipe), task.manifest.shared
+        if version.recipe not in (None, task.manifest.recipe) and isinstance(trainer, RecipeTrainer):
+            specs = trainer.recipe.shared  # a version of before the task's recipe was changed
+        return trainer, self._models.tensors(version, specs), self.store.outbox.private_tensors(task.task_id)
+
+    def _trainer(self, choice: RecipeChoice) -> Trainer:
+        if isinstance(self._recipe, Recipe):
+            return RecipeTrainer(self._recipe, holdout=self._holdout)
+        if self._recipe is not None:
+            return self._recipe
+        try:
+            return RecipeTrainer(catalogue.recipe(choice), holdout=self._holdout)
+        except (catalogue.UnknownRecipe, catalogue.InvalidRecipeConfig) as error:
+            detail = f"{error}; update this SDK, or pass the recipe"
+            raise rejected_here(Slug.INVALID_MANIFEST, detail) from error
+
+    def _training_seed(self) -> int:
+        if self._seed is not None:
+            return self._seed
+        return int.from_bytes(self.store.values.get_or_put("seed", os.urandom(SEED_BYTES)), "little")
+
+    def _transport(self) -> "Transport":
+        if self._shared_transport is not None:
+            return self._shared_transport
+        with self._connecting:
+            if self._own_transport is None:
+                from fedrec_sdk.transport import Transport  # noqa: PLC0415 - httpx takes 0.1 s to import
+
+                self._own_transport = Transport()
+            return self._own_transport
+
+
+def _base_address(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.netloc:
+        raise ValueError(f"{url!r} is not an http or https address")
+    return url.rstrip("/")

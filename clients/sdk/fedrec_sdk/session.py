@@ -1,0 +1,110 @@
+"""The protocol's requests as functions: what a participant asks of the aggregator and the registry."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from pydantic import ValidationError
+
+from fedrec_protocol.codec import MEDIA_TYPE
+from fedrec_protocol.digest import content_digest
+from fedrec_protocol.messages import CheckIn, CheckInRequest, ParticipantTask, Receipt, RoundKind
+from fedrec_protocol.problems import Slug
+from fedrec_protocol.registry_messages import AliasView
+from fedrec_sdk.answers import parse, parse_check_in
+from fedrec_sdk.credentials import Credentials
+from fedrec_sdk.download import Weights, download
+from fedrec_sdk.errors import rejected_here
+
+if TYPE_CHECKING:
+    from fedrec_sdk.transport import Transport
+
+
+class Session:
+    """An authenticated conversation with one aggregator and its registry."""
+
+    def __init__(self, aggregator_url: str, credentials: Credentials, transport: Callable[[], "Transport"]) -> None:
+        self._url = aggregator_url
+        self._credentials = credentials
+        self._transport = transport
+
+    def task(self) -> ParticipantTask:
+        """The task and its manifest.
+
+        Raises:
+            Rejected: `invalid-manifest` when this SDK does not understand the manifest.
+            Unavailable: no answer.
+        """
+        body = self._send("GET", self._url + "/v1/task")
+        try:
+            return ParticipantTask.model_validate_json(body)
+        except ValidationError as error:
+            # A field that we do not know may be a condition that we would not keep, so nothing is ignored.
+            if any(problem["loc"][:1] == ("manifest",) for problem in error.errors()):
+                detail = "this SDK does not understand the manifest; update it"
+                raise rejected_here(Slug.INVALID_MANIFEST, detail) from error
+        return parse(ParticipantTask, body)
+
+    def check_in(self, kinds: tuple[RoundKind, ...], hold_seconds: float) -> CheckIn:
+        """Ask for work; the server may hold the answer for so long.
+
+        Raises:
+            Rejected: this client may not take part.
+            Unavailable: no answer.
+        """
+        headers = {"Content-Type": "application/json"}
+        if hold_seconds >= 1.0:
+            headers["Prefer"] = f"wait={int(hold_seconds)}"
+        body = self._send(
+            "POST",
+            self._url + "/v1/check-ins",
+            headers=headers,
+            body=CheckInRequest(kinds=kinds).model_dump_json().encode(),
+            held=hold_seconds,
+        )
+        return parse_check_in(body)
+
+    def report(self, assignment_id: str, base_version_id: str, body: bytes) -> Receipt:
+        """Send a report; the same bytes again give the same receipt.
+
+        Raises:
+            Rejected: it was not counted, and will not be.
+            Unavailable: no answer; it may have been counted.
+        """
+        headers = {
+            "Content-Type": MEDIA_TYPE,
+            "Content-Digest": content_digest(body),
+            "Fedrec-Base-Version": base_version_id,
+        }
+        url = f"{self._url}/v1/assignments/{quote(assignment_id, safe='')}/report"
+        return parse(Receipt, self._send("POST", url, headers=headers, body=body))
+
+    def alias(self, registry_url: str, model: str, alias: str) -> AliasView:
+        """The version that an alias names now.
+
+        Raises:
+            Rejected: `unknown-model` or `unknown-alias`.
+            Unavailable: no answer.
+        """
+        url = f"{registry_url}/v1/models/{quote(model, safe='')}/aliases/{quote(alias, safe='')}"
+        return parse(AliasView, self._send("GET", url))
+
+    def download(self, weights: Weights, part: Path) -> None:
+        """Fill a file with weights; see `fedrec_sdk.download`."""
+        self._credentials.authorised(lambda token: download(self._transport(), weights, token, part))
+
+    def _send(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: dict[str, str] | None = None,
+        body: bytes | None = None,
+        held: float = 0.0,
+    ) -> bytes:
+        def authorised(token: str) -> bytes:
+            sent = {**(headers or {}), "Authorization": f"Bearer {token}"}
+            return self._transport().send(method, url, headers=sent, body=body, held=held).body
+
+        return self._credentials.authorised(authorised)
