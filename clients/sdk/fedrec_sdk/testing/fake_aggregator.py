@@ -1,0 +1,119 @@
+"""An aggregator and a registry in one object, over real HTTP, without a database."""
+
+import secrets
+from collections.abc import Sequence
+from typing import Self
+
+from fedrec_protocol.manifest import TaskManifest
+from fedrec_protocol.tensors import Tensors
+from fedrec_sdk.testing.fake_clients import FakeClients
+from fedrec_sdk.testing.fake_http import FakeServer, Request
+from fedrec_sdk.testing.fake_registry import FakeRegistry, FakeVersion, initial_parameters
+from fedrec_sdk.testing.fake_reports import federated_average
+from fedrec_sdk.testing.fake_task import Aggregate, FakeRound, FakeTask
+from fedrec_sdk.testing.faults import Fault, FaultKind, Faults
+from fedrec_sdk.testing.routes import Routes
+
+
+class FakeAggregator:
+    """Runs one task's real rounds in this process: enrols, assigns, checks reports, averages, publishes.
+
+    For tests of an app: no Postgres, no persistence, one task, active from the start. It speaks the
+    protocol over loopback HTTP, so the app's own `Participant` is tested as it is. Use it as a context manager.
+
+    Args:
+        manifest: The task.
+        weights: The first version's tensors; None fills them as the manifest's `init` says.
+        aggregate: Makes the next parameters from the base and the reports; a weighted mean of deltas by
+            default. Statistics need one of your own.
+    """
+
+    def __init__(
+        self, manifest: TaskManifest, weights: Tensors | None = None, *, aggregate: Aggregate = federated_average
+    ) -> None:
+        self.enrolment_key = f"fe_{secrets.token_urlsafe(32)}"
+        self._registry = FakeRegistry(manifest)
+        self._registry.publish(
+            initial_parameters(manifest.shared, manifest.seed) if weights is None else weights, round_number=None
+        )
+        self.task = FakeTask(manifest, self._registry, aggregate)
+        self.clients = FakeClients(self.task.view().task_id, self.enrolment_key)
+        self._faults = Faults()
+        self._server = FakeServer(Routes(self.clients, self.task, self._registry).respond, self._faults)
+        self._registry.url = self.url
+
+    @property
+    def url(self) -> str:
+        """The address of both services."""
+        return self._server.url
+
+    @property
+    def versions(self) -> Sequence[FakeVersion]:
+        """Published versions, oldest first."""
+        return self._registry.versions
+
+    @property
+    def rounds(self) -> Sequence[FakeRound]:
+        """Rounds with their counted reports, oldest first; the last one may be open."""
+        return self.task.rounds
+
+    @property
+    def requests(self) -> Sequence[Request]:
+        """Requests that were served, in order; those that a fault refused or dropped are not among them."""
+        return self._server.requests
+
+    def promote(self, number: int, alias: str = "production") -> None:
+        """Let an alias name a version."""
+        self._registry.aliases[alias] = self.versions[number]
+
+    def close_round(self) -> None:
+        """Close the open round now, as its deadline would."""
+        self.task.close_round()
+
+    def expire_assignments(self) -> None:
+        """Let the time of all open assignments be over."""
+        self.task.expire_assignments()
+
+    def expire_tokens(self) -> None:
+        """Let all access tokens be past their end."""
+        self.clients.expire_tokens()
+
+    def refuse(self, count: int = 1, *, status: int = 503, retry_after: float | None = None, path: str = "") -> None:
+        """Refuse the next requests whose path contains `path`."""
+        self._faults.add(Fault(FaultKind.REFUSE, path, count, status=status, retry_after=retry_after))
+
+    def drop_requests(self, count: int = 1, *, path: str = "") -> None:
+        """Break the connection before anything is done."""
+        self._faults.add(Fault(FaultKind.DROP_REQUEST, path, count))
+
+    def drop_responses(self, count: int = 1, *, path: str = "") -> None:
+        """Do what is asked, and break the connection before the answer."""
+        self._faults.add(Fault(FaultKind.DROP_RESPONSE, path, count))
+
+    def cut_downloads(self, count: int = 1, *, after_bytes: int) -> None:
+        """Break the connection in the middle of the weights."""
+        self._faults.add(Fault(FaultKind.CUT_BODY, "/weights", count, after_bytes=after_bytes))
+
+    def corrupt_downloads(self, count: int = 1) -> None:
+        """Send the weights with one wrong byte."""
+        self._faults.add(Fault(FaultKind.CORRUPT_BODY, "/weights", count))
+
+    def heal(self) -> None:
+        """No more faults, whatever was asked for before."""
+        self._faults.clear()
+
+    def start(self) -> None:
+        """Start to serve."""
+        self._server.start()
+
+    def stop(self) -> None:
+        """Answer who waits, and stop to serve."""
+        self.task.stop()
+        self._server.stop()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()

@@ -1,0 +1,111 @@
+"""The routes of the protocol, answered by the fake's parts."""
+
+import re
+from collections.abc import Callable
+from typing import TypeVar
+from urllib.parse import unquote
+
+from pydantic import BaseModel, ValidationError
+
+from fedrec_protocol.codec import MEDIA_TYPE
+from fedrec_protocol.digest import content_digest
+from fedrec_protocol.messages import CheckInRequest, EnrolmentRequest, NotSelected, TokenRequest
+from fedrec_protocol.problems import Slug
+from fedrec_sdk.testing.fake_clients import FakeClients
+from fedrec_sdk.testing.fake_http import Answer, Request, ranged
+from fedrec_sdk.testing.fake_registry import FakeRegistry
+from fedrec_sdk.testing.fake_task import FakeTask
+from fedrec_sdk.testing.refusal import Refused
+
+BodyT = TypeVar("BodyT", bound=BaseModel)
+
+
+class Routes:
+    """Answers requests."""
+
+    def __init__(self, clients: FakeClients, task: FakeTask, registry: FakeRegistry) -> None:
+        self._clients = clients
+        self._task = task
+        self._registry = registry
+        self._routes: list[tuple[str, str, Callable[..., Answer]]] = [
+            ("POST", r"/v1/enrolments", self._enrol),
+            ("POST", r"/v1/tokens", self._token),
+            ("GET", r"/v1/task", self._get_task),
+            ("POST", r"/v1/check-ins", self._check_in),
+            ("POST", r"/v1/assignments/([^/]+)/report", self._report),
+            ("GET", r"/v1/assignments/([^/]+)", self._assignment),
+            ("GET", r"/v1/versions/([^/]+)/weights", self._weights),
+            ("GET", r"/v1/models/([^/]+)/aliases/([^/]+)", self._alias),
+        ]
+
+    def respond(self, request: Request) -> Answer:
+        """The answer of the first route that fits.
+
+        Raises:
+            Refused: by the route, or `not-found`.
+        """
+        for method, pattern, answer in self._routes:
+            found = re.fullmatch(pattern, request.path)
+            if method == request.method and found is not None:
+                return answer(request, *(unquote(part) for part in found.groups()))
+        raise Refused(Slug.NOT_FOUND, request.path)
+
+    def _enrol(self, request: Request) -> Answer:
+        with self._task.changed:
+            return _json(201, self._clients.enrol(request.bearer, _parsed(EnrolmentRequest, request)))
+
+    def _token(self, request: Request) -> Answer:
+        with self._task.changed:
+            return _json(201, self._clients.token(_parsed(TokenRequest, request).assertion))
+
+    def _get_task(self, request: Request) -> Answer:
+        self._client(request)
+        return _json(200, self._task.view())
+
+    def _check_in(self, request: Request) -> Answer:
+        client_id = self._client(request)
+        preferred = re.search(r"wait=(\d+)", request.headers.get("prefer", ""))
+        hold = float(preferred[1]) if preferred else 0.0
+        answer = self._task.check_in(client_id, _parsed(CheckInRequest, request), hold)
+        if isinstance(answer, NotSelected):
+            return _json(200, answer, {"Retry-After": f"{answer.retry_after_seconds:g}"})
+        return _json(200, answer)
+
+    def _report(self, request: Request, assignment_id: str) -> Answer:
+        client_id = self._client(request)
+        if request.headers.get("content-type") != MEDIA_TYPE:
+            raise Refused(Slug.UNSUPPORTED_MEDIA_TYPE, f"a report is {MEDIA_TYPE}")
+        if "content-digest" not in request.headers:
+            raise Refused(Slug.DIGEST_REQUIRED)
+        if request.headers["content-digest"] != content_digest(request.body):
+            raise Refused(Slug.DIGEST_MISMATCH)
+        base_version = request.headers.get("fedrec-base-version")
+        receipt, is_new = self._task.report(client_id, assignment_id, base_version, request.body)
+        return _json(201 if is_new else 200, receipt)
+
+    def _assignment(self, request: Request, assignment_id: str) -> Answer:
+        return _json(200, self._task.assignment(self._client(request), assignment_id))
+
+    def _weights(self, request: Request, version_id: str) -> Answer:
+        self._client(request)
+        version = self._registry.find(version_id)
+        return ranged(request, version.weights, version.digest, MEDIA_TYPE)
+
+    def _alias(self, request: Request, model: str, alias: str) -> Answer:
+        self._client(request)
+        return _json(200, self._registry.alias_view(model, alias))
+
+    def _client(self, request: Request) -> str:
+        with self._task.changed:
+            return self._clients.authenticate(request.bearer)
+
+
+def _json(status: int, body: BaseModel, headers: dict[str, str] | None = None) -> Answer:
+    return Answer(status, body.model_dump_json().encode(), headers=headers)
+
+
+def _parsed(kind: type[BodyT], request: Request) -> BodyT:
+    try:
+        return kind.model_validate_json(request.body)
+    except ValidationError as error:
+        raise Refused(Slug.INVALID_REQUEST, str(error)) from error
