@@ -3,7 +3,7 @@
 import logging
 import sys
 import time
-from typing import Any
+from typing import Any, TextIO
 
 import structlog
 from fastapi import FastAPI
@@ -15,10 +15,7 @@ _QUIET = ("/healthz", "/readyz", "/metrics")
 
 
 def configure(level: str = "INFO") -> None:
-    """Send all logs of the process to standard error; call it once, in `main`.
-
-    Run uvicorn with `log_config=None, access_log=False`: its other messages arrive here.
-    """
+    """Send all logs of the process to standard error, uvicorn's too; its access log gives way to ours."""
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -32,7 +29,7 @@ def configure(level: str = "INFO") -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _StandardError()
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
@@ -42,9 +39,23 @@ def configure(level: str = "INFO") -> None:
             ],
         )
     )
-    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    root = logging.getLogger()
+    root.setLevel(level.upper())
+    root.handlers = [other for other in root.handlers if not isinstance(other, _StandardError)] + [handler]
+    for name, passes_on in (("uvicorn", True), ("uvicorn.error", True), ("uvicorn.access", False)):
+        logger = logging.getLogger(name)
+        logger.handlers.clear()
+        logger.propagate = passes_on
     for chatty in ("httpx", "httpx2"):  # they log every address they ask
         logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+class _StandardError(logging.StreamHandler[TextIO]):
+    """Writes to what is standard error now, which tests and daemons replace."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.stream = sys.stderr
+        super().emit(record)
 
 
 def install(app: FastAPI) -> None:

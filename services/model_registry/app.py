@@ -9,7 +9,7 @@ from fastapi import Depends, FastAPI
 from sqlalchemy import Connection, select
 
 from fedrec_protocol.messages import Role
-from services.kit import health, keys, logs, metrics, openapi
+from services.kit import body_limit, health, keys, logs, metrics, openapi
 from services.kit import problems as kit_problems
 from services.kit.clock import Clock, SystemClock
 from services.kit.db import Database
@@ -50,6 +50,7 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
     for module in (models, upload, versions, download, aliases, operator_keys):
         app.include_router(module.router)
     kit_problems.install(app, RegistryError, problems.STATUS)
+    body_limit.install(app, except_for=r"^/v1/weights/[^/]+$")
     openapi.install(app)
     health.install(app, {"database": lambda: context.db.run("ping", _look)})
     metrics.install(app, "model-registry", [Depends(operator(Role.READ))])
@@ -91,12 +92,20 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 
 def _bootstrap(context: Context) -> None:
-    """Store the first administrator's key, once: a revoked one does not come back."""
-    secret = context.settings.bootstrap_admin_key
-    if secret is None:
-        return
-    key, now = keys.from_secret(secret, context.settings.key_pepper), context.clock.now()
-    context.db.run("bootstrap", lambda tx: stored_keys.add_first(tx, key, now=now))
+    """Store the keys that a deployment starts with."""
+    settings, now = context.settings, context.clock.now()
+    given = (
+        ("bootstrap", Role.ADMIN, settings.bootstrap_admin_key),
+        ("aggregator", Role.RUN, settings.bootstrap_run_key),
+    )
+
+    def step(tx: Connection) -> None:
+        for name, role, secret in given:
+            if secret is not None:
+                key = keys.from_secret(secret, settings.key_pepper)
+                stored_keys.add_once(tx, key, name=name, role=role, now=now)
+
+    context.db.run("bootstrap", step)
 
 
 def _look(tx: Connection) -> None:

@@ -21,6 +21,8 @@ class Settings(BaseSettings):
     """Where the aggregator publishes the keys that verify access tokens: `.../.well-known/jwks.json`."""
     bootstrap_admin_key: str | None = Field(default=None, repr=False, pattern=r"^fo_[A-Za-z0-9_-]{43}$")
     """An administrator's key, stored at start unless it is there; remove it once you made your own."""
+    bootstrap_run_key: str | None = Field(default=None, repr=False, pattern=r"^fo_[A-Za-z0-9_-]{43}$")
+    """The key that the aggregator publishes with, of role `run`, stored at start unless it is there."""
     object_home: str = "postgres"
     """`postgres`, `folder:/path` or `s3://bucket/prefix`."""
     maximum_weights_bytes: PositiveInt = 2 * 1024**3

@@ -15,7 +15,7 @@ from services.model_registry.storage import aliases, models, versions
 
 router = APIRouter(prefix="/v1/models/{model}/aliases/{alias}", tags=["aliases"])
 
-_MOVE = documented(400, 401, 403, 404, 409, 422, 503)
+_MOVE = documented(400, 401, 403, 404, 409, 413, 422, 503)
 
 
 @router.get("", operation_id="getAlias", summary="Resolve an alias", responses=documented(401, 404, 422, 503))

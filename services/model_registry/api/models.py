@@ -22,7 +22,7 @@ router = APIRouter(prefix="/v1", tags=["models"])
     status_code=201,
     operation_id="createModel",
     summary="Make a model",
-    responses=documented(400, 401, 403, 409, 422, 503),
+    responses=documented(400, 401, 403, 409, 413, 422, 503),
 )
 def create(request: ModelRequest, operator: RunDep, context: ContextDep) -> ModelView:
     """A name under which versions are published, and which aliases belong to."""

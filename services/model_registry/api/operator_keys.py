@@ -21,7 +21,7 @@ router = APIRouter(prefix="/v1/operator-keys", tags=["credentials"])
     status_code=201,
     operation_id="createOperatorKey",
     summary="Make an operator key",
-    responses=documented(400, 401, 403, 422, 503),
+    responses=documented(400, 401, 403, 413, 422, 503),
 )
 def create(request: OperatorKeyRequest, operator: AdminDep, context: ContextDep) -> OperatorKeyCreated:
     """A key for a person or a program. Its secret is shown this once."""

@@ -17,7 +17,7 @@ def add(tx: Connection, request: ModelRequest) -> ModelView:
         ModelExists: the name is taken.
     """
     row = insert(models).values(name=request.name, description=request.description)
-    if tx.execute(row.on_conflict_do_nothing()).rowcount == 0:
+    if tx.execute(row.on_conflict_do_nothing().returning(models.c.name)).one_or_none() is None:
         raise ModelExists(f"there is a model {request.name!r} already")
     return get(tx, request.name)
 

@@ -17,15 +17,13 @@ def add(
     tx: Connection, key: NewKey, *, name: str, role: Role, now: datetime, expires_at: datetime | None
 ) -> OperatorKeyView:
     """Insert a new key."""
-    values = _values(key, name, role, now)
-    row = insert(operator_keys).values(values, expires_at=expires_at)
+    row = insert(operator_keys).values(_values(key, name, role, now) | {"expires_at": expires_at})
     return _view(tx.execute(row.returning(operator_keys)).one())
 
 
-def add_first(tx: Connection, key: NewKey, *, now: datetime) -> None:
-    """Insert the administrator's key that a deployment starts with, unless it was there once."""
-    row = insert(operator_keys).values(_values(key, "bootstrap", Role.ADMIN, now))
-    tx.execute(row.on_conflict_do_nothing())
+def add_once(tx: Connection, key: NewKey, *, name: str, role: Role, now: datetime) -> None:
+    """Insert a key unless it was there before: one that was revoked does not come back."""
+    tx.execute(insert(operator_keys).values(_values(key, name, role, now)).on_conflict_do_nothing())
 
 
 def find(tx: Connection, secret: str, pepper: bytes) -> OperatorKeyView | None:

@@ -47,7 +47,7 @@ def add(
         compressed_bytes=sizes[1] if compressed is not None else None,
         tensors=[spec.model_dump(mode="json", exclude={"init"}) for spec in tensors],
     )
-    if tx.execute(row.on_conflict_do_nothing()).rowcount == 1:
+    if tx.execute(row.on_conflict_do_nothing().returning(weights.c.digest)).one_or_none() is not None:
         return True
     for key in keys:  # somebody uploaded the same weights meanwhile
         home.delete(tx, key)

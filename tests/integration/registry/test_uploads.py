@@ -1,0 +1,86 @@
+"""What the registry takes in, and what it refuses."""
+
+import hashlib
+from datetime import timedelta
+
+import numpy as np
+import pytest
+
+from fedrec_protocol import codec
+from services.model_registry.housekeeping import sweep
+from tests.integration.registry.support import Registry, weights
+
+
+def test_weights_are_kept_once_however_often_they_are_uploaded(registry: Registry) -> None:
+    answers = [registry.upload(weights(1)) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [201, 200, 200]
+    size = len(weights(1))
+    assert (
+        answers[0].json() == answers[2].json() == {"digest": hashlib.sha256(weights(1)).hexdigest(), "size_bytes": size}
+    )
+    assert (registry.count("weights"), registry.count("objects")) == (1, 1)
+
+
+def test_weights_must_have_the_digest_of_their_address(registry: Registry) -> None:
+    headers = {"Content-Type": codec.MEDIA_TYPE}
+    answer = registry.send("PUT", f"/v1/weights/{'0' * 64}", content=weights(1), headers=headers)
+    assert (answer.status_code, answer.json()["slug"]) == (400, "digest-mismatch")
+    assert registry.count("weights") == 0
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"short",
+        b"\xff" * 64,
+        weights(1)[:-4],
+        weights(1) + b"more",
+        codec.encode({}),
+        (8).to_bytes(8, "little") + b"not json",
+    ],
+)
+def test_a_body_that_is_not_exactly_safetensors_is_refused(registry: Registry, body: bytes) -> None:
+    answer = registry.upload(body)
+    assert (answer.status_code, answer.json()["slug"]) == (422, "malformed-tensors")
+    assert registry.count("objects") == 0
+
+
+def test_a_body_is_refused_unread_when_its_headers_are_wrong(registry: Registry) -> None:
+    body = weights(1)
+    assert registry.upload(body, **{"Content-Type": "application/json"}).json()["slug"] == "unsupported-media-type"
+    assert registry.upload(body, **{"Content-Encoding": "gzip"}).json()["slug"] == "unsupported-media-type"
+    assert registry.upload(body, **{"Content-Length": str(9 * 1024 * 1024)}).json()["slug"] == "body-too-large"
+    path = f"/v1/weights/{hashlib.sha256(body).hexdigest()}"
+    chunked = registry.send("PUT", path, content=iter([body]), headers={"Content-Type": codec.MEDIA_TYPE})
+    assert (chunked.status_code, chunked.json()["slug"]) == (411, "length-required")
+
+
+def test_a_body_that_ends_early_or_runs_over_is_refused(registry: Registry) -> None:
+    body = weights(1)
+    assert registry.upload(body, **{"Content-Length": str(len(body) + 1)}).json()["slug"] == "body-incomplete"
+    assert registry.upload(body, **{"Content-Length": str(len(body) - 1)}).json()["slug"] == "body-too-large"
+
+
+def test_only_weights_that_compress_well_are_kept_twice(registry: Registry) -> None:
+    registry.upload(weights(1, elements=100_000))
+    assert registry.count("objects") == 1  # random float32 values: zstd saves about 8%
+    registry.upload(codec.encode({"items": np.zeros((1000, 100), np.float32)}))
+    assert registry.count("objects") == 1 + 2
+
+
+def test_weights_of_which_no_version_was_made_are_swept(films: Registry) -> None:
+    published, unpublished = weights(1), codec.encode({"items": np.zeros((1000, 100), np.float32)})
+    films.publish("films", published)
+    films.upload(unpublished)
+    films.clock.advance(timedelta(days=365 * 20) - timedelta(days=6))  # rows are stamped by the database's clock
+    sweep(films.context)
+    assert films.count("weights") == 1
+    assert films.count("objects") == 1
+    assert films.upload(unpublished).status_code == 201
+
+
+def test_fresh_weights_are_not_swept_before_their_version_is_made(films: Registry) -> None:
+    films.upload(weights(1))
+    sweep(films.context)
+    assert films.publish("films", weights(1))["number"] == 0
