@@ -117,7 +117,8 @@ def _values(
         if expected.needs_base:
             if base is None:
                 raise ValueError("this round's reports need the base parameters")
-            wide = wide - codec.as_float32(base[spec.name].reshape(-1), spec.dtype)
+            with np.errstate(over="ignore", invalid="ignore"):  # the norm check finds what is not finite
+                wide = wide - base[spec.name].reshape(-1)
         yield spec.name, wide
 
 

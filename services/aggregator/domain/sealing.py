@@ -1,8 +1,9 @@
 """Encryption of everything that a single report could be read from, until its round closes.
 
 Every round has its own random key. It is kept only wrapped by the deployment key, which is never in the
-database; erasing the wrapped key when the round closes makes every copy of the round's sealed bytes,
-in dead rows, write-ahead logs and backups, unreadable for good.
+database; erasing the wrapped key when the round's sum has been taken leaves nothing in the database that
+opens the round's sealed bytes. A backup or a write-ahead log of the meantime holds the wrapped key too: it is
+opened by the deployment key, and by nothing else, until that is rotated away.
 """
 
 import os
@@ -15,6 +16,7 @@ CHUNK_BYTES = 1 << 20
 _NONCE_BYTES = 12
 _TAG_BYTES = 16
 _KEY_BYTES = 32
+_UNREADABLE = (InvalidTag, ValueError)  # a stump is too short even for a nonce
 _SEALED_BYTES = _NONCE_BYTES + CHUNK_BYTES + _TAG_BYTES
 
 
@@ -42,7 +44,7 @@ def unwrap(wrapped: bytes, deployment_keys: Iterable[bytes], round_id: str) -> b
     for key in deployment_keys:
         try:
             return AESGCM(key).decrypt(wrapped[:_NONCE_BYTES], wrapped[_NONCE_BYTES:], round_id.encode())
-        except InvalidTag:
+        except _UNREADABLE:
             continue
     raise SealBroken(f"no deployment key opens the key of round {round_id}")
 
@@ -69,7 +71,7 @@ def unseal(chunks: Iterable[bytes], size_bytes: int, round_key: bytes, name: str
     for index, sealed in enumerate(_regroup(chunks), start=1):
         try:
             yield cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], _place(name, index - 1, count))
-        except InvalidTag as error:
+        except _UNREADABLE as error:
             raise SealBroken(f"chunk {index - 1} of {name} was changed") from error
     if index != count:
         raise SealBroken(f"{name} has {index} chunks, not {count}")

@@ -6,6 +6,7 @@ from fedrec_protocol.manifest import TaskManifest
 from fedrec_protocol.messages import TaskState, TaskView
 from services.aggregator.domain.aggregation import catalogue
 from services.aggregator.domain.errors import InvalidManifest
+from services.aggregator.domain.runnable import check_runnable
 from services.aggregator.domain.tasks import Task
 from services.aggregator.pipeline.context import Context
 from services.aggregator.registry_client import VersionMissing
@@ -22,6 +23,7 @@ def create_task(context: Context, manifest: TaskManifest, operator: str) -> Task
         Unavailable: the registry is needed and cannot be reached.
     """
     catalogue.check(manifest.aggregation)
+    check_runnable(manifest)
     if manifest.base_version is not None:
         _check_base(context, manifest, manifest.base_version)
     task = Task(new_id("tsk"), TaskState.ACTIVE, f"created by {operator}", manifest, 0, None)

@@ -1,0 +1,30 @@
+"""What a well-formed manifest may ask for, and this aggregator cannot do."""
+
+from pydantic import ValidationError
+
+from fedrec_protocol.manifest import TaskManifest
+from fedrec_protocol.registry_messages import Lineage
+from fedrec_protocol.tensors import DType
+from services.aggregator.domain.errors import InvalidManifest
+
+
+def check_runnable(manifest: TaskManifest) -> None:
+    """Refuse now what would otherwise fail again and again in a worker.
+
+    Raises:
+        InvalidManifest: saying what to change.
+    """
+    for spec in manifest.shared:
+        if spec.dtype is DType.BF16:
+            raise InvalidManifest(f"shared tensor {spec.name!r} is BF16: share F32, and report BF16 to halve uploads")
+    reported = [(spec.name, spec.shape) for spec in manifest.report_tensors]
+    if reported != [(spec.name, spec.shape) for spec in manifest.shared]:
+        raise InvalidManifest(
+            f"rule {manifest.aggregation.rule!r} moves the shared tensors by the mean of the reported ones: "
+            "both need the same names and shapes, in order"
+        )
+    try:
+        Lineage(recipe=manifest.recipe.name, recipe_config=manifest.recipe.config)
+    except ValidationError as error:
+        reasons = "; ".join(item["msg"] for item in error.errors())
+        raise InvalidManifest(f"the registry would not keep the recipe's configuration: {reasons}") from error
