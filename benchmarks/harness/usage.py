@@ -1,0 +1,24 @@
+"""What a process has used, as the operating system counts it (Linux)."""
+
+from pathlib import Path
+
+import psutil
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time of a process so far, all threads."""
+    times = psutil.Process(pid).cpu_times()
+    return float(times.user + times.system)
+
+
+def family_cpu_seconds(pid: int) -> float:
+    """The same for a process and its children that live, such as Postgres with one for each connection."""
+    family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+    return sum(cpu_seconds(process.pid) for process in family)
+
+
+def peak_memory_bytes(pid: int) -> int:
+    """Largest resident set of a process so far."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    line = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
+    return int(line.split()[1]) * 1024
