@@ -16,7 +16,7 @@ from fedrec.local.errors import LocalFailure
 from fedrec.local.guard import guard_process, release_process
 
 READY_SECONDS = 60.0
-STOP_SECONDS = 15.0
+STOP_SECONDS = 30.0
 
 
 class ProcessFailed(LocalFailure):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
@@ -23,6 +22,8 @@ class Secrets:
     """First operator key of the aggregator."""
     registry_admin_key: str
     """First operator key of the registry."""
+    registry_run_key: str
+    """The aggregator's own key in the registry; it may publish, not administrate."""
 
     @classmethod
     def generate(cls) -> Self:
@@ -32,20 +33,15 @@ class Secrets:
             registry_pepper=secrets.token_urlsafe(32),
             aggregator_admin_key=f"fo_{secrets.token_urlsafe(32)}",
             registry_admin_key=f"fo_{secrets.token_urlsafe(32)}",
+            registry_run_key=f"fo_{secrets.token_urlsafe(32)}",
         )
 
     @classmethod
     def kept_in(cls, directory: Path) -> Self:
-        """The secrets in `directory`, made there when they are missing."""
-        made = json.dumps(asdict(cls.generate()), indent=2)
-        return cls(**json.loads(kept_secret(directory / "secrets.json", lambda: made)))
-
-
-def kept_secret(path: Path, make: Callable[[], str]) -> str:
-    """What the file `path` holds; when it is missing, what `make` returns is kept there, for this user only."""
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        content = make()
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(content)
-    return path.read_text()
+        """The secrets in `directory`; when it has none, fresh ones are kept there, for this user only."""
+        path = directory / "secrets.json"
+        if not path.exists():
+            directory.mkdir(parents=True, exist_ok=True)
+            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+                json.dump(asdict(cls.generate()), file, indent=2)
+        return cls(**json.loads(path.read_text()))

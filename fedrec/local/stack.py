@@ -10,20 +10,15 @@ import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-import httpx
-
 from fedrec.local.guard import temporary_directory
 from fedrec.local.interrupts import orderly_termination
 from fedrec.local.migrate import upgrade
 from fedrec.local.ports import ANY, ReservedPort
 from fedrec.local.postgres import LocalPostgres
-from fedrec.local.process import ProcessFailed, ServiceProcess
-from fedrec.local.secrets import Secrets, kept_secret
+from fedrec.local.process import ServiceProcess
+from fedrec.local.secrets import Secrets
 
 Progress = Callable[[str], None]
-
-# The services log requests themselves. A long poll would hold up a shutdown for a minute.
-_UVICORN = ("--no-access-log", "--timeout-graceful-shutdown", "5")
 
 
 class LocalStack:
@@ -52,7 +47,6 @@ class LocalStack:
         self._database_url = database_url
         self._extra = dict(environment or {})
         self._ports = {"aggregator-0": ReservedPort(ports[0]), "registry": ReservedPort(ports[1])}
-        self._registry_key = ""
 
     @property
     def aggregator_url(self) -> str:
@@ -69,19 +63,20 @@ class LocalStack:
         """Where the model registry answers."""
         return self._ports["registry"].url
 
-    def start_registry(self) -> None:
-        """Start the model registry, and make the key that the aggregator uses there."""
-        registry = self._start("registry", self._registry_environment(), "services.model_registry.app:create_app")
-        registry.wait_until_ready()
-        self._registry_key = kept_secret(self._directory / "registry-key", self._make_registry_key)
+    def start(self, *, aggregators: int = 1, workers: int = 1) -> None:
+        """Start the registry, the replicas of the API and the workers side by side, and wait for all of them."""
+        self._start("registry", self._registry_environment(), "services.model_registry.app:create_app")
+        self.add(aggregators=aggregators, workers=workers)
+        self.processes["registry"].wait_until_ready()
 
-    def start_replicas(self, *, aggregators: int = 0, workers: int = 0) -> list[ServiceProcess]:
-        """Start so many more replicas of the aggregator's API and so many more workers, side by side."""
+    def add(self, *, aggregators: int = 0, workers: int = 0) -> list[ServiceProcess]:
+        """Start so many more replicas of the aggregator's API and so many more workers, and wait for them."""
         environment = self._aggregator_environment()
         started = []
         for _ in range(aggregators):
             name = self._next_name("aggregator")
-            self._ports.setdefault(name, ReservedPort())
+            if name not in self._ports:
+                self._ports[name] = ReservedPort()
             started.append(self._start(name, environment, "services.aggregator.app:create_app"))
         for _ in range(workers):
             started.append(self._start(self._next_name("worker"), environment))
@@ -112,8 +107,7 @@ class LocalStack:
         module, url = ["services.aggregator.worker"], None
         if app is not None:
             port = self._ports[name]
-            module = ["uvicorn", app, "--factory", "--port", str(port.number), *_UVICORN]
-            url = port.url
+            module, url = ["services.kit.serving", app, "--port", str(port.number)], port.url
         log = self._directory / "logs" / f"{name}.log"
         process = self.processes[name] = ServiceProcess(name, module, environment, log=log, url=url)
         process.start()
@@ -128,6 +122,7 @@ class LocalStack:
             "FEDREC_REGISTRY_KEY_PEPPER": self.secrets.registry_pepper,
             "FEDREC_REGISTRY_JWKS_URL": f"{self.aggregator_url}/.well-known/jwks.json",
             "FEDREC_REGISTRY_BOOTSTRAP_ADMIN_KEY": self.secrets.registry_admin_key,
+            "FEDREC_REGISTRY_BOOTSTRAP_RUN_KEY": self.secrets.registry_run_key,
         }
 
     def _aggregator_environment(self) -> dict[str, str]:
@@ -136,21 +131,9 @@ class LocalStack:
             "FEDREC_AGGREGATOR_DEPLOYMENT_KEY": self.secrets.deployment_key,
             "FEDREC_AGGREGATOR_BOOTSTRAP_ADMIN_KEY": self.secrets.aggregator_admin_key,
             "FEDREC_AGGREGATOR_REGISTRY_URL": self.registry_url,
-            "FEDREC_AGGREGATOR_REGISTRY_KEY": self._registry_key,
+            "FEDREC_AGGREGATOR_REGISTRY_KEY": self.secrets.registry_run_key,
             "FEDREC_AGGREGATOR_PUBLIC_REGISTRY_URL": self.registry_url,
         }
-
-    def _make_registry_key(self) -> str:
-        """A key of role `run`: the aggregator publishes versions and administrates nothing there."""
-        answer = httpx.post(
-            f"{self.registry_url}/v1/operator-keys",
-            headers={"Authorization": f"Bearer {self.secrets.registry_admin_key}"},
-            json={"name": "aggregator", "role": "run"},
-            trust_env=False,
-        )
-        if answer.status_code != 201:
-            raise ProcessFailed(f"the registry made no key for the aggregator: {answer.status_code} {answer.text}")
-        return str(answer.json()["secret"])
 
 
 @contextlib.contextmanager
@@ -199,10 +182,8 @@ def local_stack(
                 environment=environment,
             )
             undo.callback(stack.stop)
-            progress("starting the model registry")
-            stack.start_registry()
-            progress("starting the aggregator")
-            stack.start_replicas(aggregators=aggregators, workers=workers)
+            progress("starting the model registry, the aggregator and its worker")
+            stack.start(aggregators=aggregators, workers=workers)
             yield stack
         finally:
             begin_cleaning_up()
