@@ -22,7 +22,10 @@ from simulation.work import RoundWork
 _CERTAINLY_SHORTER = 1.0 - 1e-9
 """Two float64 sums of the same squares, in any order, differ by far less than this."""
 
-_DIRECT = {DType.F32, DType.F64}
+_CARRIED_AS_IS = {
+    ReportContent.DELTA: {DType.F32},  # the device clips in float32
+    ReportContent.STATISTICS: {DType.F32, DType.F64},
+}
 
 
 def direct_report(
@@ -30,7 +33,7 @@ def direct_report(
 ) -> ValidReport | None:
     """The report as the server would read it; None where it has to go over the bytes to know."""
     manifest = work.manifest
-    if content is not manifest.report.content or content is ReportContent.PARAMETERS:
+    if content is not manifest.report.content or content not in _CARRIED_AS_IS:
         return None
     values = _values(manifest, result)
     if values is None:
@@ -51,7 +54,11 @@ def _values(manifest: TaskManifest, result: LocalResult) -> dict[str, NDArray[np
         return None
     for spec in specs:
         array = result.report[spec.name]
-        if spec.dtype not in _DIRECT or array.dtype != spec.dtype.numpy or array.shape != spec.shape:
+        if (
+            spec.dtype not in _CARRIED_AS_IS[manifest.report.content]
+            or array.dtype != spec.dtype.numpy
+            or array.shape != spec.shape
+        ):
             return None
     return {spec.name: result.report[spec.name].reshape(-1) for spec in specs}
 

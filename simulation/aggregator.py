@@ -1,0 +1,139 @@
+"""The aggregator of a simulation: a task, its parameters and its rounds, in memory."""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import numpy as np
+
+from fedrec_protocol import codec
+from fedrec_protocol.manifest import TaskManifest
+from fedrec_protocol.messages import ModelReference, RoundKind, RoundState, TaskState
+from fedrec_protocol.tensors import Tensors
+from services.aggregator.domain.aggregation import catalogue
+from services.aggregator.domain.aggregation.rule import RoundSum, Step, Totals
+from services.aggregator.domain.initialise import initial_parameters
+from services.aggregator.domain.rounds import Round
+from services.aggregator.domain.tasks import Task, next_step
+from simulation.work import CohortSum, RoundWork
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a round."""
+
+    round: Round
+    """The round at its end: published or abandoned."""
+    weight: int
+    """Total weight of the reports; 0 when it was abandoned."""
+    evaluated: int
+    """Evaluations behind the metrics."""
+    metrics: dict[str, float]
+    """Means of the metrics, of the version that the round started from."""
+
+
+class SimulatedAggregator:
+    """Opens rounds and turns their sums into versions, with the service's own rules and lives.
+
+    Args:
+        manifest: What was agreed.
+        base: Parameters to start from; None initialises them as the service does.
+
+    Raises:
+        InvalidManifest: an aggregation rule that is not known, or parameters that it does not take.
+    """
+
+    def __init__(self, manifest: TaskManifest, base: Tensors | None = None) -> None:
+        catalogue.check(manifest.aggregation)
+        self.parameters = initial_parameters(manifest.shared, manifest.seed) if base is None else base
+        first = _version(manifest.model, 0, self.parameters)
+        self.task = Task("simulation", TaskState.ACTIVE, "created", manifest, 0, first)
+        self._rule_state: Tensors = {}
+        self._metric_history: list[float] = []
+        self._last_kind: RoundKind | None = None
+        self._rounds_opened = 0
+
+    @property
+    def manifest(self) -> TaskManifest:
+        """What was agreed."""
+        return self.task.manifest
+
+    @property
+    def version(self) -> ModelReference:
+        """The newest version; its digest is the one that a registry would give it."""
+        if self.task.current_version is None:
+            raise ValueError("the task has no version")
+        return self.task.current_version
+
+    def open_round(self, now: datetime) -> Round | None:
+        """The next round, or None when the task is completed."""
+        following = next_step(self.task, self._last_kind, self._metric_history)
+        if following.kind is None:
+            self.task = self.task.completed(following.reason)
+            return None
+        self._rounds_opened += 1
+        return Round(
+            id=f"round-{self._rounds_opened}",
+            task_id=self.task.id,
+            number=self._rounds_opened,
+            kind=following.kind,
+            state=RoundState.COLLECTING,
+            base=self.version,
+            opened_at=now,
+            deadline=now + timedelta(seconds=self.manifest.rounds.deadline_seconds),
+        )
+
+    def work(self, round_: Round) -> RoundWork:
+        """What the cohort of a round is asked to do."""
+        return RoundWork(self.manifest, round_.kind, round_.number, self.parameters)
+
+    def close_round(self, round_: Round, total: CohortSum, now: datetime) -> Outcome:
+        """Close a round at the goal or at its deadline, whichever the reports allow, and publish or abandon it."""
+        policy = self.manifest.rounds
+        closed = round_.due(policy, total.report_count, now) or round_.due(policy, total.report_count, round_.deadline)
+        if closed is None or closed.state is RoundState.ABANDONED:
+            return Outcome(closed or round_, 0, 0, {})
+        work = self.work(round_)
+        weight = int(total.vector[work.layout.weight])
+        evaluated, metrics = _metrics(total, work)
+        if round_.kind is RoundKind.TRAINING:
+            summed = RoundSum(Totals(total.vector, work.layout), weight, total.report_count)
+            step = catalogue.step(self.manifest.aggregation, self.parameters, summed, self._rule_state)
+            if not _is_finite(step):
+                return Outcome(round_.abandoned("the parameters would not be finite", now), 0, 0, {})
+            self._publish(step)
+        self._last_kind = round_.kind
+        convergence = self.manifest.stop.convergence
+        if convergence is not None and evaluated:
+            self._metric_history.append(metrics[convergence.metric])
+        return Outcome(closed.published(), weight, evaluated, metrics)
+
+    def _publish(self, step: Step) -> None:
+        self.parameters, self._rule_state = step.parameters, step.state
+        self.task = self.task.advanced(_version(self.manifest.model, self.version.number + 1, step.parameters))
+
+
+def _is_finite(step: Step) -> bool:
+    return all(np.isfinite(values).all() for values in step.parameters.values())
+
+
+def _metrics(total: CohortSum, work: RoundWork) -> tuple[int, dict[str, float]]:
+    """The number of evaluations and the mean of each metric."""
+    layout = work.layout
+    sums = total.vector[layout.metrics] / layout.metric_scale
+    evaluated = round(sums[0]) if len(sums) else 0
+    if not evaluated:
+        return 0, {}
+    return evaluated, {name: float(s / evaluated) for name, s in zip(layout.metric_names, sums[1:], strict=True)}
+
+
+def _version(model: str, number: int, parameters: Tensors) -> ModelReference:
+    weights = codec.encode(parameters)
+    return ModelReference(
+        model=model,
+        version_id=f"version-{number}",
+        number=number,
+        digest=hashlib.sha256(weights).hexdigest(),
+        size_bytes=len(weights),
+        url="",
+    )

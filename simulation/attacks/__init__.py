@@ -1,0 +1,1 @@
+"""Participants who mean harm, one way of doing it per file."""
