@@ -5,12 +5,12 @@ A device sees its own person's ratings and what it downloads; nothing else is ha
 
 import multiprocessing
 import os
+import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from multiprocessing.synchronize import Event
 from pathlib import Path
 
 from fedrec_recipes.recipe import History
@@ -53,7 +53,10 @@ class Devices:
             pipe.send(k)
         answers: dict[int, list[int]] = {}
         for pipe in self._pipes:
-            answer = pipe.recv()
+            try:
+                answer = pipe.recv()
+            except EOFError as error:
+                raise RuntimeError("a process of devices has ended by itself") from error
             if isinstance(answer, str):
                 raise RuntimeError(f"a device failed: {answer}")
             answers |= answer
@@ -70,45 +73,43 @@ class Devices:
 def run_devices(fleet: Fleet, devices: Sequence[Device], *, processes: int = 2) -> Iterator[Devices]:
     """Start the devices, hand them over, and stop all of them at the end of the block."""
     spawn = multiprocessing.get_context("spawn")
-    stop = spawn.Event()
     started, pipes = [], []
-    for index in range(processes):
-        here, there = spawn.Pipe()
-        process = spawn.Process(target=_process, args=(fleet, devices[index::processes], there, stop), daemon=True)
-        process.start()
-        started.append(process)
-        pipes.append(here)
     try:
+        for index in range(processes):
+            here, there = spawn.Pipe()
+            process = spawn.Process(target=_process, args=(fleet, devices[index::processes], there), daemon=True)
+            process.start()
+            there.close()  # so that reading from a process that has ended fails instead of waiting
+            started.append(process)
+            pipes.append(here)
         yield Devices(list(started), pipes)
     finally:
-        stop.set()
+        for pipe in pipes:
+            pipe.close()  # this is what tells the devices to stop
         for process in started:
             process.join(_JOIN_SECONDS)
             if process.is_alive():
                 process.kill()
 
 
-def _process(fleet: Fleet, devices: Sequence[Device], pipe: Connection, stop: Event) -> None:
-    stopping = threading.Event()
-    # Ctrl-C reaches every process of the terminal's group; only the parent decides.
-    threading.Thread(target=_relay, args=(stop, stopping), daemon=True).start()
+def _process(fleet: Fleet, devices: Sequence[Device], pipe: Connection) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; only the parent decides
     with Transport(maximum_connections=len(devices)) as transport:
         participants = {device.person: _participant(fleet, device, transport) for device in devices}
         for participant in participants.values():
-            threading.Thread(target=_run, args=(participant, stopping), daemon=True).start()
-        while not stopping.is_set():
-            if pipe.poll(0.2):
-                k = pipe.recv()
-                try:
-                    pipe.send({person: _top(participant, k) for person, participant in participants.items()})
-                except FedrecError as error:
-                    pipe.send(f"{type(error).__name__}: {error}")
-    os._exit(0)  # threads may be waiting for the server; there is nothing left to finish
+            threading.Thread(target=participant.run, daemon=True).start()
+        try:
+            while True:
+                pipe.send(_answer(participants, pipe.recv()))
+        except (EOFError, OSError):
+            os._exit(0)  # threads may be waiting for the server; there is nothing left to finish
 
 
-def _relay(stop: Event, stopping: threading.Event) -> None:
-    stop.wait()
-    stopping.set()
+def _answer(participants: Mapping[int, Participant], k: int) -> dict[int, list[int]] | str:
+    try:
+        return {person: _top(participant, k) for person, participant in participants.items()}
+    except FedrecError as error:
+        return f"{type(error).__name__}: {error}"
 
 
 def _participant(fleet: Fleet, device: Device, transport: Transport) -> Participant:
@@ -122,10 +123,6 @@ def _participant(fleet: Fleet, device: Device, transport: Transport) -> Particip
     )
     participant.record_many(device.history)
     return participant
-
-
-def _run(participant: Participant, stop: threading.Event) -> None:
-    participant.run(stop=stop)
 
 
 def _top(participant: Participant, k: int) -> list[int]:
