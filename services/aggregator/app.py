@@ -22,7 +22,7 @@ from services.aggregator.registry_client import RegistryClient
 from services.aggregator.settings import Settings
 from services.aggregator.storage import credentials, notifications
 from services.aggregator.storage.tables import objects
-from services.kit import access_tokens, health, keys, logs, metrics, openapi
+from services.kit import access_tokens, body_limit, health, keys, logs, metrics, openapi
 from services.kit import problems as kit_problems
 from services.kit.clock import Clock, SystemClock
 from services.kit.db import Database
@@ -58,6 +58,7 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
         _jwks(access)
     )
     kit_problems.install(app, AggregatorError, problems.STATUS)
+    body_limit.install(app, except_for=r"^/v1/assignments/[^/]+/report$")
     openapi.install(app)
     health.install(app, {"database": lambda: _ping(context.db)})
     metrics.install(app, "aggregator", [Depends(operator(Role.READ))])

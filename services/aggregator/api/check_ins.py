@@ -16,6 +16,7 @@ from fedrec_protocol.messages import (
 )
 from services.aggregator.api.access import ContextDep, ParticipantDep
 from services.aggregator.api.check_in import CheckInDesk
+from services.aggregator.api.parameters import AssignmentId
 from services.aggregator.domain.errors import UnknownAssignment
 from services.aggregator.pipeline.assign import CheckingIn
 from services.aggregator.storage import assignments
@@ -31,7 +32,7 @@ _WAIT = re.compile(r"(?:^|[,;\s])wait=(\d{1,5})(?:$|[,;\s])")
     operation_id="checkIn",
     summary="Ask for work",
     response_model=CheckIn,
-    responses=documented(400, 401, 422, 429, 503),
+    responses=documented(400, 401, 413, 422, 429, 503),
 )
 async def check_in(
     request: Request,
@@ -58,9 +59,9 @@ async def check_in(
     "/assignments/{assignment_id}",
     operation_id="getAssignment",
     summary="Look at one's own assignment",
-    responses=documented(401, 404, 503),
+    responses=documented(401, 404, 422, 503),
 )
-def get_assignment(assignment_id: str, participant: ParticipantDep, context: ContextDep) -> AssignmentView:
+def get_assignment(assignment_id: AssignmentId, participant: ParticipantDep, context: ContextDep) -> AssignmentView:
     """Whether the report is still awaited, counted (with the receipt), or too late."""
     row = context.db.run("find_assignment", lambda tx: assignments.find(tx, [assignment_id])).get(assignment_id)
     if row is None or row.client_id != participant.client_id:

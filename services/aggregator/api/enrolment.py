@@ -22,7 +22,7 @@ router = APIRouter(prefix="/v1", tags=["participants"])
     status_code=201,
     operation_id="enrol",
     summary="Enrol a device",
-    responses=documented(400, 401, 403, 422, 503),
+    responses=documented(400, 401, 413, 422, 503),
 )
 def enrol(request: Request, body: EnrolmentRequest, key: AppDep, context: ContextDep) -> Enrolment:
     """Take a device into the task of the enrolment key. The same public key again is the same client."""
@@ -44,11 +44,13 @@ def enrol(request: Request, body: EnrolmentRequest, key: AppDep, context: Contex
     status_code=201,
     operation_id="getToken",
     summary="Get an access token",
-    responses=documented(400, 401, 422, 503),
+    responses=documented(400, 401, 413, 422, 503),
 )
 def get_token(request: Request, body: TokenRequest, context: ContextDep) -> AccessToken:
     """Exchange an assertion that the device key has signed for an access token."""
     client_id = access_tokens.subject_of(body.assertion)
+    if client_id is not None and not client_id.isprintable():
+        client_id = None  # a database takes no NUL in a text
 
     def step(tx: Connection) -> tuple[Client, str] | None:
         client = None if client_id is None else credentials.client(tx, client_id)

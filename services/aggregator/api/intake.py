@@ -10,7 +10,7 @@ from fedrec_protocol.codec import Body
 from fedrec_protocol.manifest import TaskManifest
 from fedrec_protocol.messages import Receipt
 from services.aggregator.domain import sealing
-from services.aggregator.domain.errors import RoundClosed
+from services.aggregator.domain.errors import RoundClosed, Unavailable
 from services.aggregator.domain.partial_sum import PartialSum
 from services.aggregator.domain.reports import RoundFormat, ValidReport, read_report
 from services.aggregator.domain.rounds import Round
@@ -20,6 +20,7 @@ from services.aggregator.storage import assignments, rounds, tasks
 from services.aggregator.storage.assignments import AssignmentRow
 from services.kit.batcher import Batcher
 from services.kit.ids import new_id
+from services.kit.objects import ObjectsUnavailable
 
 _LARGE_BYTES = 1 << 20
 _ROUNDS_REMEMBERED = 16
@@ -49,7 +50,10 @@ class RoundIntake:
         # Until the commit is known to have happened, or not, this sum is nobody's. After a failure nobody has
         # to guess: what was committed stays counted, and the next batch starts another sum.
         self._partial = None
-        answers = commit_reports(self._context, partial, self._round_key, self._goal, pending)
+        try:
+            answers = commit_reports(self._context, partial, self._round_key, self._goal, pending)
+        except ObjectsUnavailable as error:
+            raise Unavailable("the home of the partial sums cannot be reached") from error
         self._partial = partial
         return answers
 

@@ -14,6 +14,7 @@ from fedrec_protocol.messages import (
     OperatorKeyView,
 )
 from services.aggregator.api.access import AdminDep, ContextDep, RunDep, access_of
+from services.aggregator.api.parameters import ClientId, KeyId, TaskId
 from services.aggregator.storage import credentials, tasks
 from services.kit import keys
 from services.kit.ids import new_id
@@ -21,8 +22,8 @@ from services.kit.problems import documented
 
 router = APIRouter(prefix="/v1", tags=["credentials"])
 
-_READ = documented(401, 403, 404, 503)
-_WRITE = documented(400, 401, 403, 404, 422, 503)
+_READ = documented(401, 403, 404, 422, 503)
+_WRITE = documented(400, 401, 403, 404, 413, 422, 503)
 
 
 @router.post(
@@ -33,7 +34,7 @@ _WRITE = documented(400, 401, 403, 404, 422, 503)
     responses=_WRITE,
 )
 def create_enrolment_key(
-    request: Request, task_id: str, operator: RunDep, context: ContextDep, body: EnrolmentKeyRequest | None = None
+    request: Request, task_id: TaskId, operator: RunDep, context: ContextDep, body: EnrolmentKeyRequest | None = None
 ) -> EnrolmentKeyCreated:
     """A key by which an app's devices enrol in this task. Its secret is shown this once."""
     key = keys.make_key("fe", access_of(request).pepper)
@@ -59,7 +60,7 @@ def create_enrolment_key(
     summary="List a task's enrolment keys",
     responses=_READ,
 )
-def list_enrolment_keys(task_id: str, operator: RunDep, context: ContextDep) -> list[EnrolmentKeyView]:
+def list_enrolment_keys(task_id: TaskId, operator: RunDep, context: ContextDep) -> list[EnrolmentKeyView]:
     """Without their secrets, which are not stored."""
 
     def read(tx: Connection) -> list[EnrolmentKeyView]:
@@ -76,7 +77,7 @@ def list_enrolment_keys(task_id: str, operator: RunDep, context: ContextDep) -> 
     summary="Revoke an enrolment key",
     responses=_READ,
 )
-def revoke_enrolment_key(task_id: str, key_id: str, operator: RunDep, context: ContextDep) -> None:
+def revoke_enrolment_key(task_id: TaskId, key_id: KeyId, operator: RunDep, context: ContextDep) -> None:
     """No device enrols with it any more; those that did stay enrolled."""
 
     def step(tx: Connection) -> None:
@@ -93,7 +94,7 @@ def revoke_enrolment_key(task_id: str, key_id: str, operator: RunDep, context: C
     summary="Revoke a client",
     responses=_READ,
 )
-def revoke_client(task_id: str, client_id: str, operator: RunDep, context: ContextDep) -> None:
+def revoke_client(task_id: TaskId, client_id: ClientId, operator: RunDep, context: ContextDep) -> None:
     """The device gets no more work and no more tokens."""
 
     def step(tx: Connection) -> None:
@@ -108,7 +109,7 @@ def revoke_client(task_id: str, client_id: str, operator: RunDep, context: Conte
     status_code=201,
     operation_id="createOperatorKey",
     summary="Make an operator key",
-    responses=documented(400, 401, 403, 422, 503),
+    responses=documented(400, 401, 403, 413, 422, 503),
 )
 def create_operator_key(
     request: Request, body: OperatorKeyRequest, operator: AdminDep, context: ContextDep
@@ -153,7 +154,7 @@ def list_operator_keys(operator: AdminDep, context: ContextDep) -> list[Operator
     summary="Revoke an operator key",
     responses=_READ,
 )
-def revoke_operator_key(key_id: str, operator: AdminDep, context: ContextDep) -> None:
+def revoke_operator_key(key_id: KeyId, operator: AdminDep, context: ContextDep) -> None:
     """It is refused from now on."""
 
     def step(tx: Connection) -> None:

@@ -10,6 +10,7 @@ from fedrec_protocol.messages import Receipt, RoundState
 from services.aggregator.api.access import ContextDep, ParticipantDep
 from services.aggregator.api.body import MemoryBudget, announced, read_body
 from services.aggregator.api.intake import Intake
+from services.aggregator.api.parameters import AssignmentId
 from services.aggregator.domain.errors import (
     AssignmentExpired,
     BodyTooLarge,
@@ -45,7 +46,7 @@ _BODY = {
 async def report(
     request: Request,
     response: Response,
-    assignment_id: str,
+    assignment_id: AssignmentId,
     participant: ParticipantDep,
     context: ContextDep,
     content_digest: Annotated[

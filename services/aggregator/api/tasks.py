@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 from fedrec_protocol.manifest import TaskManifest
 from fedrec_protocol.messages import RoundView, TaskView
 from services.aggregator.api.access import ContextDep, ReadDep, RunDep
+from services.aggregator.api.parameters import RoundId, TaskId
 from services.aggregator.pipeline.create_task import create_task
 from services.aggregator.pipeline.steer_task import cancel_task, pause_task, resume_task
 from services.aggregator.storage import round_views, tasks
@@ -15,8 +16,8 @@ from services.kit.problems import documented
 
 router = APIRouter(prefix="/v1", tags=["tasks"])
 
-_READ = documented(401, 403, 404, 503)
-_STEER = documented(401, 403, 404, 409, 503)
+_READ = documented(401, 403, 404, 422, 503)
+_STEER = documented(401, 403, 404, 409, 422, 503)
 
 
 @router.post(
@@ -24,7 +25,7 @@ _STEER = documented(401, 403, 404, 409, 503)
     status_code=201,
     operation_id="createTask",
     summary="Create a task",
-    responses=documented(400, 401, 403, 409, 422, 503),
+    responses=documented(400, 401, 403, 409, 413, 422, 503),
 )
 def create(manifest: TaskManifest, operator: RunDep, context: ContextDep) -> TaskView:
     """Start training by this manifest: the first round opens as soon as the first version is in the registry."""
@@ -38,32 +39,32 @@ def list_all(operator: ReadDep, context: ContextDep) -> list[TaskView]:
 
 
 @router.get("/tasks/{task_id}", operation_id="getTask", summary="Look at a task", responses=_READ)
-def get(task_id: str, operator: ReadDep, context: ContextDep) -> TaskView:
+def get(task_id: TaskId, operator: ReadDep, context: ContextDep) -> TaskView:
     """One task."""
     return context.db.run("read_task", lambda tx: tasks.view(tx, task_id))
 
 
 @router.post("/tasks/{task_id}/pause", operation_id="pauseTask", summary="Pause a task", responses=_STEER)
-def pause(task_id: str, operator: RunDep, context: ContextDep) -> TaskView:
+def pause(task_id: TaskId, operator: RunDep, context: ContextDep) -> TaskView:
     """Open no new round; the open one may finish."""
     return pause_task(context, task_id, operator.name)
 
 
 @router.post("/tasks/{task_id}/resume", operation_id="resumeTask", summary="Resume a task", responses=_STEER)
-def resume(task_id: str, operator: RunDep, context: ContextDep) -> TaskView:
+def resume(task_id: TaskId, operator: RunDep, context: ContextDep) -> TaskView:
     """Open rounds again."""
     return resume_task(context, task_id, operator.name)
 
 
 @router.post("/tasks/{task_id}/cancel", operation_id="cancelTask", summary="Cancel a task", responses=_STEER)
-def cancel(task_id: str, operator: RunDep, context: ContextDep) -> TaskView:
+def cancel(task_id: TaskId, operator: RunDep, context: ContextDep) -> TaskView:
     """End the task; an open round is abandoned. Published versions stay."""
     return cancel_task(context, task_id, operator.name)
 
 
 @router.get("/tasks/{task_id}/rounds", operation_id="listRounds", summary="List a task's rounds", responses=_READ)
 def list_rounds(
-    task_id: str,
+    task_id: TaskId,
     operator: ReadDep,
     context: ContextDep,
     limit: Annotated[int, Query(ge=1, le=500, description="Rounds at most")] = 100,
@@ -81,7 +82,7 @@ def list_rounds(
 @router.get(
     "/tasks/{task_id}/rounds/current", operation_id="getCurrentRound", summary="Look at the open round", responses=_READ
 )
-def current_round(task_id: str, operator: ReadDep, context: ContextDep) -> RoundView:
+def current_round(task_id: TaskId, operator: ReadDep, context: ContextDep) -> RoundView:
     """The round under way, or else the newest; `waiting_for` says in words what must happen next."""
 
     def read(tx: Connection) -> RoundView:
@@ -92,6 +93,6 @@ def current_round(task_id: str, operator: ReadDep, context: ContextDep) -> Round
 
 
 @router.get("/rounds/{round_id}", operation_id="getRound", summary="Look at a round", responses=_READ)
-def get_round(round_id: str, operator: ReadDep, context: ContextDep) -> RoundView:
+def get_round(round_id: RoundId, operator: ReadDep, context: ContextDep) -> RoundView:
     """One round."""
     return context.db.run("read_round_view", lambda tx: round_views.view(tx, round_id, context.now()))
