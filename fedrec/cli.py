@@ -9,6 +9,7 @@ import typer
 from fedrec.commands.demo import demo
 from fedrec.commands.migrate import migrate
 from fedrec.commands.serve import serve
+from fedrec.commands.simulate import simulate
 from fedrec.local.errors import LocalFailure
 
 app = typer.Typer(
@@ -19,7 +20,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(demo)
-for command in (serve, migrate):
+for command in (serve, migrate, simulate):
     app.command()(command)
 
 

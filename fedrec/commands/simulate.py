@@ -1,0 +1,90 @@
+"""`fedrec simulate`: a whole federated task in one process."""
+
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from fedrec_recipes.catalogue import recipe_names
+
+
+class Engine(StrEnum):
+    """Where participants are computed."""
+
+    LOCAL = "local"
+    RAY = "ray"
+
+
+def simulate(
+    data: Annotated[Path, typer.Argument(help="A file of interactions, or a folder that holds one.")],
+    recipe: Annotated[str, typer.Option(help="What to train; one of " + ", ".join(recipe_names()) + ".")] = "mf",
+    rounds: Annotated[int, typer.Option(min=1, help="Training rounds at most.")] = 30,
+    participants: Annotated[int | None, typer.Option(min=1, help="People. [default: all]")] = None,
+    cohort: Annotated[int | None, typer.Option(min=1, help="Reports that close a round. [default: everybody]")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of everything.")] = 0,
+    engine: Annotated[Engine, typer.Option(help="In this process, or on Ray.")] = Engine.LOCAL,
+    config: Annotated[str, typer.Option(help="The recipe's configuration, as JSON.")] = "{}",
+    training: Annotated[str, typer.Option(help='Changes to the training plan, e.g. {"learning_rate": 0.2}.')] = "{}",
+    minimum_support: Annotated[int, typer.Option(min=1, help="Leave out items with fewer interactions.")] = 1,
+    over_selection: Annotated[float, typer.Option(min=1, max=4, help="People asked for each report needed.")] = 1.0,
+    minimum_reports: Annotated[int, typer.Option(min=1, help="Reports needed at the deadline.")] = 1,
+    deadline: Annotated[float, typer.Option(min=1, help="Seconds from opening a round to closing it.")] = 600.0,
+    dropout: Annotated[float, typer.Option(min=0, max=1, help="Share of those asked who fall silent.")] = 0.0,
+    stragglers: Annotated[
+        float | None, typer.Option(min=0, help="Spread of device speeds (log-normal), e.g. 0.8. [default: no delays]")
+    ] = None,
+    availability: Annotated[
+        str | None, typer.Option(help="`daily`, or a trace: CSV of person,start,end. [default: always]")
+    ] = None,
+    attack: Annotated[str | None, typer.Option(help="sign-flip, scaling, noise or label-shuffling.")] = None,
+    attackers: Annotated[float, typer.Option(min=0, max=1, help="Share of attackers.")] = 0.1,
+    patience: Annotated[int | None, typer.Option(min=1, help="Stop after so many rounds without improvement.")] = None,
+    baselines: Annotated[bool, typer.Option(help="Also test popularity and central training.")] = False,
+    out: Annotated[Path, typer.Option(help="Folder for tables, model and plots.")] = Path("simulation-results"),
+) -> None:
+    """Train a recommender on simulated participants: the services' own code, without HTTP or a database."""
+    from fedrec.data.interactions import DataError  # noqa: PLC0415 - --help need not load numpy
+    from simulation.experiment import Options, run_experiment  # noqa: PLC0415 - as above
+
+    policy: dict[str, Any] = {
+        "over_selection_factor": over_selection,
+        "minimum_reports": minimum_reports,
+        "deadline_seconds": deadline,
+    }
+    options = Options(
+        data=data,
+        recipe=recipe,
+        config=_object(config, "--config"),
+        training=_object(training, "--training"),
+        rounds=rounds,
+        participants=participants,
+        minimum_support=minimum_support,
+        policy=policy if cohort is None else {**policy, "aggregation_goal": cohort},
+        patience=patience,
+        seed=seed,
+        engine=engine,
+        dropout=dropout,
+        stragglers=stragglers,
+        availability=availability,
+        attack=attack,
+        attackers=attackers,
+        baselines=baselines,
+        out=out,
+    )
+    try:
+        run_experiment(options, Console())
+    except (DataError, LookupError, OSError, ValueError) as problem:
+        raise typer.BadParameter(str(problem)) from problem
+
+
+def _object(text: str, option: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"not JSON: {error}", param_hint=option) from error
+    if not isinstance(value, dict):
+        raise typer.BadParameter("not a JSON object", param_hint=option)
+    return value

@@ -1,0 +1,171 @@
+"""`fedrec simulate` from data to results."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import JsonValue
+from rich.console import Console
+
+from fedrec.data.interactions import DataError
+from fedrec.data.opening import read_interactions
+from fedrec.data.split import Split, leave_last_out
+from fedrec.manifests import manifest_for
+from fedrec_protocol.manifest import RecipeChoice, RoundPolicy, TaskManifest
+from fedrec_recipes import catalogue
+from fedrec_recipes.recipe import Recipe
+from simulation.attacks.attack import with_attackers
+from simulation.attacks.catalogue import attack_named
+from simulation.availability import AlwaysAvailable, Availability, AvailabilityTrace, DailyCycle
+from simulation.devices import Devices, Dropouts, HeterogeneousDevices, IdealDevices
+from simulation.engines.engine import Engine
+from simulation.engines.local import LocalEngine
+from simulation.engines.ray import RayEngine
+from simulation.final_test import TestRow, central_row, federated_row, popularity_row
+from simulation.population import Population
+from simulation.records import RoundRecord
+from simulation.results import write_results
+from simulation.screen import Screen, quality_table
+from simulation.simulation import Simulation
+
+DAILY = "daily"
+"""Availability that needs no file."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What can be chosen."""
+
+    data: Path
+    recipe: str = "mf"
+    config: dict[str, JsonValue] = field(default_factory=dict)
+    """The recipe's own configuration, without the number of items."""
+    training: dict[str, JsonValue] = field(default_factory=dict)
+    """Changes to the recipe's training plan."""
+    rounds: int = 30
+    participants: int | None = None
+    """The first so many people with three interactions or more; None takes all."""
+    minimum_support: int = 1
+    """Items with fewer interactions are left out."""
+    policy: dict[str, JsonValue] = field(default_factory=dict)
+    """The round policy; a goal that is missing is everybody."""
+    metrics: tuple[str, ...] = ("hr@10", "ndcg@10")
+    patience: int | None = None
+    seed: int = 0
+    engine: str = "local"
+    dropout: float = 0.0
+    stragglers: float | None = None
+    """Spread of device speeds; None makes every device infinitely fast."""
+    availability: str | None = None
+    """`daily`, or a trace file; None: always."""
+    attack: str | None = None
+    attackers: float = 0.1
+    """Share of attackers, when there is an attack."""
+    baselines: bool = False
+    out: Path = Path("simulation-results")
+
+
+def run_experiment(options: Options, console: Console) -> list[TestRow]:
+    """Read, simulate, test once, write; returns the rows of the closing table.
+
+    Raises:
+        DataError: the data cannot be read, or nobody has three interactions.
+        ValueError: an unknown recipe, attack or metric, or a policy that contradicts itself.
+    """
+    split, number_of_items = _read(options)
+    choice = RecipeChoice(name=options.recipe, config={**options.config, "number_of_items": number_of_items})
+    recipe = catalogue.recipe(choice)
+    population = _population(options, recipe, split)
+    manifest = _manifest(options, recipe, len(population))
+    console.print(
+        f"[bold]{len(population)} people[/], {number_of_items} items, recipe [bold]{recipe.name}[/], "
+        f"{manifest.rounds.cohort_size} asked per round, seed {options.seed}"
+    )
+    engine: Engine = RayEngine(population) if options.engine == "ray" else LocalEngine(population)
+    try:
+        simulation = Simulation(
+            manifest,
+            population,
+            engine=engine,
+            devices=_devices(options, len(population)),
+            availability=_availability(options, len(population)),
+        )
+        records = _run(simulation, manifest, console)
+    finally:
+        engine.close()
+    rows = _rows(options, recipe, simulation, split, number_of_items)
+    console.print(
+        f"\n{simulation.aggregator.task.state_reason}. Newest version: {simulation.aggregator.version.digest}"
+    )
+    console.print(quality_table(rows))
+    written = write_results(options.out, manifest, simulation.parameters, records, rows)
+    console.print(f"Results: {', '.join(str(path) for path in written)}")
+    return rows
+
+
+def _read(options: Options) -> tuple[Split, int]:
+    interactions = read_interactions(options.data).with_item_support(options.minimum_support)
+    histories = [history for history in interactions.histories() if len(history) >= 3][: options.participants]
+    if not histories:
+        raise DataError(f"{options.data}: nobody has three interactions")
+    return leave_last_out(histories), interactions.number_of_items
+
+
+def _population(options: Options, recipe: Recipe[Any], split: Split) -> Population:
+    """Everybody's device holds all but the test item; the last of these validates and is not trained on."""
+    population = Population.of_recipe(recipe, split.train_and_validation, seed=options.seed)
+    if options.attack is None:
+        return population
+    attack = attack_named(options.attack, recipe.config.number_of_items)
+    return with_attackers(population, attack, fraction=options.attackers, seed=options.seed)
+
+
+def _manifest(options: Options, recipe: Recipe[Any], people: int) -> TaskManifest:
+    policy = RoundPolicy.model_validate({"aggregation_goal": people, **options.policy})
+    manifest = manifest_for(
+        recipe,
+        name="simulation",
+        rounds=policy,
+        round_budget=options.rounds,
+        patience=options.patience,
+        metrics=options.metrics,
+        seed=options.seed,
+    )
+    changed = {**manifest.model_dump(), "training": manifest.training.model_dump() | options.training}
+    return TaskManifest.model_validate(changed)
+
+
+def _devices(options: Options, people: int) -> Devices:
+    devices: Devices = IdealDevices()
+    if options.stragglers is not None:
+        devices = HeterogeneousDevices(people, seed=options.seed, spread=options.stragglers)
+    return devices if not options.dropout else Dropouts(devices, probability=options.dropout, seed=options.seed)
+
+
+def _availability(options: Options, people: int) -> Availability:
+    if options.availability is None:
+        return AlwaysAvailable()
+    if options.availability == DAILY:
+        return DailyCycle(people, seed=options.seed)
+    return AvailabilityTrace.read(Path(options.availability))
+
+
+def _run(simulation: Simulation, manifest: TaskManifest, console: Console) -> list[RoundRecord]:
+    records = []
+    with Screen(console, manifest.stop.round_budget) as screen:
+        for record in simulation.run():
+            records.append(record)
+            screen.show(record)
+    return records
+
+
+def _rows(
+    options: Options, recipe: Recipe[Any], simulation: Simulation, split: Split, number_of_items: int
+) -> list[TestRow]:
+    metrics, seed = options.metrics, options.seed
+    shared, private_of = simulation.parameters, simulation.private_of
+    rows = [federated_row(recipe, shared, private_of, split, metrics=metrics, seed=seed)]
+    if options.baselines:
+        rows.append(popularity_row(number_of_items, split, metrics=metrics, seed=seed))
+        rows.append(central_row(recipe, split, metrics=metrics, seed=seed))
+    return rows

@@ -1,0 +1,99 @@
+"""`fedrec simulate` from a file to a folder of results."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+from pyarrow import parquet
+from typer.testing import CliRunner
+
+from fedrec.cli import app
+from tests.unit.recipes.data import people_with_taste
+
+ROUNDS = 3
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("data") / "interactions.csv"
+    rows = [
+        f"{person},{item},{time}"
+        for person, history in enumerate(people_with_taste(30, 40))
+        for time, item in enumerate(history.items)
+    ]
+    path.write_text("\n".join(["user,item,time", *rows]) + "\n")
+    return path.parent
+
+
+def simulate(data: Path, out: Path, *arguments: str) -> str:
+    command = ["simulate", str(data), "--rounds", str(ROUNDS), "--config", '{"dimension": 4}', "--out", str(out)]
+    result = CliRunner().invoke(app, [*command, *arguments])
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_the_folder_holds_rounds_test_model_manifest_and_plots(data: Path, tmp_path: Path) -> None:
+    output = simulate(data, tmp_path, "--baselines")
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "manifest.json",
+        "metrics-by-megabytes.png",
+        "metrics-by-rounds.png",
+        "model.safetensors",
+        "rounds.parquet",
+        "test.parquet",
+    }
+    rounds = parquet.read_table(tmp_path / "rounds.parquet").to_pylist()
+    assert [row["kind"] for row in rounds] == ["training"] * ROUNDS + ["evaluation"]
+    assert [row["reports"] for row in rounds] == [30] * (ROUNDS + 1)
+    assert {"hr@10", "ndcg@10", "bytes_up", "bytes_down", "epsilon"} <= rounds[0].keys()
+    model = (tmp_path / "model.safetensors").read_bytes()
+    assert hashlib.sha256(model).hexdigest() == rounds[-1]["digest"]
+    tested = parquet.read_table(tmp_path / "test.parquet").to_pylist()
+    assert {row["model"] for row in tested} == {"mf, federated", "popularity", "mf, trained centrally"}
+    assert all(row["low"] <= row["mean"] <= row["high"] for row in tested)
+    assert "popularity" in output
+
+
+def test_the_bytes_of_a_round_are_those_of_its_files(data: Path, tmp_path: Path) -> None:
+    simulate(data, tmp_path)
+    first = parquet.read_table(tmp_path / "rounds.parquet").to_pylist()[0]
+    assert first["bytes_down"] == 30 * len((tmp_path / "model.safetensors").read_bytes())
+    shared = json.loads((tmp_path / "manifest.json").read_text())["shared"]
+    elements = sum(spec["shape"][0] * (spec["shape"][1:] or [1])[0] for spec in shared)
+    # The delta in float32, one int64, three float32, and a header of a few hundred bytes.
+    assert 0 < first["bytes_up"] / 30 - (4 * elements + 8 + 12) < 600
+
+
+def test_a_seed_repeats_a_run_with_dropouts_stragglers_and_attackers(data: Path, tmp_path: Path) -> None:
+    def digest(seed: int, name: str) -> str:
+        devices = ("--cohort", "10", "--over-selection", "1.5", "--dropout", "0.2", "--stragglers", "0.8")
+        attack = ("--attack", "label-shuffling", "--attackers", "0.2", "--availability", "daily")
+        simulate(data, tmp_path / name, *devices, *attack, "--seed", str(seed))
+        return str(parquet.read_table(tmp_path / name / "rounds.parquet").to_pylist()[-1]["digest"])
+
+    assert digest(1, "first") == digest(1, "again")
+    assert digest(1, "first") != digest(2, "other")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--recipe", "nonsense"], "unknown recipe"),
+        (["--attack", "nonsense"], "unknown attack"),
+        (["--config", "nonsense"], "not JSON"),
+        (["--training", "[]"], "not a JSON object"),
+        (["--cohort", "5", "--minimum-reports", "6"], "minimum_reports is larger"),
+        (["--availability", "nowhere.csv"], "nowhere.csv"),
+    ],
+)
+def test_a_wrong_option_is_explained(data: Path, tmp_path: Path, arguments: list[str], complaint: str) -> None:
+    result = CliRunner().invoke(app, ["simulate", str(data), "--out", str(tmp_path), *arguments])
+    assert result.exit_code == 2
+    assert complaint in result.output
+
+
+def test_a_folder_without_data_is_explained(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["simulate", str(tmp_path)])
+    assert result.exit_code == 2
+    assert "ratings.csv" in result.output
