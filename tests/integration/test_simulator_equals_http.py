@@ -1,0 +1,108 @@
+"""A simulated task and the same task over HTTP publish the same weights, bit for bit."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fedrec.local.stack import LocalStack, local_stack
+from fedrec.manifests import manifest_for
+from fedrec.operator import Operator
+from fedrec_protocol.manifest import RecipeChoice, RoundPolicy, TaskManifest
+from fedrec_protocol.messages import RoundState, RoundView
+from fedrec_recipes import catalogue
+from fedrec_recipes.recipe import Recipe
+from fedrec_sdk import Participant
+from fedrec_sdk.outcomes import TaskEnded
+from fedrec_sdk.transport import Transport
+from simulation.population import Population
+from simulation.records import RoundRecord
+from simulation.simulation import Simulation
+from tests.unit.recipes.data import people_with_taste
+
+PEOPLE = 8
+ITEMS = 50
+ROUNDS = 3
+CONFIGS: dict[str, dict[str, Any]] = {"mf": {"dimension": 4}, "autoencoder": {}}
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[LocalStack]:
+    with local_stack(fsync=False) as stack:
+        yield stack
+
+
+@pytest.fixture
+def operator(stack: LocalStack) -> Iterator[Operator]:
+    with Operator(
+        stack.aggregator_url,
+        stack.registry_url,
+        aggregator_key=stack.secrets.aggregator_admin_key,
+        registry_key=stack.secrets.registry_admin_key,
+    ) as operator:
+        yield operator
+
+
+def a_task(recipe: Recipe[Any], rule: str) -> TaskManifest:
+    """Everybody takes part in every round, so that who is asked does not depend on who asks first."""
+    rounds = RoundPolicy(aggregation_goal=PEOPLE, minimum_reports=PEOPLE, deadline_seconds=90)
+    manifest = manifest_for(recipe, name=f"{recipe.name}-{rule}", rounds=rounds, round_budget=ROUNDS, seed=11)
+    return manifest.model_copy(update={"aggregation": manifest.aggregation.model_copy(update={"rule": rule})})
+
+
+def simulated(manifest: TaskManifest, population: Population) -> list[RoundRecord]:
+    return list(Simulation(manifest, population).run())
+
+
+def over_http(
+    stack: LocalStack, operator: Operator, manifest: TaskManifest, population: Population, folder: Path
+) -> list[RoundView]:
+    """The same people as devices with stores of their own; returns the rounds, oldest first."""
+    task = operator.create_task(manifest)
+    key = operator.create_enrolment_key(task.task_id).secret
+    with ExitStack() as devices, ThreadPoolExecutor(PEOPLE) as threads:
+        transport = devices.enter_context(Transport(maximum_connections=PEOPLE))
+        people = [
+            devices.enter_context(
+                Participant(
+                    stack.aggregator_url,
+                    key,
+                    folder / str(person),
+                    seed=population.training_seed(person),
+                    registry_url=stack.registry_url,
+                    transport=transport,
+                )
+            )
+            for person in range(PEOPLE)
+        ]
+        for person, participant in enumerate(people):
+            participant.record_many(population.histories[person])
+        outcomes = list(threads.map(lambda participant: participant.run(), people))
+    assert all(isinstance(outcome, TaskEnded) for outcome in outcomes)
+    return operator.rounds(task.task_id)[::-1]
+
+
+@pytest.mark.parametrize(("name", "rule"), [("mf", "fedavg"), ("autoencoder", "fedavg"), ("autoencoder", "fedavgm")])
+def test_the_published_weights_and_the_metrics_are_the_same(
+    stack: LocalStack, operator: Operator, tmp_path: Path, name: str, rule: str
+) -> None:
+    recipe = catalogue.recipe(RecipeChoice(name=name, config={**CONFIGS[name], "number_of_items": ITEMS}))
+    population = Population.of_recipe(recipe, people_with_taste(PEOPLE, ITEMS), seed=20)
+    manifest = a_task(recipe, rule)
+
+    expected = simulated(manifest, population)
+    rounds = over_http(stack, operator, manifest, population, tmp_path)
+
+    assert [round_.state for round_ in rounds] == [RoundState.PUBLISHED] * (ROUNDS + 1)
+    assert [round_.kind for round_ in rounds] == [record.kind for record in expected]
+    for round_, record in zip(rounds, expected, strict=True):
+        assert round_.reports == record.reports == PEOPLE
+        assert round_.metrics == record.metrics
+        if round_.published_version_id is not None:
+            assert operator.version(round_.published_version_id).digest == record.digest
+    assert len({record.digest for record in expected}) == ROUNDS
+    assert np.any([record.metrics["hr@10"] > 0 for record in expected])
