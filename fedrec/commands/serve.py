@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -34,6 +35,7 @@ def serve(
             database_url=database_url,
             ports=(port, registry_port),
             workers=workers,
+            environment=settings_from(os.environ),
             progress=lambda step: console.print(f"[dim]{step} ...[/]"),
         ) as stack:
             _introduce(console, stack, directory)
@@ -49,6 +51,11 @@ def default_state(working_directory: Path) -> Path:
     state = working_directory / ".fedrec"
     everybody_enters = all(parent.stat().st_mode & 0o001 for parent in state.parents)
     return state if os.geteuid() != 0 or everybody_enters else SYSTEM_STATE
+
+
+def settings_from(environment: Mapping[str, str]) -> dict[str, str]:
+    """Settings for the services that somebody made in the environment; the stack overrides what connects its parts."""
+    return {name: value for name, value in environment.items() if name.startswith("FEDREC_")}
 
 
 def _introduce(console: Console, stack: LocalStack, directory: Path) -> None:
