@@ -19,6 +19,7 @@ from fedrec_sdk.errors import FedrecError
 from fedrec_sdk.transport import Transport
 
 _JOIN_SECONDS = 20
+_DEVICES_PER_POOL = 8
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,8 @@ class Devices:
 @contextmanager
 def run_devices(fleet: Fleet, devices: Sequence[Device], *, processes: int = 2) -> Iterator[Devices]:
     """Start the devices, hand them over, and stop all of them at the end of the block."""
+    # One thread for each device is enough: more from the numerical libraries would only fight over the cores.
+    os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
     spawn = multiprocessing.get_context("spawn")
     started, pipes = [], []
     try:
@@ -94,15 +97,23 @@ def run_devices(fleet: Fleet, devices: Sequence[Device], *, processes: int = 2) 
 
 def _process(fleet: Fleet, devices: Sequence[Device], pipe: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; only the parent decides
-    with Transport(maximum_connections=len(devices)) as transport:
-        participants = {device.person: _participant(fleet, device, transport) for device in devices}
-        for participant in participants.values():
-            threading.Thread(target=participant.run, daemon=True).start()
-        try:
-            while True:
-                pipe.send(_answer(participants, pipe.recv()))
-        except (EOFError, OSError):
-            os._exit(0)  # threads may be waiting for the server; there is nothing left to finish
+    participants = dict(_participants(fleet, devices))
+    for participant in participants.values():
+        threading.Thread(target=participant.run, daemon=True).start()
+    try:
+        while True:
+            pipe.send(_answer(participants, pipe.recv()))
+    except (EOFError, OSError):
+        os._exit(0)  # threads may be waiting for the server; there is nothing left to finish
+
+
+def _participants(fleet: Fleet, devices: Sequence[Device]) -> Iterator[tuple[int, Participant]]:
+    # The connection pool looks at all its connections under one lock for each request: a pool for hundreds of
+    # devices spends most of its time on that, and a pool for each costs hundreds of TLS contexts.
+    for start in range(0, len(devices), _DEVICES_PER_POOL):
+        transport = Transport(maximum_connections=2 * _DEVICES_PER_POOL)
+        for device in devices[start : start + _DEVICES_PER_POOL]:
+            yield device.person, _participant(fleet, device, transport)
 
 
 def _answer(participants: Mapping[int, Participant], k: int) -> dict[int, list[int]] | str:
