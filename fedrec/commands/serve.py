@@ -61,6 +61,8 @@ def settings_from(environment: Mapping[str, str]) -> dict[str, str]:
 def _introduce(console: Console, stack: LocalStack, directory: Path) -> None:
     console.print(f"[bold]aggregator[/]      {stack.aggregator_url}/docs")
     console.print(f"[bold]model registry[/]  {stack.registry_url}/docs")
-    console.print(f"[bold]operator keys[/]   {directory / 'secrets.json'}")
-    console.print(f"[bold]logs[/]            {directory / 'logs'}")
+    console.print(f"[bold]operator keys[/]   {directory / 'secrets.json'}", soft_wrap=True)
+    console.print(f"[bold]logs[/]            {directory / 'logs'}", soft_wrap=True)
+    if stack.postgres is not None:
+        console.print(f"[bold]database[/]        {stack.postgres.url}", soft_wrap=True)
     console.print("Ctrl-C stops everything.")

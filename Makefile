@@ -1,0 +1,8 @@
+# For those whose fingers type make; everything is in ./run.
+.PHONY: demo serve test check bench docker
+
+demo serve test check bench:
+	./run $@
+
+docker:
+	docker build --file docker/Dockerfile --tag fedrec:0.1.0 .
