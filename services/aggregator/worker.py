@@ -1,6 +1,7 @@
 """The worker: opens, closes, aggregates and publishes what the database says is due.
 
-Run it with `python -m services.aggregator.worker`. Any number of workers run side by side: leases keep two of them from the same round.
+Run it with `python -m services.aggregator.worker`. Any number of workers run side by side: leases keep two of
+them from the same round.
 """
 
 import random
@@ -15,7 +16,7 @@ import structlog
 
 from services.aggregator.app import make_context
 from services.aggregator.pipeline.aggregate import aggregate
-from services.aggregator.pipeline.close import close_due_rounds
+from services.aggregator.pipeline.close import close_if_due
 from services.aggregator.pipeline.context import Context
 from services.aggregator.pipeline.first_version import first_version
 from services.aggregator.pipeline.open_round import open_round
@@ -64,7 +65,8 @@ class Worker:
         context = self._context
         for task_id in context.db.run("find_new_tasks", tasks.without_version):
             self._attempt("first version", task_id, partial(first_version, context, task_id))
-        self._attempt("close", "due rounds", partial(close_due_rounds, context))
+        for round_id in context.db.run("find_collecting_rounds", rounds.collecting):
+            self._attempt("close", round_id, partial(close_if_due, context, round_id))
         for round_id in context.db.run("find_closed_rounds", rounds.aggregating):
             self._attempt("finish", round_id, partial(self._finish, round_id))
         ready = context.db.run("find_idle_tasks", lambda tx: rounds.tasks_without_round(tx, context.now()))

@@ -25,6 +25,9 @@ from services.kit.objects import ObjectMissing
 
 log = structlog.get_logger(__name__)
 
+_STATE_HEADER_BYTES = 4 * codec.MAXIMUM_HEADER_BYTES
+"""A rule may remember several float64 tensors for each shared one."""
+
 
 class NotReleasable(Exception):
     """The sum cannot become parameters; the round is abandoned."""
@@ -94,7 +97,7 @@ def _rule_state(context: Context, task: Task) -> Tensors:
         return b"" if key is None else b"".join(context.home.read(tx, key))
 
     content = context.db.run("read_rule_state", read)
-    return codec.decode(content) if content else {}
+    return codec.decode(content, maximum_header_bytes=_STATE_HEADER_BYTES) if content else {}
 
 
 def _outcome(layout: Layout, vector: Accumulator, report_count: int) -> Outcome:
@@ -125,6 +128,7 @@ def _abandon(context: Context, round_: Round, lease: Lease, reason: str) -> None
     def write(tx: Connection) -> None:
         leases.require(tx, lease)
         abandon(tx, context, rounds.get(tx, round_.id, lock=True).abandoned(reason, context.now()))
+        leases.retire(tx, lease)
 
     context.db.run("abandon_round", write)
     log.error("round abandoned", round_id=round_.id, number=round_.number, reason=reason)

@@ -18,6 +18,7 @@ from fedrec_protocol.messages import (
 )
 from services.aggregator.domain import pacing
 from services.aggregator.domain.eligibility import why_not_eligible
+from services.aggregator.domain.errors import RoundClosed
 from services.aggregator.domain.rounds import Round
 from services.aggregator.domain.tasks import Task
 from services.aggregator.pipeline.context import Context
@@ -46,7 +47,10 @@ def assign(context: Context, task_id: str, asking: Sequence[CheckingIn]) -> list
         closed = _why_closed(task, round_)
         if closed is not None or round_ is None:
             return [_refuse(closed or NotSelectedReason.NO_OPEN_ROUND, who, len(asking)) for who in asking]
-        return _Desk(context, tx, task, round_).answer(asking)
+        try:
+            return _Desk(context, tx, task, round_).answer(asking)
+        except RoundClosed:  # since it was read
+            return [_refuse(NotSelectedReason.NO_OPEN_ROUND, who, len(asking)) for who in asking]
 
     return context.db.run("assign", step)
 
@@ -75,9 +79,10 @@ class _Desk:
     def answer(self, asking: Sequence[CheckingIn]) -> list[Assigned | NotSelected]:
         self._take_turn()
         ids = [who.client_id for who in asking]
-        existing = assignments.of_clients(self._tx, self._round.id, ids)
-        fresh = [who for who in asking if who.client_id not in existing]
-        refused = self._refused(fresh)
+        revoked = assignments.revoked(self._tx, ids)
+        existing = assignments.of_clients(self._tx, self._round.id, [id_ for id_ in ids if id_ not in revoked])
+        fresh = [who for who in asking if who.client_id not in existing and who.client_id not in revoked]
+        refused = dict.fromkeys(revoked, NotSelectedReason.REVOKED) | self._refused(fresh)
         chosen = self._choose([who.client_id for who in fresh if who.client_id not in refused])
         answers: list[Assigned | NotSelected] = []
         for who in asking:
@@ -99,14 +104,11 @@ class _Desk:
     def _refused(self, fresh: Sequence[CheckingIn]) -> dict[str, NotSelectedReason]:
         ids = [who.client_id for who in fresh]
         policy = self._task.manifest.rounds
-        revoked = assignments.revoked(self._tx, ids)
         capped = policy.maximum_participations is not None or policy.minimum_separation > 1
         past = assignments.participations(self._tx, self._task.id, ids) if capped else {}
         refused = {}
         for who in fresh:
-            if who.client_id in revoked:
-                refused[who.client_id] = NotSelectedReason.REVOKED
-            elif self._round.kind not in who.kinds:
+            if self._round.kind not in who.kinds:
                 refused[who.client_id] = NotSelectedReason.NO_OPEN_ROUND
             elif who.client_id in past:
                 before = past[who.client_id]

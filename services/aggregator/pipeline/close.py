@@ -15,23 +15,14 @@ log = structlog.get_logger(__name__)
 _LONGEST_BACK_OFF = timedelta(minutes=10)
 
 
-def close_due_rounds(context: Context) -> list[Round]:
-    """Close or abandon every round that is due; returns them as they are now."""
-    collecting = context.db.run("find_collecting_rounds", rounds.collecting)
-    closed = [close_if_due(context, round_id) for round_id, _, _ in collecting]
-    return [round_ for round_ in closed if round_ is not None]
-
-
 def close_if_due(context: Context, round_id: str) -> Round | None:
     """Close or abandon one round if that is due; None when it is not."""
 
     def step(tx: Connection) -> Round | None:
-        # Locking the row waits for the commits under way and stops later ones: the count is final.
-        round_ = rounds.get(tx, round_id, lock=True)
-        if round_.state is not RoundState.COLLECTING:
+        if _due(tx, context, rounds.get(tx, round_id)) is None:
             return None
-        policy = tasks.get(tx, round_.task_id).manifest.rounds
-        due = round_.due(policy, rounds.report_count(tx, round_id), context.now())
+        # Locking the row waits for the commits under way and stops later ones: the count is final.
+        due = _due(tx, context, rounds.get(tx, round_id, lock=True))
         if due is None:
             return None
         if due.state is RoundState.ABANDONED:
@@ -44,6 +35,13 @@ def close_if_due(context: Context, round_id: str) -> Round | None:
     if due is not None:
         log.info("round closed", round_id=due.id, number=due.number, state=due.state, reason=due.abandoned_reason)
     return due
+
+
+def _due(tx: Connection, context: Context, round_: Round) -> Round | None:
+    if round_.state is not RoundState.COLLECTING:
+        return None
+    policy = tasks.get(tx, round_.task_id).manifest.rounds
+    return round_.due(policy, rounds.report_count(tx, round_.id), context.now())
 
 
 def abandon(tx: Connection, context: Context, round_: Round) -> None:

@@ -66,7 +66,9 @@ def _commit(
     context: Context, partial: PartialSum, round_key: bytes, goal: int, batch: Sequence[PendingReport]
 ) -> dict[str, Receipt]:
     now = context.now()
-    new = [NewReceipt(new_id("rep"), report.assignment_id, report.body_sha256) for report in batch]
+    # In one order everywhere, so that two processes with the same reports do not wait for each other.
+    ordered = sorted(batch, key=lambda report: report.assignment_id)
+    new = [NewReceipt(new_id("rep"), report.assignment_id, report.body_sha256) for report in ordered]
 
     def step(tx: Connection) -> int:
         # The object first: it takes the longest, and the round's row must not be held meanwhile.

@@ -79,5 +79,5 @@ def _record(tx: Connection, context: Context, round_id: str, lease: Lease, versi
             if key is not None:
                 context.home.delete(tx, key)
     tasks.retry_at(tx, task.id, None)
-    leases.release(tx, lease)
+    leases.retire(tx, lease)
     advance(tx, context, task)

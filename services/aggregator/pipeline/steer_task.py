@@ -23,11 +23,15 @@ def cancel_task(context: Context, task_id: str, operator: str) -> TaskView:
     """End the task now; an open round is abandoned, and what it collected is erased."""
 
     def step(tx: Connection) -> TaskView:
-        # Rounds are locked before tasks everywhere, so that no two transactions wait for each other.
+        # Rounds open under their task's lock only: with it, none opens behind our back. Closing a round locks
+        # them the other way round; the database notices, and one of the two is run again.
+        cancelled = _get(tx, task_id).cancelled(operator)
         current = rounds.current(tx, task_id)
-        if current is not None and rounds.get(tx, current.id, lock=True).state is RoundState.COLLECTING:
-            abandon(tx, context, current.abandoned(f"the task was cancelled by {operator}", context.now()))
-        return _save(tx, context, _get(tx, task_id).cancelled(operator), operator)
+        if current is not None:
+            locked = rounds.get(tx, current.id, lock=True)
+            if locked.state is RoundState.COLLECTING:
+                abandon(tx, context, locked.abandoned(f"the task was cancelled by {operator}", context.now()))
+        return _save(tx, context, cancelled, operator)
 
     return context.db.run("cancel_task", step)
 

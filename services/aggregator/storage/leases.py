@@ -6,7 +6,7 @@ The database's clock decides when a lease has expired, so that workers need not 
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy import Connection, delete, func, select
+from sqlalchemy import Connection, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from services.aggregator.storage.tables import leases
@@ -49,4 +49,11 @@ def require(tx: Connection, lease: Lease) -> None:
 
 def release(tx: Connection, lease: Lease) -> None:
     """Give a lease back, if it is still ours."""
-    tx.execute(delete(leases).where(leases.c.name == lease.name, leases.c.fence == lease.fence))
+    # The row stays: were it deleted, fences would begin again at 1, and a sleeper's old one would fit.
+    mine = (leases.c.name == lease.name) & (leases.c.fence == lease.fence)
+    tx.execute(update(leases).where(mine).values(expires_at=func.now()))
+
+
+def retire(tx: Connection, lease: Lease) -> None:
+    """The work is done for good: nobody will ask for this lease again."""
+    tx.execute(delete(leases).where(leases.c.name == lease.name))

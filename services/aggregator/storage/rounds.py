@@ -123,15 +123,10 @@ def report_count(tx: Connection, round_id: str) -> int:
     return int(tx.execute(query).scalar_one())
 
 
-def collecting(tx: Connection) -> list[tuple[str, int, datetime]]:
-    """Every round that collects: its id, its reports, its deadline."""
-    query = (
-        select(rounds.c.id, func.coalesce(func.sum(partial_sums.c.report_count), 0), rounds.c.deadline)
-        .outerjoin(partial_sums, partial_sums.c.round_id == rounds.c.id)
-        .where(rounds.c.state == RoundState.COLLECTING)
-        .group_by(rounds.c.id)
-    )
-    return [(row[0], int(row[1]), row[2]) for row in tx.execute(query)]
+def collecting(tx: Connection) -> list[str]:
+    """Ids of the rounds that collect, the first deadline first."""
+    query = select(rounds.c.id).where(rounds.c.state == RoundState.COLLECTING).order_by(rounds.c.deadline)
+    return list(tx.execute(query).scalars())
 
 
 def aggregating(tx: Connection) -> list[str]:

@@ -1,0 +1,115 @@
+"""Two things at the same moment, one made to wait for the other on purpose."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+import numpy as np
+import pytest
+from sqlalchemy import Connection, text
+
+from fedrec_protocol.manifest import RoundPolicy
+from fedrec_protocol.messages import NotSelected, NotSelectedReason, RoundKind, RoundState
+from services.aggregator.pipeline.assign import CheckingIn, assign
+from services.aggregator.pipeline.open_round import advance
+from services.aggregator.pipeline.steer_task import cancel_task
+from services.aggregator.storage import leases, rounds, tasks
+from services.aggregator.storage.leases import FencedOff
+from tests.integration.aggregator.world import Task, World, report_of
+
+WAITERS = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+
+
+@contextmanager
+def meanwhile(world: World, step: Callable[[], object]) -> Iterator[Connection]:
+    """A transaction during which `step` starts in another thread, and is waiting for us when we commit."""
+    thread = threading.Thread(target=step)
+    with world.context.db.engine.begin() as tx:
+        yield tx
+        thread.start()
+        with world.context.db.engine.connect() as other:
+            while thread.is_alive() and not other.execute(text(WAITERS)).scalar():
+                other.rollback()
+                time.sleep(0.01)
+    thread.join()
+
+
+def test_a_check_in_while_the_round_closes_is_asked_to_come_back(world: World) -> None:
+    task, answers = world.task(), list[object]()
+    round_id = task.round["round_id"]
+    who = CheckingIn(task.device().client_id, (RoundKind.TRAINING,))
+    with meanwhile(world, lambda: answers.extend(assign(world.context, task.id, [who]))) as tx:
+        rounds.save(tx, rounds.get(tx, round_id, lock=True).abandoned("for this test", world.clock.now()))
+    [answer] = answers
+    assert isinstance(answer, NotSelected)
+    assert answer.reason is NotSelectedReason.NO_OPEN_ROUND
+
+
+def test_a_round_that_opens_while_its_task_is_cancelled_is_abandoned(world: World) -> None:
+    task = world.task(stop={"round_budget": 5})
+    first = task.round["round_id"]
+    with meanwhile(world, lambda: cancel_task(world.context, task.id, "ada")) as tx:
+        round_ = rounds.get(tx, first, lock=True)
+        stored = tasks.get(tx, task.id, lock=True)
+        rounds.save(tx, round_.published())
+        assert advance(tx, world.context, stored) is not None
+    assert task.get()["state"] == "completed"
+    assert (task.round["number"], task.round["state"]) == (2, "abandoned")
+
+
+def test_a_report_that_comes_while_its_round_closes_is_counted_or_refused(world: World) -> None:
+    task, answers = world.task(rounds={"aggregation_goal": 2, "minimum_reports": 1}), list[int]()
+    early, late = task.devices(2)
+    own, other = early.assigned()["assignment_id"], late.assigned()["assignment_id"]
+    assert early.report(own, report_of(np.ones((2, 2)))).status_code == 201
+    body = report_of(np.full((2, 2), 5.0))
+    with meanwhile(world, lambda: answers.append(late.report(other, body).status_code)) as tx:
+        round_ = rounds.get(tx, task.round["round_id"], lock=True)
+        due = round_.due(task_policy(tx, task), 2, world.clock.now())
+        assert due is not None
+        rounds.save(tx, due)
+    assert answers == [409]
+    world.work()
+    assert task.weights()["items"].tolist() == [[1.0, 1.0], [1.0, 1.0]]
+
+
+def task_policy(tx: Connection, task: Task) -> RoundPolicy:
+    return tasks.get(tx, task.id).manifest.rounds
+
+
+def test_a_worker_that_slept_through_its_lease_is_fenced_off_for_good(world: World) -> None:
+    db, life = world.context.db, timedelta(minutes=1)
+    sleeper = db.run("acquire", lambda tx: leases.acquire(tx, "rnd_x", "sleeper", timedelta(0)))
+    assert sleeper is not None
+    second = db.run("acquire", lambda tx: leases.acquire(tx, "rnd_x", "second", life))
+    assert second is not None
+    assert db.run("acquire", lambda tx: leases.acquire(tx, "rnd_x", "third", life)) is None
+    db.run("release", lambda tx: leases.release(tx, second))
+    third = db.run("acquire", lambda tx: leases.acquire(tx, "rnd_x", "third", life))
+    assert third is not None
+    for stale in (sleeper, second):
+        with pytest.raises(FencedOff):
+            db.run("require", lambda tx, stale=stale: leases.require(tx, stale))  # type: ignore[misc]
+        db.run("release", lambda tx, stale=stale: leases.release(tx, stale))  # type: ignore[misc]
+    db.run("require", lambda tx: leases.require(tx, third))
+    db.run("retire", lambda tx: leases.retire(tx, third))
+    with pytest.raises(FencedOff):
+        db.run("require", lambda tx: leases.require(tx, third))
+
+
+def test_two_workers_at_once_publish_once(world: World) -> None:
+    task = world.task(rounds={"aggregation_goal": 1})
+    device = task.device()
+    assert device.report(device.assigned()["assignment_id"], report_of(np.ones((2, 2)))).status_code == 201
+    threads = [threading.Thread(target=world.work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    world.work()
+    assert task.version()["number"] == 1
+    assert [round_["state"] for round_ in task.get("/rounds")] == [RoundState.COLLECTING, RoundState.PUBLISHED]
