@@ -1,6 +1,7 @@
 """Run the benchmarks and print one table: `python -m benchmarks --only fold`."""
 
 import importlib
+import os
 import pkgutil
 import time
 from collections.abc import Iterator
@@ -40,7 +41,8 @@ def main(only: _Only = None) -> None:
                 table.add_row(name, *_cells(measurement))
         table.add_section()
     console.print(table)
-    console.print(f"{time.monotonic() - started:.0f} s")
+    load, cores = os.getloadavg()[0], os.cpu_count()
+    console.print(f"{time.monotonic() - started:.0f} s; load average now {load:.1f} on {cores} cores")
 
 
 def _measure(name: str) -> Iterator[Measurement]:

@@ -1,0 +1,88 @@
+"""What a round costs beside the training: check in, download, report, fold, close and publish, over loopback."""
+
+import hashlib
+import itertools
+import statistics
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+
+from benchmarks.harness.deployment import Deployment, deployment, manifest, report
+from benchmarks.harness.measurement import AtMost, Measurement
+from fedrec_protocol.codec import MEDIA_TYPE
+from fedrec_protocol.digest import content_digest
+
+_PARTICIPANTS = 10
+_WARM_UP, _ROUNDS = 2, 10
+_CASES = (
+    (4_000_000, "4 MB", AtMost(0.5), "NVIDIA FLARE 2.9: 2.5 s, Flower 1.42: 10.6 s"),
+    (100_000, "0.1 MB", AtMost(0.1), "Flower 1.42: 10.4 s"),
+)
+"""The figures of others were taken with the same participants and models on a quiet machine of this size."""
+
+
+def measure() -> Iterator[Measurement]:
+    """Time from the first assignment of a round to that of the next, which opens when the round is published."""
+    with deployment() as running:
+        for size, name, mark, others in _CASES:
+            seconds = _rounds(running, size)
+            remark = f"median of {len(seconds)}, fastest {min(seconds):.3f}; when quiet, {others}"
+            what = f"round, {_PARTICIPANTS} participants, {name} model"
+            yield Measurement(what, statistics.median(seconds), "s", mark, remark)
+
+
+class _Starts:
+    """When each round's first assignment was given out."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._seconds: dict[int, float] = {}
+
+    def note(self, round_number: int) -> None:
+        with self._lock:
+            self._seconds.setdefault(round_number, time.perf_counter())
+
+    def between(self) -> list[float]:
+        """Seconds from each round to the next."""
+        starts = [self._seconds[number] for number in sorted(self._seconds)]
+        return [following - start for start, following in itertools.pairwise(starts)]
+
+
+def _rounds(running: Deployment, size_bytes: int) -> list[float]:
+    """Seconds each round took, without the first ones."""
+    budget = _WARM_UP + _ROUNDS + 1
+    task = manifest(f"round-{size_bytes}", size_bytes=size_bytes, reports=_PARTICIPANTS, rounds=budget)
+    tokens = running.enrol(task, _PARTICIPANTS)
+    starts, body = _Starts(), report(size_bytes)
+    with ThreadPoolExecutor(_PARTICIPANTS) as pool:
+        for taking_part in [pool.submit(_take_part, running, token, body, starts) for token in tokens]:
+            taking_part.result()
+    return starts.between()[_WARM_UP:]
+
+
+def _take_part(running: Deployment, token: str, body: bytes, starts: _Starts) -> None:
+    """A participant that trains nothing: what it reports was made before, and is hashed as it must be."""
+    credential = {"Authorization": f"Bearer {token}"}
+    with httpx.Client(headers=credential, timeout=60, trust_env=False) as http:
+        while (assignment := _check_in(http, running.stack.aggregator_url)) is not None:
+            starts.note(assignment["round_number"])
+            weights = http.get(assignment["base"]["url"]).raise_for_status().content
+            if hashlib.sha256(weights).hexdigest() != assignment["base"]["digest"]:
+                raise RuntimeError("the downloaded weights are not those of the assignment")
+            url = f"{running.stack.aggregator_url}/v1/assignments/{assignment['assignment_id']}/report"
+            fields = {"Content-Type": MEDIA_TYPE, "Content-Digest": content_digest(body)}
+            http.post(url, content=body, headers=fields).raise_for_status()
+
+
+def _check_in(http: httpx.Client, url: str) -> dict[str, object] | None:
+    """The next assignment, as soon as there is one; None when the task has ended."""
+    while True:
+        answer = http.post(f"{url}/v1/check-ins", json={}, headers={"Prefer": "wait=30"}).raise_for_status().json()
+        if answer["outcome"] == "assigned":
+            assignment: dict[str, object] = answer["assignment"]
+            return assignment
+        if answer["reason"] == "task-ended":
+            return None
