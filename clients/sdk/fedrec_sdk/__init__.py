@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from fedrec_sdk.evaluation import Evaluation as Evaluation
     from fedrec_sdk.module_trainer import ModuleTrainer as ModuleTrainer
     from fedrec_sdk.modules import initial_weights as initial_weights
+    from fedrec_sdk.modules import load_tensors as load_tensors
     from fedrec_sdk.modules import shared_specs as shared_specs
     from fedrec_sdk.outcomes import Contributed as Contributed
     from fedrec_sdk.outcomes import NothingToTrain as NothingToTrain
@@ -38,6 +39,7 @@ _MODULE_OF = {
     "Evaluation": "fedrec_sdk.evaluation",
     "ModuleTrainer": "fedrec_sdk.module_trainer",
     "initial_weights": "fedrec_sdk.modules",
+    "load_tensors": "fedrec_sdk.modules",
     "shared_specs": "fedrec_sdk.modules",
     "Contributed": "fedrec_sdk.outcomes",
     "NothingToTrain": "fedrec_sdk.outcomes",

@@ -1,0 +1,130 @@
+"""The fake refuses what the real aggregator refuses, with the same slugs."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fedrec_protocol import codec
+from fedrec_protocol.codec import MEDIA_TYPE
+from fedrec_protocol.digest import content_digest
+from fedrec_protocol.manifest import ReportFormat, RoundPolicy, StopCriteria
+from fedrec_protocol.messages import AssignmentState, AssignmentView
+from fedrec_protocol.tensors import TensorSpec
+from fedrec_sdk import Participant, Rejected, Transport, Unavailable
+from fedrec_sdk.testing import FakeAggregator
+from fedrec_sdk.testing.fake_reports import AcceptedReport
+from tests.unit.sdk.conftest import Join, StartTask, popularity_manifest
+from tests.unit.sdk.popularity import ITEMS
+
+GOOD: dict[str, Any] = {
+    "share": np.zeros(ITEMS, np.float32),
+    "fedrec.examples": np.ones(1, np.int64),
+    "fedrec.metrics": np.zeros(3, np.float32),
+}
+
+
+class Client:
+    """Plain HTTP with an open assignment, as somebody without the SDK would speak it."""
+
+    def __init__(self, aggregator: FakeAggregator, participant: Participant, transport: Transport) -> None:
+        identity = participant._credentials.identity()
+        self.url, self.token, self.transport = aggregator.url, identity.token, transport
+        self.send("POST", "/v1/check-ins", b"{}")
+        self.assignment = f"/v1/assignments/asg_1_{identity.client_id}"
+
+    def send(self, method: str, path: str, body: bytes | None = None, **headers: str) -> bytes:
+        sent = {
+            "Authorization": f"Bearer {self.token}",
+            **{name.replace("_", "-"): value for name, value in headers.items()},
+        }
+        return self.transport.send(method, self.url + path, headers=sent, body=body).body
+
+    def report(self, body: bytes, **headers: str) -> None:
+        defaults = {"Content_Type": MEDIA_TYPE, "Content_Digest": content_digest(body)}
+        self.send("POST", f"{self.assignment}/report", body, **(defaults | headers))
+
+
+@pytest.fixture
+def client(aggregator: FakeAggregator, ada: Participant, transport: Transport) -> Client:
+    return Client(aggregator, ada, transport)
+
+
+@pytest.mark.parametrize(
+    ("changed", "slug"),
+    [
+        ({"own_noise": np.zeros(1)}, "private-tensor"),
+        ({"extra": np.zeros(1)}, "unexpected-tensor"),
+        ({"share": np.zeros(ITEMS)}, "wrong-dtype"),
+        ({"share": np.zeros(ITEMS + 1, np.float32)}, "wrong-shape"),
+        ({"share": np.full(ITEMS, np.nan, np.float32)}, "not-finite"),
+        ({"share": np.full(ITEMS, 10.0, np.float32)}, "norm-exceeded"),
+        ({"fedrec.examples": np.zeros(1, np.int64)}, "examples-out-of-range"),
+        ({"fedrec.metrics": np.array([0, 1, 0], np.float32)}, "metrics-out-of-range"),
+    ],
+)
+def test_a_report_is_checked_against_the_manifest(client: Client, changed: dict[str, Any], slug: str) -> None:
+    with pytest.raises(Rejected) as refused:
+        client.report(codec.encode(GOOD | changed))
+    assert (refused.value.slug, refused.value.problem.status) == (slug, 422)
+
+
+@pytest.mark.parametrize(
+    ("headers", "slug"),
+    [
+        ({"Content_Type": "application/octet-stream"}, "unsupported-media-type"),
+        ({"Fedrec_Base_Version": "ver_9"}, "stale-base-version"),
+        ({"Authorization": "Bearer nobody"}, "unauthenticated"),
+    ],
+)
+def test_headers_are_checked(client: Client, headers: dict[str, str], slug: str) -> None:
+    with pytest.raises(Rejected) as refused:
+        client.report(codec.encode(GOOD), **headers)
+    assert refused.value.slug == slug
+
+
+def test_a_body_that_is_not_the_one_announced_may_be_sent_again(client: Client) -> None:
+    with pytest.raises(Unavailable, match="digest-mismatch"):
+        client.report(codec.encode(GOOD), Content_Digest=content_digest(b"another"))
+
+
+def test_another_body_for_the_same_assignment_is_a_conflict(client: Client) -> None:
+    client.report(codec.encode(GOOD))
+    client.report(codec.encode(GOOD))
+    with pytest.raises(Rejected) as refused:
+        client.report(codec.encode(GOOD | {"share": np.ones(ITEMS, np.float32)}))
+    assert refused.value.slug == "report-conflict"
+
+
+def test_an_assignment_tells_what_became_of_it(client: Client, aggregator: FakeAggregator) -> None:
+    def state() -> AssignmentState:
+        return AssignmentView.model_validate_json(client.send("GET", client.assignment)).state
+
+    assert state() is AssignmentState.OPEN
+    aggregator.expire_assignments()
+    assert state() is AssignmentState.EXPIRED
+
+
+def test_a_round_below_its_minimum_is_abandoned(start_task: StartTask, join: Join) -> None:
+    aggregator = start_task(rounds=RoundPolicy(aggregation_goal=3, minimum_reports=2))
+    join(aggregator, "ada", (0, 1, 2)).contribute()
+    aggregator.close_round()
+    assert (len(aggregator.versions), len(aggregator.rounds)) == (1, 2)
+
+
+def test_an_app_may_bring_its_own_aggregation_of_statistics(join: Join) -> None:
+    def add(base: Any, reports: list[AcceptedReport]) -> dict[str, Any]:
+        return {"share": base["share"] + sum(report.values["counts"] for report in reports)}
+
+    manifest = popularity_manifest(
+        report=ReportFormat(content="statistics", tensors=(TensorSpec(name="counts", dtype="I32", shape=(ITEMS,)),)),
+        stop=StopCriteria(round_budget=1),
+        metrics=(),
+    )
+    with FakeAggregator(manifest, aggregate=add) as aggregator:
+        ada = join(aggregator, "ada", (0, 1, 2))
+        with Transport() as transport:
+            client = Client(aggregator, ada, transport)
+            counts = np.array([3, 0, 1, 0, 0, 2], np.int32)
+            client.report(codec.encode({"counts": counts, "fedrec.examples": np.ones(1, np.int64)}))
+        assert aggregator.versions[1].tensors["share"].tolist() == [3, 0, 1, 0, 0, 2]
