@@ -8,7 +8,8 @@ import random
 import signal
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
 
@@ -79,12 +80,33 @@ class Worker:
         if lease is None:
             return
         try:
-            aggregate(self._context, round_id, lease)
-            publish(self._context, round_id, lease)
+            with self._kept(lease):
+                aggregate(self._context, round_id, lease)
+                publish(self._context, round_id, lease)
         except leases.FencedOff:
             log.warning("fenced off", round_id=round_id)
         finally:
             db.run("release_lease", lambda tx: leases.release(tx, lease))
+
+    @contextmanager
+    def _kept(self, lease: leases.Lease) -> Iterator[None]:
+        """Renew the lease while the block runs: solving a large model may take longer than a lease lasts."""
+        done = threading.Event()
+
+        def renew() -> None:
+            while not done.wait(LEASE.total_seconds() / 3):
+                self._attempt("renew lease", lease.name, self._renewal(lease))
+
+        keeper = threading.Thread(target=renew, name="lease keeper", daemon=True)
+        keeper.start()
+        try:
+            yield
+        finally:
+            done.set()
+            keeper.join()
+
+    def _renewal(self, lease: leases.Lease) -> Callable[[], bool]:
+        return lambda: self._context.db.run("renew_lease", lambda tx: leases.renew(tx, lease, LEASE))
 
     def _attempt(self, what: str, subject: str, step: Callable[[], object]) -> None:
         """One failing task or round must not stop the others."""

@@ -47,6 +47,12 @@ def require(tx: Connection, lease: Lease) -> None:
         raise FencedOff(lease.name)
 
 
+def renew(tx: Connection, lease: Lease, duration: timedelta) -> bool:
+    """Hold the lease for longer; false when somebody else has it by now."""
+    mine = (leases.c.name == lease.name) & (leases.c.fence == lease.fence)
+    return tx.execute(update(leases).where(mine).values(expires_at=func.now() + duration)).rowcount == 1
+
+
 def release(tx: Connection, lease: Lease) -> None:
     """Give a lease back, if it is still ours."""
     # The row stays: were it deleted, fences would begin again at 1, and a sleeper's old one would fit.
