@@ -10,7 +10,8 @@ from fedrec_protocol.base import Message, Response
 from fedrec_protocol.manifest import MetricName, Name
 from fedrec_protocol.tensors import TensorSpec
 
-MAXIMUM_COUNT = 2**62
+MAXIMUM_COUNT = 2**53 - 1
+"""Largest integer that every JSON reader keeps exactly (RFC 8259, section 6)."""
 MAXIMUM_STATEMENT_BYTES = 64 * 1024
 
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
@@ -139,7 +140,11 @@ class VersionView(Response):
 class MetricsRequest(Message):
     """Record what participants measured of a version."""
 
-    metrics: dict[MetricName, FiniteFloat] = Field(max_length=64, examples=[{"hr@10": 0.21, "ndcg@10": 0.12}])
+    metrics: dict[MetricName, FiniteFloat] = Field(
+        max_length=64,
+        examples=[{"hr@10": 0.21, "ndcg@10": 0.12}],
+        json_schema_extra={"additionalProperties": False},  # the schema would allow any other name
+    )
     """Means over the evaluations."""
     evaluated: int = Field(ge=0, le=MAXIMUM_COUNT)
     """Number of evaluations."""

@@ -101,8 +101,9 @@ def compress(file: BinaryIO, room: BinaryIO) -> bool:
     sample = next(chunks(file), b"")
     if len(compressor.compress(sample)) > WORTHWHILE * len(sample):
         return False
+    size = file.seek(0, os.SEEK_END)
     file.seek(0)
-    read, written = compressor.copy_stream(file, room)
+    read, written = compressor.copy_stream(file, room, size=size)
     room.flush()
     return written <= WORTHWHILE * read
 

@@ -9,7 +9,7 @@ from fedrec_protocol.messages import Role
 from services.kit.clock import ManualClock
 from services.model_registry.app import create_app
 from services.model_registry.settings import Settings
-from tests.integration.registry.support import ADMIN_KEY, NOON, PEPPER, KeyServer, Registry
+from tests.integration.registry.support import ADMIN_KEY, NOON, KeyServer, Registry, settings_for
 
 
 @pytest.fixture(scope="session")
@@ -21,14 +21,7 @@ def key_server() -> Iterator[KeyServer]:
 
 @pytest.fixture
 def settings(database_url: str, key_server: KeyServer) -> Settings:
-    return Settings(
-        database_url=database_url,
-        key_pepper=PEPPER,
-        jwks_url=key_server.url,
-        bootstrap_admin_key=ADMIN_KEY,
-        maximum_weights_bytes=8 * 1024 * 1024,
-        log_level="warning",
-    )
+    return settings_for(database_url, key_server)
 
 
 @pytest.fixture

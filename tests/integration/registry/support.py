@@ -4,13 +4,17 @@ import base64
 import hashlib
 import json
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import numpy as np
+import uvicorn
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from sqlalchemy import func, select, text
 
@@ -18,7 +22,9 @@ from fedrec_protocol import codec
 from fedrec_protocol.messages import Role
 from services.kit import access_tokens
 from services.kit.clock import ManualClock
+from services.kit.serving import listen
 from services.model_registry.api.context import Context
+from services.model_registry.settings import Settings
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ADMIN_KEY = "fo_" + "a" * 43
@@ -108,7 +114,36 @@ class Registry:
         return dict(published.json())
 
 
+def settings_for(database_url: str, keys: KeyServer, **others: Any) -> Settings:
+    """Settings of a registry that trusts the tokens of `keys`."""
+    return Settings(
+        database_url=database_url,
+        key_pepper=PEPPER,
+        jwks_url=keys.url,
+        bootstrap_admin_key=ADMIN_KEY,
+        **{"maximum_weights_bytes": 8 * 1024 * 1024, "log_level": "warning"} | others,
+    )
+
+
 def weights(seed: int, elements: int = 64) -> bytes:
     """A small model, another for every seed."""
     values = np.random.default_rng(seed).standard_normal(elements).astype(np.float32)
     return codec.encode({"items": values.reshape(-1, 8)})
+
+
+@contextmanager
+def served(app: FastAPI) -> Iterator[str]:
+    """Answer for an application on a port of this machine, as uvicorn does in production; gives its address."""
+    with listen("127.0.0.1", 0) as listener:
+        server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="on"))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        try:
+            while not server.started:
+                thread.join(0.01)
+                if not thread.is_alive():
+                    raise RuntimeError("the service did not start")
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join()
