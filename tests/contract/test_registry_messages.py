@@ -21,11 +21,24 @@ def test_metrics_are_finite() -> None:
 
 
 @pytest.mark.parametrize(
-    "config", [{"name": "nul \x00"}, {"\x00": 1}, {"deep": [{"x": float("inf")}]}, {"long": "x" * 70_000}]
+    "config",
+    [
+        {"name": "nul \x00"},
+        {"\x00": 1},
+        {"deep": [{"x": float("inf")}]},
+        {"long": "x" * 70_000},
+        {"half": ["\ud800"]},
+        {"\udc00": 1},
+    ],
 )
 def test_a_recipe_config_that_no_store_could_keep_is_refused(config: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         Lineage(recipe_config=config)
+
+
+def test_a_recipe_config_may_speak_of_nul() -> None:
+    config = {"path": "C:\\u0000", "emoji": "\U0001f3ac", "deep": [{"list": [1, 2.5, None, True]}]}
+    assert Lineage(recipe_config=config).recipe_config == config
 
 
 def test_prose_holds_no_nul() -> None:

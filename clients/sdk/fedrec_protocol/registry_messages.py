@@ -1,6 +1,7 @@
 """Request and response bodies of the model registry, as JSON."""
 
 import json
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated
 
@@ -25,12 +26,23 @@ Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.\-]{1,200}$")]
 
 
 def _storable(value: dict[str, JsonValue]) -> dict[str, JsonValue]:
-    text = json.dumps(value, allow_nan=False)  # NaN and infinities are not JSON
-    if len(text) > MAXIMUM_STATEMENT_BYTES:
+    if len(json.dumps(value, allow_nan=False)) > MAXIMUM_STATEMENT_BYTES:  # NaN and infinities are not JSON
         raise ValueError(f"larger than {MAXIMUM_STATEMENT_BYTES} bytes as JSON")
-    if "\\u0000" in text:
-        raise ValueError("holds a NUL character")
+    for text in _texts(value):
+        text.encode()  # half a surrogate pair can be written in JSON and is no text: UnicodeEncodeError
+        if "\x00" in text:
+            raise ValueError("holds a NUL character")
     return value
+
+
+def _texts(value: JsonValue) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        yield from value
+        yield from (text for item in value.values() for text in _texts(item))
+    elif isinstance(value, list):
+        yield from (text for item in value for text in _texts(item))
 
 
 Statement = Annotated[dict[str, JsonValue], AfterValidator(_storable)]
