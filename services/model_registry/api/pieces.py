@@ -60,7 +60,7 @@ class Places:
     """Bounds how many downloads are served at a time. Belongs to one event loop."""
 
     def __init__(self, count: int) -> None:
-        self._free = count
+        self.free = count
 
     @contextmanager
     def one(self) -> Iterator[None]:
@@ -69,10 +69,10 @@ class Places:
         Raises:
             Overloaded: there is none.
         """
-        if self._free == 0:
+        if self.free == 0:
             raise Overloaded("too many downloads at this process")
-        self._free -= 1
+        self.free -= 1
         try:
             yield
         finally:
-            self._free += 1
+            self.free += 1

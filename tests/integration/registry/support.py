@@ -116,13 +116,15 @@ class Registry:
 
 def settings_for(database_url: str, keys: KeyServer, **others: Any) -> Settings:
     """Settings of a registry that trusts the tokens of `keys`."""
-    return Settings(
-        database_url=database_url,
-        key_pepper=PEPPER,
-        jwks_url=keys.url,
-        bootstrap_admin_key=ADMIN_KEY,
-        **{"maximum_weights_bytes": 8 * 1024 * 1024, "log_level": "warning"} | others,
-    )
+    values = {
+        "database_url": database_url,
+        "key_pepper": PEPPER,
+        "jwks_url": keys.url,
+        "bootstrap_admin_key": ADMIN_KEY,
+        "maximum_weights_bytes": 8 * 1024 * 1024,
+        "log_level": "warning",
+    }
+    return Settings.model_validate(values | others)
 
 
 def weights(seed: int, elements: int = 64) -> bytes:
