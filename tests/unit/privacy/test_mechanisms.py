@@ -1,0 +1,157 @@
+"""The mechanisms: noise on a mean, adaptive clipping, Poisson cohorts, correlated noise."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy.linalg import toeplitz
+
+from fedrec_protocol.noise.random_bits import RandomBits
+from services.aggregator.domain.privacy import correlated
+from services.aggregator.domain.privacy.adaptive_clipping import AdaptiveClipping
+from services.aggregator.domain.privacy.central import BelowMinimumReports, GridTooCoarse, NoisePlan, private_mean
+from services.aggregator.domain.privacy.participation import ParticipationLimit
+from services.aggregator.domain.privacy.poisson import draw_cohort
+
+SEED = bytes(range(32))
+
+
+def mean_of_zero_updates(**changes: object) -> NDArray[np.float64]:
+    arguments = {
+        "fraction_bits": 14,
+        "report_count": 40,
+        "minimum_reports": 32,
+        "aggregation_goal": 50,
+        "plan": NoisePlan(sensitivity_steps=2 << 14, noise_multiplier=1.5),
+        "bits": RandomBits(SEED),
+    }
+    return private_mean(np.zeros(100_000, np.int64), **{**arguments, **changes})
+
+
+def test_noise_on_the_mean_has_standard_deviation_z_times_c_over_goal() -> None:
+    assert mean_of_zero_updates().std() == pytest.approx(1.5 * 2.0 / 50, rel=0.01)
+
+
+def test_the_denominator_does_not_depend_on_who_took_part() -> None:
+    np.testing.assert_array_equal(mean_of_zero_updates(report_count=32), mean_of_zero_updates(report_count=50))
+
+
+def test_the_noise_is_added_on_the_grid() -> None:
+    steps = mean_of_zero_updates() * 50 * 2.0**14
+    np.testing.assert_allclose(steps, np.rint(steps), atol=1e-6)
+
+
+def test_nothing_is_released_below_the_floor() -> None:
+    with pytest.raises(BelowMinimumReports, match="31 of 32"):
+        mean_of_zero_updates(report_count=31)
+
+
+def test_noise_below_fifty_grid_steps_is_refused() -> None:
+    with pytest.raises(GridTooCoarse, match=r"49\.0 grid steps"):
+        mean_of_zero_updates(plan=NoisePlan(sensitivity_steps=49, noise_multiplier=1.0))
+
+
+def test_the_noise_is_never_below_what_is_charged() -> None:
+    plan = NoisePlan(sensitivity_steps=1001, noise_multiplier=0.913)
+    assert plan.variance_steps >= (0.913 * 1001) ** 2 > plan.variance_steps - 1
+
+
+def test_the_clipping_norm_settles_at_the_median_of_the_update_norms() -> None:
+    norms = np.random.default_rng(3).lognormal(0.7, 0.5, 1000)
+    adaptive, norm, bits = AdaptiveClipping(), 0.01, RandomBits(SEED)
+    for _ in range(120):
+        clipped = adaptive.noisy_count(int((norms > norm).sum()), bits)
+        norm = adaptive.next_norm(norm, clipped, 1000)
+    assert norm == pytest.approx(float(np.median(norms)), rel=0.03)
+
+
+def test_noise_on_the_clip_count_has_its_standard_deviation() -> None:
+    adaptive, bits = AdaptiveClipping(count_noise=5.0), RandomBits(SEED)
+    counts = [adaptive.noisy_count(100, bits) for _ in range(4000)]
+    assert np.mean(counts) == pytest.approx(100, abs=0.4)
+    assert np.std(counts) == pytest.approx(5.0, rel=0.05)
+
+
+def test_model_and_clip_count_together_cost_the_combined_multiplier() -> None:
+    adaptive = AdaptiveClipping(count_noise=5.0)
+    model = adaptive.model_multiplier(1.46)
+    assert 1 / model**2 + 1 / 5.0**2 == pytest.approx(1 / 1.46**2)
+    assert model > 1.46
+    with pytest.raises(ValueError, match="costs more"):
+        adaptive.model_multiplier(5.0)
+
+
+def test_a_poisson_cohort_has_the_binomial_mean_and_spread() -> None:
+    enrolled, bits = [str(index) for index in range(2000)], RandomBits(SEED)
+    sizes = [len(draw_cohort(enrolled, 0.1, bits)) for _ in range(400)]
+    assert np.mean(sizes) == pytest.approx(200, abs=3)
+    assert np.std(sizes) == pytest.approx(math.sqrt(2000 * 0.1 * 0.9), rel=0.12)
+
+
+def test_a_capped_cohort_is_a_random_part_in_order_of_enrolment() -> None:
+    enrolled, bits = [f"{index:04d}" for index in range(2000)], RandomBits(SEED)
+    cohorts = [draw_cohort(enrolled, 0.5, bits, maximum_cohort=100) for _ in range(50)]
+    assert all(len(cohort) == 100 and cohort == sorted(set(cohort)) for cohort in cohorts)
+    assert np.mean([int(name) for cohort in cohorts for name in cohort]) == pytest.approx(1000, abs=40)
+
+
+# ---- correlated noise ----------------------------------------------------------------------------------
+
+
+def matrix(coefficients: tuple[float, ...], rounds: int) -> NDArray[np.float64]:
+    column = np.zeros(rounds)
+    column[: len(coefficients)] = coefficients[:rounds]
+    return np.tril(toeplitz(column))
+
+
+def test_all_bands_together_are_the_square_root_of_the_running_sum() -> None:
+    root = matrix(correlated.banded_square_root(40), 40)
+    np.testing.assert_allclose(root @ root, np.tril(np.ones((40, 40))), atol=1e-12)
+
+
+def test_noise_made_round_by_round_is_the_inverse_matrix_times_fresh_noise() -> None:
+    coefficients = correlated.banded_square_root(5)
+    fresh = np.random.default_rng(1).integers(-1000, 1000, (30, 7))
+    history: list[NDArray[np.float64]] = []
+    for row in fresh:
+        history.insert(0, correlated.next_noise(row, history[:4], coefficients))
+    np.testing.assert_allclose(np.array(history[::-1]), np.linalg.inv(matrix(coefficients, 30)) @ fresh, rtol=1e-9)
+
+
+def test_the_deviation_of_the_running_sum_is_that_of_dense_linear_algebra() -> None:
+    for bands in (1, 3, 20):
+        coefficients = correlated.banded_square_root(bands)
+        decoder = np.tril(np.ones((50, 50))) @ np.linalg.inv(matrix(coefficients, 50))
+        expected = math.sqrt((decoder**2).sum() / 50)
+        assert correlated.running_sum_deviation(coefficients, 50) == pytest.approx(expected)
+
+
+def test_the_sensitivity_is_the_largest_change_over_all_allowed_participations() -> None:
+    coefficients, limit = (
+        correlated.banded_square_root(3),
+        ParticipationLimit(maximum_participations=3, minimum_separation=3),
+    )
+    strategy, rounds = matrix(coefficients, 12), range(12)
+    allowed = [
+        taken
+        for mask in range(1 << 12)
+        if len(taken := [r for r in rounds if mask >> r & 1]) <= 3
+        and all(later - earlier >= 3 for earlier, later in itertools.pairwise(taken))
+    ]
+    worst = max(np.linalg.norm(strategy[:, taken].sum(axis=1)) for taken in allowed)
+    assert correlated.sensitivity(coefficients, limit, rounds=12) == pytest.approx(worst)
+
+
+def test_correlated_noise_ends_five_times_lower_than_independent_noise_for_the_same_price() -> None:
+    # 500 rounds, five participations 100 apart: total error = sensitivity * deviation of the running sum.
+    limit = ParticipationLimit(maximum_participations=5, minimum_separation=100)
+
+    def error(bands: int) -> float:
+        coefficients = correlated.banded_square_root(bands)
+        return correlated.sensitivity(coefficients, limit, rounds=500) * correlated.running_sum_deviation(
+            coefficients, 500
+        )
+
+    assert error(1) / error(100) > 5
