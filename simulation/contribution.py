@@ -7,7 +7,7 @@ from fedrec_recipes.seeding import training_generator
 from fedrec_sdk.evaluation import NOTHING_EVALUATED, Evaluation
 from fedrec_sdk.report import evaluation_report, training_report
 from fedrec_sdk.trainer import Trainer
-from services.aggregator.domain.reports import ValidReport, read_report
+from services.aggregator.domain.reports import RoundFormat, ValidReport, read_report
 from simulation.direct_report import direct_report
 from simulation.population import Population
 from simulation.work import Contribution, RoundWork
@@ -32,7 +32,9 @@ def contribute(population: Population, person: int, work: RoundWork, private: Te
 
 def evaluated(work: RoundWork, evaluation: Evaluation) -> ValidReport:
     """The report of an evaluation round."""
-    return read_report(evaluation_report(work.manifest, evaluation), work.format)
+    return read_report(
+        evaluation_report(work.manifest, evaluation), RoundFormat.of(work.manifest, RoundKind.EVALUATION)
+    )
 
 
 def trained(

@@ -14,6 +14,7 @@ from fedrec.manifests import manifest_for
 from fedrec_protocol.manifest import RecipeChoice, RoundPolicy, TaskManifest
 from fedrec_recipes import catalogue
 from fedrec_recipes.recipe import Recipe
+from fedrec_recipes.statistics_recipe import StatisticsRecipe
 from simulation.attacks.attack import with_attackers
 from simulation.attacks.catalogue import attack_named
 from simulation.availability import AlwaysAvailable, Availability, AvailabilityTrace, DailyCycle
@@ -28,6 +29,7 @@ from simulation.results import write_results
 from simulation.screen import Screen, quality_table
 from simulation.simulation import Simulation
 
+OTHER_ROUNDS = 30
 DAILY = "daily"
 """Availability that needs no file."""
 
@@ -42,7 +44,8 @@ class Options:
     """The recipe's own configuration, without the number of items."""
     training: dict[str, JsonValue] = field(default_factory=dict)
     """Changes to the recipe's training plan."""
-    rounds: int = 30
+    rounds: int | None = None
+    """Training rounds at most; None takes one for recipes that are solved from sums, else `OTHER_ROUNDS`."""
     participants: int | None = None
     """The first so many people with three interactions or more; None takes all."""
     minimum_support: int = 1
@@ -126,7 +129,7 @@ def _manifest(options: Options, recipe: Recipe[Any], people: int) -> TaskManifes
         recipe,
         name="simulation",
         rounds=policy,
-        round_budget=options.rounds,
+        round_budget=options.rounds or (1 if isinstance(recipe, StatisticsRecipe) else OTHER_ROUNDS),
         patience=options.patience,
         metrics=options.metrics,
         seed=options.seed,

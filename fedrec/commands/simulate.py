@@ -21,7 +21,9 @@ class Engine(StrEnum):
 def simulate(
     data: Annotated[Path, typer.Argument(help="A file of interactions, or a folder that holds one.")],
     recipe: Annotated[str, typer.Option(help="What to train; one of " + ", ".join(recipe_names()) + ".")] = "mf",
-    rounds: Annotated[int, typer.Option(min=1, help="Training rounds at most.")] = 30,
+    rounds: Annotated[
+        int | None, typer.Option(min=1, help="Training rounds at most. [default: 1 if solved from sums, else 30]")
+    ] = None,
     participants: Annotated[int | None, typer.Option(min=1, help="People. [default: all]")] = None,
     cohort: Annotated[int | None, typer.Option(min=1, help="Reports that close a round. [default: everybody]")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of everything.")] = 0,

@@ -8,6 +8,7 @@ from simulation.contribution import contribute
 from simulation.population import Population
 from simulation.vectorised.catalogue import vectorised
 from simulation.vectorised.contributions import contributions, fits
+from simulation.vectorised.statistics import add_statistics, can_be_summed
 from simulation.work import CohortSum, PrivateTensors, RoundWork
 
 
@@ -28,8 +29,13 @@ class LocalEngine:
         total = CohortSum.empty(work)
         alone, groups = self._grouped(people)
         for trainer, together in groups:
-            for person, contribution in contributions(self._population, trainer, together, work, privates):
-                total.count(person, contribution, work.layout)
+            if can_be_summed(trainer, work):
+                add_statistics(self._population, trainer, together, work, total)
+            elif vectorised(trainer.recipe) is not None:
+                for person, contribution in contributions(self._population, trainer, together, work, privates):
+                    total.count(person, contribution, work.layout)
+            else:
+                alone += together
         for person in alone:
             one = contribute(self._population, person, work, privates.get(person, {}))
             if one is not None:
@@ -40,17 +46,17 @@ class LocalEngine:
         """Nothing to let go of."""
 
     def _grouped(self, people: Sequence[int]) -> tuple[list[int], list[tuple[RecipeTrainer, list[int]]]]:
-        """Those who train alone, and those who share a trainer that can train many."""
+        """Those who certainly train alone, and those who share a recipe's trainer."""
         alone: list[int] = []
         groups: dict[int, tuple[RecipeTrainer, list[int]]] = {}
         for person in people:
             trainer = self._population.trainer_of(person)
-            if self._can_be_vectorised(trainer) and fits(trainer, self._population.histories[person]):
+            if self._is_plain(trainer) and fits(trainer, self._population.histories[person]):
                 groups.setdefault(id(trainer), (trainer, []))[1].append(person)
             else:
                 alone.append(person)
         return alone, list(groups.values())
 
-    def _can_be_vectorised(self, trainer: object) -> TypeGuard[RecipeTrainer]:
+    def _is_plain(self, trainer: object) -> TypeGuard[RecipeTrainer]:
         # A subclass, or a trainer that wraps another (an attacker's), trains differently.
-        return self._is_vectorised and type(trainer) is RecipeTrainer and vectorised(trainer.recipe) is not None
+        return self._is_vectorised and type(trainer) is RecipeTrainer

@@ -1,5 +1,7 @@
 """A whole task in one process, against a slow federated average written out with plain loops."""
 
+import gc
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -155,3 +157,16 @@ def test_a_round_below_the_minimum_is_abandoned_and_changes_nothing() -> None:
 
 def people() -> Population:
     return Population.of_recipe(small_mf(), HISTORIES, seed=5)
+
+
+def test_memory_does_not_grow_with_the_number_of_rounds() -> None:
+    simulation = Simulation(manifest_of(small_mf(), goal=PEOPLE, rounds=150, metrics=()), people())
+    records = simulation.run()
+    used = []
+    tracemalloc.start()
+    for number, _ in enumerate(records):
+        if number in {20, 149}:
+            gc.collect()
+            used.append(tracemalloc.get_traced_memory()[0])
+    tracemalloc.stop()
+    assert used[1] - used[0] < 20_000

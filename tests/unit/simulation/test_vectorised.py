@@ -3,13 +3,17 @@
 import numpy as np
 import pytest
 
+from fedrec_protocol.manifest import RecipeChoice
 from fedrec_protocol.messages import RoundKind
+from fedrec_recipes import catalogue
 from fedrec_recipes.mf import ITEM_POPULARITY, USER_GRAM, MatrixFactorisation
 from fedrec_recipes.recipe import History
+from fedrec_sdk.trainer import RecipeTrainer
 from services.aggregator.domain.initialise import initial_parameters
 from simulation.engines.local import LocalEngine
 from simulation.population import Population
 from simulation.vectorised.catalogue import vectorised
+from simulation.vectorised.statistics import can_be_summed
 from simulation.work import RoundWork
 from tests.unit.recipes.data import people_with_taste
 from tests.unit.simulation.tasks import ITEMS, manifest_of, small_mf
@@ -61,3 +65,20 @@ def test_a_subclass_is_trained_by_its_own_method() -> None:
 
     assert vectorised(small_mf()) is not None
     assert vectorised(Other(small_mf().config)) is None
+
+
+@pytest.mark.parametrize("name", ["popularity", "ease", "slit"])
+@pytest.mark.parametrize("kind", RoundKind)
+def test_statistics_that_are_added_up_at_once_have_the_bits_of_reports_one_by_one(name: str, kind: RoundKind) -> None:
+    recipe = catalogue.recipe(RecipeChoice(name=name, config={"number_of_items": ITEMS}))
+    population = Population.of_recipe(recipe, [*people_with_taste(30, ITEMS), History(np.array([5]))], seed=3)
+    base = {spec.name: np.ones(spec.shape, np.float32) for spec in recipe.shared}
+    work = RoundWork(manifest_of(recipe, goal=30), kind, 1, base)
+
+    together = LocalEngine(population).contribute(work, range(31), {})
+    alone = LocalEngine(population, is_vectorised=False).contribute(work, range(31), {})
+
+    np.testing.assert_array_equal(together.vector, alone.vector)
+    assert together.reported == alone.reported
+    assert together.vector[: work.layout.model_size].any() == (kind is RoundKind.TRAINING)
+    assert can_be_summed(RecipeTrainer(recipe), work) == (kind is RoundKind.TRAINING)

@@ -1,0 +1,42 @@
+"""Interactions are found by what a file is called and what its header says."""
+
+from pathlib import Path
+
+import pytest
+
+from fedrec.data.interactions import DataError
+from fedrec.data.opening import read_interactions
+
+FILES = {
+    "ratings.csv": "userId,movieId,rating,timestamp\n1,10,4.0,5\n1,20,3.0,6\n2,10,5.0,7\n",
+    "ratings.dat": "1::10::4::5\n1::20::3::6\n2::10::5::7\n",
+    "u.data": "1\t10\t4\t5\n1\t20\t3\t6\n2\t10\t5\t7\n",
+    "some.inter": "user_id:token\titem_id:token\ttimestamp:float\n1\t10\t5\n1\t20\t6\n2\t10\t7\n",
+    "some.sequences.txt": "1 10 20\n2 10\n",
+    "interactions.csv": "user,item,time\n1,10,5\n1,20,6\n2,10,7\n",
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_and_the_folder_that_holds_it_are_read_alike(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.write_text(FILES[name])
+    for place in (path, tmp_path):
+        interactions = read_interactions(place)
+        assert interactions.user_ids == ("1", "2")
+        assert interactions.item_ids == ("10", "20")
+        assert [history.items.tolist() for history in interactions.histories()] == [[0, 1], [0]]
+
+
+def test_a_csv_without_times_keeps_the_order_of_its_rows(tmp_path: Path) -> None:
+    path = tmp_path / "mine.csv"
+    path.write_text("user,item\n1,b\n1,a\n")
+    assert read_interactions(path).times is None
+
+
+@pytest.mark.parametrize(("name", "complaint"), [("", "none of ratings.csv"), ("x.csv", "no such"), ("x.zip", "not a")])
+def test_what_cannot_be_read_is_explained(tmp_path: Path, name: str, complaint: str) -> None:
+    if name == "x.zip":
+        (tmp_path / name).touch()
+    with pytest.raises(DataError, match=complaint):
+        read_interactions(tmp_path / name if name else tmp_path)
