@@ -109,7 +109,7 @@ class Autoencoder(Recipe[AutoencoderConfig]):
     ) -> NDArray[np.float32]:
         """The decoder's logits of the whole history."""
         interactions = network.interaction_matrix([history], self.config.number_of_items)
-        return network.logits(shared, network.unit_length(interactions))[0]
+        return np.asarray(network.logits(shared, network.unit_length(interactions))[0], dtype=np.float32)
 
     def train_central(
         self,

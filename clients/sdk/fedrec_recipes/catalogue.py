@@ -6,8 +6,14 @@ from pydantic import ValidationError
 
 from fedrec_protocol.manifest import RecipeChoice
 from fedrec_recipes.autoencoder import Autoencoder
+from fedrec_recipes.blend import Blend
+from fedrec_recipes.blend_choice import BlendChoice
+from fedrec_recipes.ease import Ease
+from fedrec_recipes.gfcf import Gfcf
 from fedrec_recipes.mf import MatrixFactorisation
+from fedrec_recipes.popularity import Popularity
 from fedrec_recipes.recipe import Recipe
+from fedrec_recipes.slit import Slit
 
 RecipeType = type[Recipe[Any]]
 
@@ -66,5 +72,5 @@ def recipe(choice: RecipeChoice) -> Recipe[Any]:
 
 _RECIPES: dict[str, RecipeType] = {}
 
-for _built_in in (Autoencoder, MatrixFactorisation):
+for _built_in in (Autoencoder, Blend, BlendChoice, Ease, Gfcf, MatrixFactorisation, Popularity, Slit):
     register(_built_in)

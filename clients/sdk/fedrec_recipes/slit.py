@@ -1,0 +1,137 @@
+"""The linear next-item model of SLIST from two sums over people (`slit`)."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import PositiveFloat, PositiveInt
+
+from fedrec_protocol.tensors import DType, Tensors, TensorSpec
+from fedrec_recipes.linear import ITEM_WEIGHTS, LinearItemModel
+from fedrec_recipes.packed import packed_size, positions, unpack
+from fedrec_recipes.recipe import History
+from fedrec_recipes.statistics_recipe import StatisticsConfig, Totals, last
+
+CONTEXT_GRAM = "context_gram"
+NEXT_ITEM = "next_item"
+
+_NEWEST_WEIGHT = 32
+"""Integer weight of the newest item. Sums of squares stay within int16, and a report stays short enough
+for the fixed-point grid of a round with thousands of reports."""
+
+
+class SlitConfig(StatisticsConfig):
+    """Hyperparameters of `slit`."""
+
+    window: PositiveInt = 50
+    """Items of a context; older ones weigh nothing."""
+    power: PositiveFloat = 1.25
+    """The item k places back weighs (1 + k / offset)^-power."""
+    offset: PositiveFloat = 2.0
+    """Places back at which the weight has fallen to 2^-power."""
+    regularisation: PositiveFloat = 4.0
+    """λ as a multiple of the mean number of next-item events per item, so that it suits any catalogue."""
+
+
+class Slit(LinearItemModel[SlitConfig]):
+    """Predicts the next item linearly from the last ones, weighted by recency.
+
+    For every position t of a history, z_t is the vector of the last `window` items, weighted by recency, and
+    y_t the next item; W minimises sum ||y_t - z_t W||^2 + λ ||W||^2, so W = (S + λ I)^-1 C with
+    S = sum z_t z_t^T and C = sum z_t y_t^T. This is SLIT of Choi et al., WWW 2021, https://arxiv.org/abs/2103.16104,
+    with one partial session for every position. Weights fall by a power law: on all data sets tried it
+    was at least as good as the exponential one of the paper, since it forgets slowly what is long ago.
+
+    Weights are rounded to 1/32 so that a report is small (int16 and int8) and sums are exact: the federated
+    model is the central one bit for bit.
+    """
+
+    name = "slit"
+    config_type = SlitConfig
+
+    @property
+    def context_weights(self) -> NDArray[np.int64]:
+        """Integer weights of the last items, newest first, shape (window,)."""
+        ages = np.arange(self.config.window)
+        return np.rint(_NEWEST_WEIGHT * (1 + ages / self.config.offset) ** -self.config.power).astype(np.int64)
+
+    @property
+    def statistics(self) -> tuple[TensorSpec, ...]:
+        """S, packed, and C, shape (number_of_items, number_of_items)."""
+        items = self.config.number_of_items
+        return (
+            TensorSpec(name=CONTEXT_GRAM, dtype=DType.I16, shape=(packed_size(items),)),
+            TensorSpec(name=NEXT_ITEM, dtype=DType.I8, shape=(items, items)),
+        )
+
+    @property
+    def largest_norm(self) -> float:
+        """Both matrices for the longest history.
+
+        An item is next once, and a pair d places apart meets in at most `window` - d contexts.
+        """
+        pairs = [float(products[-1]) for products in _running_products(self.context_weights)]
+        of_one_item = sum(product**2 for product in pairs) + float((self.context_weights**2).sum())
+        longest = min(self.config.maximum_history, self.config.number_of_items)
+        return float((longest * of_one_item) ** 0.5)
+
+    def add(
+        self,
+        totals: dict[str, NDArray[Any]],
+        base: Tensors,  # unused: the sums do not depend on the model
+        history: History,
+    ) -> None:
+        """Add one person's contexts and next items."""
+        items = _without_repeats(last(history, self.config.maximum_history))
+        weights = self.context_weights
+        for older in range(min(len(weights), len(items))):
+            following = items[older + 1 :]
+            totals[NEXT_ITEM][items[: len(following)], following] += int(weights[older])
+        self._add_gram(totals[CONTEXT_GRAM], items[:-1], weights)
+
+    def _add_gram(self, packed: NDArray[Any], contexts: NDArray[np.int64], weights: NDArray[np.int64]) -> None:
+        """Add sum_t z_t z_t^T for contexts that end at each of the items in turn."""
+        products = _running_products(weights)
+        count = len(contexts)
+        for distance in range(min(len(weights), count)):
+            newer = contexts[distance:]
+            older = contexts[: count - distance]
+            # The pair is in a context of every item from the newer one on, until the older leaves the window.
+            length = np.minimum(count - np.arange(distance, count), len(weights) - distance)
+            where = positions(older, newer, self.config.number_of_items)
+            packed[where] += products[distance][length].astype(packed.dtype)
+
+    def solve(
+        self,
+        base: Tensors,  # unused: the model follows from the sums
+        totals: Totals,
+    ) -> dict[str, NDArray[np.float32]]:
+        """Item weights in closed form."""
+        gram = unpack(totals[CONTEXT_GRAM], self.config.number_of_items) / _NEWEST_WEIGHT**2
+        following = totals[NEXT_ITEM] / _NEWEST_WEIGHT
+        gram[np.diag_indices_from(gram)] += self.config.regularisation * self._events_per_item(gram)
+        return {ITEM_WEIGHTS: np.linalg.solve(gram, following).astype(np.float32)}
+
+    def _events_per_item(self, gram: NDArray[np.float64]) -> float:
+        """Mean number of contexts that an item is the newest of, from the trace of S."""
+        squares = (self.context_weights / _NEWEST_WEIGHT) ** 2
+        return max(float(np.trace(gram) / squares.sum()), 1.0) / len(gram)
+
+    def history_weights(self, length: int) -> NDArray[np.float32]:
+        """The weights of the last context."""
+        weights = np.zeros(length, dtype=np.float32)
+        newest_first = self.context_weights[:length] / _NEWEST_WEIGHT
+        weights[length - len(newest_first) :] = newest_first[::-1]
+        return weights
+
+
+def _running_products(weights: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    """For each distance d: sums of w_k w_{k+d} over the first 0, 1, 2, ... values of k."""
+    pairs = [weights[: len(weights) - distance] * weights[distance:] for distance in range(len(weights))]
+    return [np.concatenate([[0], np.cumsum(products)]) for products in pairs]
+
+
+def _without_repeats(items: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Each item at its first place only."""
+    _, first = np.unique(items, return_index=True)
+    return items[np.sort(first)]
