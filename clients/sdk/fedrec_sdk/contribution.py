@@ -61,9 +61,10 @@ class Contributor:
         """
         task_id = self.credentials.identity().task_id
         pending = self.store.outbox.pending()
-        if pending is not None and pending.task_id == task_id:
-            return self._deliver(pending)
-        self.store.outbox.discard()  # it belongs to a task that this app has left
+        if pending is not None:
+            if pending.task_id == task_id:
+                return self._deliver(pending)
+            self.store.outbox.discard()  # it belongs to a task that this app has left
         history = self.store.interactions.history()
         if self.trainer(self.task.current().manifest.recipe).count_examples(history) == 0:
             return NothingToTrain(IDLE)
