@@ -1,14 +1,20 @@
 """What the registry takes in, and what it refuses."""
 
 import hashlib
+import time
 from datetime import timedelta
+from pathlib import Path
 
 import numpy as np
 import pytest
+from fastapi.testclient import TestClient
 
 from fedrec_protocol import codec
+from fedrec_protocol.messages import Role
+from services.kit.clock import ManualClock
+from services.model_registry.app import create_app
 from services.model_registry.housekeeping import sweep
-from tests.integration.registry.support import Registry, weights
+from tests.integration.registry.support import ADMIN_KEY, NOON, KeyServer, Registry, settings_for, weights
 
 
 def test_weights_are_kept_once_however_often_they_are_uploaded(registry: Registry) -> None:
@@ -84,3 +90,40 @@ def test_fresh_weights_are_not_swept_before_their_version_is_made(films: Registr
     films.upload(weights(1))
     sweep(films.context)
     assert films.publish("films", weights(1))["number"] == 0
+
+
+def test_the_service_sweeps_by_itself(database_url: str, key_server: KeyServer) -> None:
+    settings = settings_for(database_url, key_server, sweep_seconds=0.05, unpublished_days=1e-9)
+    app = create_app(settings)
+    with TestClient(app) as client:
+        registry = Registry(client, app.state.context, key_server, ManualClock(NOON), {Role.RUN: ADMIN_KEY})
+        assert registry.upload(weights(1)).status_code == 201
+        deadline = time.monotonic() + 10
+        while registry.count("weights") > 0:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
+
+def test_a_folder_can_be_the_home_of_weights(database_url: str, key_server: KeyServer, tmp_path: Path) -> None:
+    app = create_app(settings_for(database_url, key_server, object_home=f"folder:{tmp_path / 'objects'}"))
+    with TestClient(app) as client:
+        registry = Registry(client, app.state.context, key_server, ManualClock(NOON), {Role.RUN: ADMIN_KEY})
+        registry.send("POST", "/v1/models", json={"name": "films"})
+        version = registry.publish("films", weights(1))
+        assert registry.send("GET", f"/v1/versions/{version['version_id']}/weights").content == weights(1)
+        assert [path.read_bytes() for path in (tmp_path / "objects").iterdir()] == [weights(1)]
+        assert registry.count("object_chunks") == 0
+
+
+def test_a_home_of_objects_that_cannot_be_written_is_unavailable_and_nothing_is_kept(
+    database_url: str, key_server: KeyServer, tmp_path: Path
+) -> None:
+    app = create_app(settings_for(database_url, key_server, object_home=f"folder:{tmp_path / 'objects'}"))
+    with TestClient(app) as client:
+        registry = Registry(client, app.state.context, key_server, ManualClock(NOON), {Role.RUN: ADMIN_KEY})
+        (tmp_path / "objects").rmdir()
+        answer = registry.upload(weights(1))
+        assert (answer.status_code, answer.json()["slug"]) == (503, "unavailable")
+        assert registry.count("weights") == 0
+        (tmp_path / "objects").mkdir()
+        assert registry.upload(weights(1)).status_code == 201

@@ -132,3 +132,24 @@ def test_a_model_that_does_not_exist_is_unknown(registry: Registry, path: str) -
 @pytest.mark.parametrize("path", ["/v1/models/%00", "/v1/models/..%2Fetc", "/v1/models/FILMS", "/v1/versions/a%20b"])
 def test_a_malformed_name_is_refused_before_the_database_sees_it(registry: Registry, path: str) -> None:
     assert registry.send("GET", path).status_code in (404, 422)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"null",
+        b"[" * 50_000,
+        b'{"digest": "\xff"}',
+        b'{"digest": "' + b"0" * 64 + b'", "lineage": {"recipe_config": {"half": "\\ud800"}}}',
+        b'{"digest": "' + b"0" * 64 + b'", "lineage": {"recipe_config": ' + b'{"a":' * 300 + b"1" + b"}" * 301 + b"}",
+        b'{"digest": "' + b"0" * 64 + b'", "lineage": {"weight": ' + b"9" * 4000 + b"}}",
+        b'{"digest": "' + b"0" * 64 + b'", "lineage": {"recipe_config": {"x": 1e999}}}',
+        b'{"digest": "' + b"0" * 64 + b'", "\\ud800": 1}',
+    ],
+)
+def test_json_that_cannot_be_kept_is_refused(films: Registry, body: bytes) -> None:
+    headers = {"Content-Type": "application/json"}
+    answer = films.send("POST", "/v1/models/films/versions", content=body, headers=headers)
+    assert answer.status_code in (400, 422)
+    assert answer.json()["slug"] == "invalid-request"

@@ -1,0 +1,75 @@
+"""Transactions on a real Postgres."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+import pytest
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
+
+from fedrec.local.postgres import LocalPostgres
+from services.kit.db import Database, DatabaseUnavailable
+
+
+@pytest.fixture
+def db(empty_database_url: str) -> Iterator[Database]:
+    database = Database(empty_database_url)
+    yield database
+    database.dispose()
+
+
+def test_a_step_that_raises_leaves_nothing_behind(db: Database) -> None:
+    def step(tx: Connection) -> None:
+        tx.execute(text("CREATE TABLE things (id int)"))
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        db.run("fail", step)
+    assert db.run("look", lambda tx: tx.execute(text("SELECT to_regclass('things')")).scalar()) is None
+
+
+def test_steps_that_conflict_are_run_again_until_both_have_happened(db: Database) -> None:
+    db.run(
+        "make", lambda tx: tx.execute(text("CREATE TABLE counters AS SELECT id, 0 AS n FROM generate_series(1, 2) id"))
+    )
+    both_hold_one = Barrier(2, timeout=10)
+    attempts = []
+
+    def bump(first: int, second: int) -> None:
+        def step(tx: Connection) -> None:
+            attempts.append(first)
+            tx.execute(text("UPDATE counters SET n = n + 1 WHERE id = :id"), {"id": first})
+            if len(attempts) <= 2:
+                both_hold_one.wait()  # now each waits for the other: a deadlock, which Postgres breaks
+            tx.execute(text("UPDATE counters SET n = n + 1 WHERE id = :id"), {"id": second})
+
+        db.run("bump", step)
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(bump, [1, 2], [2, 1]))
+    assert len(attempts) == 3
+    assert db.run("look", lambda tx: list(tx.execute(text("SELECT n FROM counters")).scalars())) == [2, 2]
+
+
+def test_a_database_that_is_gone_is_unavailable_and_used_again_when_it_is_back() -> None:
+    with LocalPostgres(fsync=False) as postgres:
+        db = Database(postgres.url)
+
+        def look() -> object:
+            return db.run("look", lambda tx: tx.execute(text("SELECT 1")).scalar())
+
+        assert look() == 1
+        postgres.kill()
+        with pytest.raises(DatabaseUnavailable):
+            look()
+        postgres.start()
+        assert look() == 1
+        db.dispose()
+
+
+def test_what_was_to_be_stored_is_not_in_the_error_that_is_logged(db: Database) -> None:
+    with pytest.raises(DBAPIError) as error:
+        db.run("fail", lambda tx: tx.execute(text("SELECT :value / 0 FROM nowhere"), {"value": 987654321}))
+    assert "nowhere" in str(error.value)
+    assert "987654321" not in str(error.value)
