@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.integration.aggregator.world import Body, Task, report_of
+from tests.integration.aggregator.deployment import Body, Task, report_of
 
 
 def powers_task(*, goal: int, **rounds: Any) -> dict[str, Any]:

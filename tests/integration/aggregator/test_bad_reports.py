@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from fedrec_protocol import codec
 from fedrec_protocol.digest import content_digest
-from tests.integration.aggregator.world import Device, World, report_of
+from tests.integration.aggregator.deployment import Device, report_of
+from tests.integration.aggregator.world import World
 
 Offence = Callable[[Device, str], httpx.Response]
 

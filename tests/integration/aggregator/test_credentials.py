@@ -11,7 +11,8 @@ import pytest
 from fastapi.routing import APIRoute
 
 from fedrec_protocol.messages import Role
-from tests.integration.aggregator.world import Device, World, report_of
+from tests.integration.aggregator.deployment import Device, report_of
+from tests.integration.aggregator.world import World
 from tests.unit.aggregator.manifests import content
 
 ONES = report_of(np.ones((2, 2)))

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.integration.aggregator.world import Device, Task, World, report_of
+from tests.integration.aggregator.deployment import Device, Task, report_of
+from tests.integration.aggregator.world import World
 
 ONES = report_of(np.ones((2, 2)))
 

@@ -19,7 +19,8 @@ from services.aggregator.pipeline.open_round import advance
 from services.aggregator.pipeline.steer_task import cancel_task
 from services.aggregator.storage import leases, rounds, tasks
 from services.aggregator.storage.leases import FencedOff
-from tests.integration.aggregator.world import Task, World, report_of
+from tests.integration.aggregator.deployment import Task, report_of
+from tests.integration.aggregator.world import World
 
 WAITERS = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
 

@@ -9,7 +9,8 @@ import httpx
 import numpy as np
 import pytest
 
-from tests.integration.aggregator.world import Task, World, report_of
+from tests.integration.aggregator.deployment import Task, report_of
+from tests.integration.aggregator.world import World
 
 DELTAS = [[[0.125, -0.5], [1.5, 0.0]], [[0.1, 0.2], [0.3, -0.4]], [[-1.0, 3.0], [0.7, 1e-6]]]
 EXAMPLES = [3, 5, 11]
