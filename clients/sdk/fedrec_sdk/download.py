@@ -52,9 +52,12 @@ def download(transport: "Transport", weights: Weights, token: str, part: Path) -
             failures = 1 if _size(part) > before else failures + 1
             transport.pause(failures, refusal)
         except Rejected as refusal:
-            if refusal.problem.status != _RANGE_NOT_SATISFIABLE or before == 0:
+            if refusal.problem.status != _RANGE_NOT_SATISFIABLE:
                 raise
             part.unlink()
+            if not is_resumed:
+                raise rejected_here(Slug.DIGEST_MISMATCH, "the weights are smaller than announced") from refusal
+            is_resumed = False
     if _sha256(part) == weights.digest:
         return
     part.unlink()

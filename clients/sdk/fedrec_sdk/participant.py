@@ -33,6 +33,7 @@ from fedrec_sdk.trainer import ItemScorer, RecipeTrainer, Trainer
 if TYPE_CHECKING:
     from fedrec_sdk.transport import Transport
 
+_OWN_CONNECTIONS = 16
 LONG_POLL = timedelta(seconds=20)
 """How long `run` lets the server hold a check-in, and so the longest time that it takes to stop."""
 
@@ -279,7 +280,7 @@ class Participant:
             if self._own_transport is None:
                 from fedrec_sdk.transport import Transport  # noqa: PLC0415 - httpx takes 0.1 s to import
 
-                self._own_transport = Transport()
+                self._own_transport = Transport(maximum_connections=_OWN_CONNECTIONS)
             return self._own_transport
 
 

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from fedrec_protocol.manifest import StopCriteria
+from fedrec_protocol.messages import ModelReference
 from fedrec_sdk import Contributed, LocalStore, ModelCache, Participant, Rejected, Unavailable
 from fedrec_sdk.testing import FakeAggregator
+from fedrec_sdk.testing.fake_registry import FakeVersion
 from tests.unit.sdk.conftest import Join, StartTask
 
 
@@ -71,6 +73,22 @@ def test_weights_with_another_digest_are_refused_and_not_kept(aggregator: FakeAg
     assert refused.value.slug == "digest-mismatch"
     assert list(ada.store.models.folder.iterdir()) == []
     assert isinstance(ada.contribute(), Contributed)
+
+
+@pytest.mark.parametrize("difference", [-1, 1])
+def test_weights_of_another_size_than_announced_are_refused(
+    aggregator: FakeAggregator, ada: Participant, monkeypatch: pytest.MonkeyPatch, difference: int
+) -> None:
+    true_reference = aggregator.task.registry.reference
+
+    def wrong_reference(version: FakeVersion) -> ModelReference:
+        reference = true_reference(version)
+        return reference.model_copy(update={"size_bytes": reference.size_bytes + difference})
+
+    monkeypatch.setattr(aggregator.task.registry, "reference", wrong_reference)
+    with pytest.raises(Rejected) as refused:
+        ada.contribute()
+    assert refused.value.slug == "digest-mismatch"
 
 
 def test_a_version_that_is_here_is_not_downloaded_again(start_task: StartTask, join: Join) -> None:
