@@ -124,6 +124,17 @@ def upgrade() -> None:
         schema="aggregator",
     )
     op.create_table(
+        "privacy_ledgers",
+        sa.Column("lineage", sa.String(), nullable=False),
+        sa.Column("task_id", sa.String(), nullable=False),
+        sa.Column("budget", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("participation_limit", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.ForeignKeyConstraint(["task_id"], ["aggregator.tasks.id"], name=op.f("fk_privacy_ledgers_task_id")),
+        sa.PrimaryKeyConstraint("lineage", name=op.f("pk_privacy_ledgers")),
+        sa.UniqueConstraint("task_id", name=op.f("uq_privacy_ledgers_task_id")),
+        schema="aggregator",
+    )
+    op.create_table(
         "rounds",
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("task_id", sa.String(), nullable=False),
@@ -182,6 +193,22 @@ def upgrade() -> None:
         schema="aggregator",
     )
     op.create_index(op.f("ix_partial_sums_round_id"), "partial_sums", ["round_id"], unique=False, schema="aggregator")
+    op.create_table(
+        "privacy_charges",
+        sa.Column("charge_id", sa.String(), nullable=False),
+        sa.Column("lineage", sa.String(), nullable=False),
+        sa.Column("round_number", sa.Integer(), nullable=False),
+        sa.Column("charge", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("charged_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["lineage"], ["aggregator.privacy_ledgers.lineage"], name=op.f("fk_privacy_charges_lineage")
+        ),
+        sa.PrimaryKeyConstraint("charge_id", name=op.f("pk_privacy_charges")),
+        schema="aggregator",
+    )
+    op.create_index(
+        op.f("ix_privacy_charges_lineage"), "privacy_charges", ["lineage"], unique=False, schema="aggregator"
+    )
     op.create_table(
         "receipts",
         sa.Column("report_id", sa.String(), nullable=False),

@@ -15,18 +15,22 @@ METRIC_FRACTION_BITS = 20
 MAXIMUM_METRIC_SUM = 2.0**20
 """Largest sum of one metric in one report; with at most 2**20 reports a total stays below 2**60."""
 MAXIMUM_REPORTS = 2**20
+MAXIMUM_NOISE_BITS = 39
 
 
 class BoundsTooWide(ValueError):
     """The stated bounds leave fewer than `MINIMUM_FRACTION_BITS` fraction bits."""
 
 
-def fraction_bits(*, maximum_weight: int, maximum_norm: float, maximum_reports: int) -> int:
+def fraction_bits(
+    *, maximum_weight: int, maximum_norm: float, maximum_reports: int, noise_multiplier: float = 0.0
+) -> int:
     """Fraction bits for which no sum of `maximum_reports` reports can overflow an int64.
 
     Every |x| is at most `maximum_norm`, so every total is at most
     maximum_weight * maximum_norm * maximum_reports * 2**bits, plus one half per rounding. The total weight,
-    which is summed as it is, fits too.
+    which is summed as it is, fits too. So does noise of up to 16 standard deviations, whose deviation is at most
+    2**MAXIMUM_NOISE_BITS grid steps, the most that is sampled exactly.
 
     Raises:
         BoundsTooWide: fewer than 24 bits would be left.
@@ -34,10 +38,13 @@ def fraction_bits(*, maximum_weight: int, maximum_norm: float, maximum_reports: 
     if not math.isfinite(maximum_norm):
         raise BoundsTooWide(f"maximum_norm {maximum_norm} is no bound")
     largest_weight = maximum_weight * maximum_reports
-    largest_total = math.ceil(Fraction(maximum_norm) * largest_weight)
+    deviation = Fraction(maximum_norm) * Fraction(noise_multiplier)
+    largest_total = math.ceil(Fraction(maximum_norm) * largest_weight + 16 * deviation)
     # One bit is left for the roundings and for the tolerance on the norm check.
     available = ACCUMULATOR_BITS - 1
     bits = available - (max(largest_total, 1) - 1).bit_length()
+    if deviation:
+        bits = min(bits, MAXIMUM_NOISE_BITS - (max(math.ceil(deviation), 1) - 1).bit_length())
     if bits < MINIMUM_FRACTION_BITS or largest_weight.bit_length() > available:
         raise BoundsTooWide(
             f"maximum_weight {maximum_weight} x maximum_norm {maximum_norm} x {maximum_reports} reports "

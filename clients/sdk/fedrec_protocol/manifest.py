@@ -11,6 +11,7 @@ from pydantic import Field, JsonValue, PositiveFloat, PositiveInt, StringConstra
 
 from fedrec_protocol import codec, fixed_point
 from fedrec_protocol.base import Message
+from fedrec_protocol.privacy import CentralPrivacy
 from fedrec_protocol.tensors import MAXIMUM_ELEMENTS, DType, TensorSpec
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9\-_.]{0,62}$")]
@@ -76,6 +77,9 @@ class ReportFormat(Message):
     maximum_norm: PositiveFloat = 100.0
     """L2 bound on all tensors of one report together (of the delta, for `parameters`); the SDK scales a
     longer update down to it, the server refuses it."""
+
+    maximum_evaluations: PositiveInt = 1000
+    """Largest number of evaluations one report may claim."""
 
     @property
     def maximum_weight(self) -> int:
@@ -178,6 +182,8 @@ class TaskManifest(Message):
     """Whether a last round measures the final version (only if there are metrics)."""
     base_version: str | None = None
     """Registry version to start from; null means the server initialises the tensors by their `init`."""
+    privacy: CentralPrivacy | None = None
+    """Differential privacy; null means that no noise is added and nothing is guaranteed about the sums."""
     seed: int = Field(default=0, ge=0, lt=2**63)
     """Seed of the server's initialisation and cohort choice."""
 
@@ -193,6 +199,7 @@ class TaskManifest(Message):
             maximum_weight=self.report.maximum_weight,
             maximum_norm=self.report.maximum_norm,
             maximum_reports=self.rounds.maximum_reports,
+            noise_multiplier=0.0 if self.privacy is None else self.privacy.noise_multiplier,
         )
 
     def body_tensors(self, *, is_evaluation: bool = False) -> tuple[TensorSpec, ...]:
@@ -232,11 +239,20 @@ class TaskManifest(Message):
         convergence = self.stop.convergence
         if convergence is not None and convergence.metric not in self.metrics:
             raise ValueError(f"convergence metric {convergence.metric!r} is not one of the task's metrics")
+        self._check_privacy()
         _ = self.fraction_bits  # refuses bounds that would leave too few bits
         _ = self.digest  # refuses NaN, infinities and text that is not Unicode
         if "\\u0000" in json.dumps(self.model_dump(mode="json")):
             raise ValueError("a text holds a NUL character, which databases do not store")
         return self
+
+    def _check_privacy(self) -> None:
+        if self.privacy is None:
+            return
+        if self.report.weighting is not Weighting.UNIFORM:
+            raise ValueError("with privacy, every participant counts the same: set report.weighting to 'uniform'")
+        if self.metrics and self.privacy.metrics_noise_multiplier is None:
+            raise ValueError("metrics are released too: set privacy.metrics_noise_multiplier, or measure none")
 
 
 def _check_names(specs: tuple[TensorSpec, ...], where: str) -> None:

@@ -287,6 +287,23 @@ class RoundView(Response):
     """Total weight of the round; null until closed."""
 
 
+class PrivacyView(Response):
+    """What a private task has spent of its privacy budget."""
+
+    task_id: str
+    """The task."""
+    spent_epsilon: float
+    """Epsilon of everything that was released, for the user who took part as much as the limit allows."""
+    budget_epsilon: float
+    """No round opens that would bring epsilon above this."""
+    target_delta: float
+    """The delta of both."""
+    charges: int
+    """Rounds charged."""
+    in_words: str
+    """The privacy statement of the newest version, as a paragraph."""
+
+
 class EnrolmentKeyRequest(Message):
     """An operator makes an enrolment key for a task."""
 

@@ -35,6 +35,7 @@ class Slug(StrEnum):
     TASK_NOT_ACTIVE = "task-not-active"
     TASK_EXISTS = "task-exists"
     INVALID_MANIFEST = "invalid-manifest"
+    NO_PRIVACY = "no-privacy"
     UNKNOWN_ROUND = "unknown-round"
     UNKNOWN_ASSIGNMENT = "unknown-assignment"
     ASSIGNMENT_EXPIRED = "assignment-expired"
@@ -87,6 +88,7 @@ TITLE: dict[Slug, str] = {
     Slug.TASK_NOT_ACTIVE: "The task is not active",
     Slug.TASK_EXISTS: "A task of this name exists",
     Slug.INVALID_MANIFEST: "The task manifest cannot be run",
+    Slug.NO_PRIVACY: "The task promises no differential privacy",
     Slug.UNKNOWN_ROUND: "There is no such round",
     Slug.UNKNOWN_ASSIGNMENT: "You have no such assignment",
     Slug.ASSIGNMENT_EXPIRED: "The assignment has expired; check in again",

@@ -10,6 +10,7 @@ STATUS: dict[type[Exception], int] = {
     errors.TaskExists: 409,
     errors.TaskNotActive: 409,
     errors.InvalidManifest: 422,
+    errors.NoPrivacy: 404,
     errors.UnknownRound: 404,
     errors.UnknownKey: 404,
     errors.UnknownAssignment: 404,

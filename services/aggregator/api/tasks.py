@@ -6,10 +6,11 @@ from fastapi import APIRouter, Query
 from sqlalchemy import Connection
 
 from fedrec_protocol.manifest import TaskManifest
-from fedrec_protocol.messages import RoundView, TaskView
+from fedrec_protocol.messages import PrivacyView, RoundView, TaskView
 from services.aggregator.api.access import ContextDep, ReadDep, RunDep
 from services.aggregator.api.parameters import RoundId, TaskId
 from services.aggregator.pipeline.create_task import create_task
+from services.aggregator.pipeline.read_privacy import read_privacy
 from services.aggregator.pipeline.steer_task import cancel_task, pause_task, resume_task
 from services.aggregator.storage import round_views, tasks
 from services.kit.problems import documented
@@ -42,6 +43,14 @@ def list_all(operator: ReadDep, context: ContextDep) -> list[TaskView]:
 def get(task_id: TaskId, operator: ReadDep, context: ContextDep) -> TaskView:
     """One task."""
     return context.db.run("read_task", lambda tx: tasks.view(tx, task_id))
+
+
+@router.get(
+    "/tasks/{task_id}/privacy", operation_id="getPrivacy", summary="Look at a task's privacy ledger", responses=_READ
+)
+def privacy(task_id: TaskId, operator: ReadDep, context: ContextDep) -> PrivacyView:
+    """What was spent of the privacy budget; 404 for a task that promises none."""
+    return read_privacy(context, task_id)
 
 
 @router.post("/tasks/{task_id}/pause", operation_id="pauseTask", summary="Pause a task", responses=_STEER)

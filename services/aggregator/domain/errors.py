@@ -54,6 +54,12 @@ class InvalidManifest(AggregatorError):
     slug = Slug.INVALID_MANIFEST
 
 
+class NoPrivacy(AggregatorError):
+    """The task promises no differential privacy, so it has no ledger."""
+
+    slug = Slug.NO_PRIVACY
+
+
 class UnknownRound(AggregatorError):
     """There is no such round."""
 

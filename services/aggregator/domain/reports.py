@@ -16,6 +16,8 @@ from services.aggregator.domain import kernels
 from services.aggregator.domain.errors import ReportRejected
 from services.aggregator.domain.layout import Layout
 
+_LARGEST_METRIC = fixed_point.MAXIMUM_METRIC_SUM - 1
+
 NORM_TOLERANCE = 1e-6
 """Relative slack on the norm bound, for clients that clip in float32."""
 
@@ -78,7 +80,7 @@ def read_report(body: codec.Body, expected: RoundFormat, base: Tensors | None = 
     except codec.TensorsRejected as error:
         raise ReportRejected(error.slug, str(error)) from error
     examples = int(tensors[EXAMPLES_TENSOR][0])
-    metrics = _metrics(tensors.get(METRICS_TENSOR))
+    metrics = _metrics(tensors.get(METRICS_TENSOR), expected.manifest)
     values = dict(_values(tensors, expected, base))
     _check_norm(values, expected.manifest.report.maximum_norm)
     return ValidReport(values, _weight(examples, expected), metrics)
@@ -145,15 +147,20 @@ def _weight(examples: int, expected: RoundFormat) -> int:
     return examples if report.weighting is Weighting.EXAMPLES else 1
 
 
-def _metrics(sums: NDArray[np.float32] | None) -> NDArray[np.float64]:
+def _metrics(sums: NDArray[np.float32] | None, manifest: TaskManifest) -> NDArray[np.float64]:
     if sums is None:
         return np.zeros(0)
     wide = sums.astype(np.float64)
     if not np.isfinite(wide).all():
         raise ReportRejected(Slug.NOT_FINITE, "tensor 'fedrec.metrics' holds NaN or an infinity")
     evaluations = wide[0]
-    if not 0 <= evaluations < fixed_point.MAXIMUM_METRIC_SUM or evaluations != int(evaluations):
-        raise ReportRejected(Slug.METRICS_OUT_OF_RANGE, "the number of evaluations is not a count")
-    if (np.abs(wide) >= fixed_point.MAXIMUM_METRIC_SUM).any() or (evaluations == 0 and wide.any()):
+    if not 0 <= evaluations <= manifest.report.maximum_evaluations or evaluations != int(evaluations):
+        raise ReportRejected(
+            Slug.METRICS_OUT_OF_RANGE,
+            f"the number of evaluations is not a count of at most {manifest.report.maximum_evaluations}",
+        )
+    # The noise of a private task is scaled to metrics between 0 and 1; elsewhere an app's own may be any number.
+    least, most = (0.0, evaluations) if manifest.privacy else (-_LARGEST_METRIC, _LARGEST_METRIC)
+    if not (wide[1:] >= least).all() or not (wide[1:] <= most).all() or (evaluations == 0 and wide.any()):
         raise ReportRejected(Slug.METRICS_OUT_OF_RANGE, "a metric is not a possible sum over the evaluations")
     return wide

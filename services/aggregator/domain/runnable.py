@@ -5,6 +5,7 @@ from pydantic import ValidationError
 from fedrec_protocol.manifest import TaskManifest
 from fedrec_protocol.registry_messages import Lineage
 from fedrec_protocol.tensors import DType
+from services.aggregator.domain.aggregation import catalogue
 from services.aggregator.domain.errors import InvalidManifest
 
 
@@ -17,12 +18,7 @@ def check_runnable(manifest: TaskManifest) -> None:
     for spec in manifest.shared:
         if spec.dtype is DType.BF16:
             raise InvalidManifest(f"shared tensor {spec.name!r} is BF16: share F32, and report BF16 to halve uploads")
-    reported = [(spec.name, spec.shape) for spec in manifest.report_tensors]
-    if reported != [(spec.name, spec.shape) for spec in manifest.shared]:
-        raise InvalidManifest(
-            f"rule {manifest.aggregation.rule!r} moves the shared tensors by the mean of the reported ones: "
-            "both need the same names and shapes, in order"
-        )
+    catalogue.check_fits(manifest)
     try:
         Lineage(recipe=manifest.recipe.name, recipe_config=manifest.recipe.config)
     except ValidationError as error:

@@ -12,12 +12,14 @@ from collections.abc import Iterable, Iterator
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-CHUNK_BYTES = 1 << 20
+_FORMAT = b"sum1"
 _NONCE_BYTES = 12
 _TAG_BYTES = 16
 _KEY_BYTES = 32
+_SEALED_BYTES = 1 << 20  # what homes of objects keep in one piece, so that nothing is cut and copied there
+CHUNK_BYTES = _SEALED_BYTES - len(_FORMAT) - _NONCE_BYTES - _TAG_BYTES
+_NONCE = slice(len(_FORMAT), len(_FORMAT) + _NONCE_BYTES)
 _UNREADABLE = (InvalidTag, ValueError)  # a stump is too short even for a nonce
-_SEALED_BYTES = _NONCE_BYTES + CHUNK_BYTES + _TAG_BYTES
 
 
 class SealBroken(Exception):
@@ -56,11 +58,11 @@ def seal(plain: memoryview, round_key: bytes, name: str) -> Iterator[bytes]:
     for index in range(count):
         nonce = os.urandom(_NONCE_BYTES)
         chunk = plain[index * CHUNK_BYTES : (index + 1) * CHUNK_BYTES]
-        yield nonce + cipher.encrypt(nonce, chunk, _place(name, index, count))
+        yield b"".join((_FORMAT, nonce, cipher.encrypt(nonce, chunk, _FORMAT + _place(name, index, count))))
 
 
 def unseal(chunks: Iterable[bytes], size_bytes: int, round_key: bytes, name: str) -> Iterator[bytes]:
-    """The plain chunks again, in order.
+    """The plain chunks again, in order; every one but the last holds a multiple of 8 bytes.
 
     Raises:
         SealBroken: changed, truncated, reordered or foreign bytes.
@@ -70,7 +72,9 @@ def unseal(chunks: Iterable[bytes], size_bytes: int, round_key: bytes, name: str
     index = 0
     for index, sealed in enumerate(_regroup(chunks), start=1):
         try:
-            yield cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], _place(name, index - 1, count))
+            # The format is bound like the place: one that was changed does not open.
+            bound = sealed[: _NONCE.start] + _place(name, index - 1, count)
+            yield cipher.decrypt(sealed[_NONCE], sealed[_NONCE.stop :], bound)
         except _UNREADABLE as error:
             raise SealBroken(f"chunk {index - 1} of {name} was changed") from error
     if index != count:
@@ -81,6 +85,9 @@ def _regroup(chunks: Iterable[bytes]) -> Iterator[bytes]:
     """Sealed chunks as they were written; object homes cut the bytes where they like."""
     waiting = bytearray()
     for chunk in chunks:
+        if not waiting and len(chunk) == _SEALED_BYTES:
+            yield chunk
+            continue
         waiting += chunk
         while len(waiting) >= _SEALED_BYTES:
             yield bytes(waiting[:_SEALED_BYTES])

@@ -1,6 +1,6 @@
 """Take the sum of a closed round and turn it into the next parameters."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import structlog
@@ -8,19 +8,23 @@ from sqlalchemy import Connection
 
 from fedrec_protocol import codec
 from fedrec_protocol.messages import RoundKind, RoundState
+from fedrec_protocol.noise.random_bits import RandomBits
 from fedrec_protocol.tensors import Tensors
 from services.aggregator.domain import sealing
 from services.aggregator.domain.aggregation import catalogue
 from services.aggregator.domain.aggregation.rule import RoundSum, Step, Totals
 from services.aggregator.domain.kernels import Accumulator
 from services.aggregator.domain.layout import Layout
+from services.aggregator.domain.privacy.events import Charge
+from services.aggregator.domain.privacy.task import charge_for, noised
 from services.aggregator.domain.rounds import Round
 from services.aggregator.domain.tasks import Task
 from services.aggregator.pipeline.close import abandon
 from services.aggregator.pipeline.context import Context
-from services.aggregator.storage import leases, outcomes, partial_sums, rounds, tasks
+from services.aggregator.storage import leases, ledgers, outcomes, partial_sums, rounds, tasks
 from services.aggregator.storage.leases import Lease
 from services.aggregator.storage.outcomes import Outcome
+from services.kit.ids import new_id
 from services.kit.objects import ObjectMissing
 
 log = structlog.get_logger(__name__)
@@ -47,11 +51,27 @@ def aggregate(context: Context, round_id: str, lease: Lease) -> None:
     layout = Layout.of(task.manifest, round_.kind)
     try:
         vector, report_count = context.db.run("merge_partial_sums", lambda tx: _merge(tx, context, round_, layout))
+        charge = None
+        if task.manifest.privacy is not None:
+            # From here on nothing knows the exact sum. A worker that dies before it has stored the outcome has
+            # released nothing; the next one draws noise of its own.
+            charge = charge_for(task.manifest, task.manifest.privacy, round_.kind, round_.number, new_id("chg"))
+            bits = RandomBits.from_operating_system()
+            vector = noised(vector, layout, task.manifest, task.manifest.privacy, bits)
         step = _step(context, task, round_, vector, report_count)
     except (NotReleasable, sealing.SealBroken, ObjectMissing) as error:
         _abandon(context, round_, lease, str(error))
         return
-    _store(context, round_, lease, _outcome(layout, vector, report_count), step)
+    _store(context, task, round_, lease, _Release(_outcome(layout, vector, report_count), step, charge))
+
+
+@dataclass(frozen=True)
+class _Release:
+    """What leaves a round, and what it costs."""
+
+    outcome: Outcome
+    step: Step | None
+    charge: Charge | None
 
 
 def _read(tx: Connection, round_id: str) -> tuple[Task, Round, Outcome | None]:
@@ -102,19 +122,23 @@ def _rule_state(context: Context, task: Task) -> Tensors:
 
 def _outcome(layout: Layout, vector: Accumulator, report_count: int) -> Outcome:
     sums = vector[layout.metrics] / layout.metric_scale
-    evaluated = round(sums[0]) if len(sums) else 0
+    evaluated = max(round(sums[0]), 0) if len(sums) else 0
     means = {
         name: float(total / evaluated) for name, total in zip(layout.metric_names, sums[1:], strict=False) if evaluated
     }
     return Outcome(report_count, int(vector[layout.weight]), evaluated, means, None, None)
 
 
-def _store(context: Context, round_: Round, lease: Lease, outcome: Outcome, step: Step | None) -> None:
+def _store(context: Context, task: Task, round_: Round, lease: Lease, release: _Release) -> None:
+    outcome, step = release.outcome, release.step
+
     def write(tx: Connection) -> None:
         result = None if step is None else context.home.put(tx, [codec.encode(step.parameters)])
         state = None if step is None or not step.state else context.home.put(tx, [codec.encode(step.state)])
         leases.require(tx, lease)
         rounds.get(tx, round_.id, lock=True)
+        if release.charge is not None:
+            ledgers.charge(tx, task.manifest.model, release.charge, context.now())
         outcomes.save(tx, round_.id, replace(outcome, result_object=result, rule_state_object=state))
         for key in partial_sums.delete_of_round(tx, round_.id):
             context.home.delete(tx, key)

@@ -3,14 +3,15 @@
 from sqlalchemy import Connection
 
 from fedrec_protocol.manifest import TaskManifest
-from fedrec_protocol.messages import TaskState, TaskView
-from services.aggregator.domain.aggregation import catalogue
+from fedrec_protocol.messages import RoundKind, TaskState, TaskView
 from services.aggregator.domain.errors import InvalidManifest
+from services.aggregator.domain.privacy.ledger import BudgetExceeded
+from services.aggregator.domain.privacy.task import charge_for, new_ledger
 from services.aggregator.domain.runnable import check_runnable
 from services.aggregator.domain.tasks import Task
 from services.aggregator.pipeline.context import Context
 from services.aggregator.registry_client import VersionMissing
-from services.aggregator.storage import credentials, notifications, tasks
+from services.aggregator.storage import credentials, ledgers, notifications, tasks
 from services.kit.ids import new_id
 
 
@@ -22,7 +23,6 @@ def create_task(context: Context, manifest: TaskManifest, operator: str) -> Task
         TaskExists: the name is taken.
         Unavailable: the registry is needed and cannot be reached.
     """
-    catalogue.check(manifest.aggregation)
     check_runnable(manifest)
     if manifest.base_version is not None:
         _check_base(context, manifest, manifest.base_version)
@@ -30,11 +30,28 @@ def create_task(context: Context, manifest: TaskManifest, operator: str) -> Task
 
     def step(tx: Connection) -> TaskView:
         tasks.insert_task(tx, task, manifest.digest, context.now())
+        _open_ledger(tx, task)
         credentials.log_action(tx, operator, "create task", task.id, context.now())
         notifications.notify(tx, notifications.WORK)
         return tasks.view(tx, task.id)
 
     return context.db.run("create_task", step)
+
+
+def _open_ledger(tx: Connection, task: Task) -> None:
+    """A model's ledger belongs to one task: another could not know who took part in the first."""
+    manifest = task.manifest
+    if manifest.privacy is None:
+        if ledgers.find(tx, manifest.model) is not None:
+            raise InvalidManifest(f"model {manifest.model!r} is private: train without privacy under another name")
+        return
+    ledger = new_ledger(manifest, manifest.privacy)
+    try:
+        ledger.require_room_for(charge_for(manifest, manifest.privacy, RoundKind.TRAINING, 1, "first"))
+    except BudgetExceeded as error:
+        raise InvalidManifest(f"the budget has no room for one round: {error}") from error
+    if not ledgers.open_ledger(tx, ledger, task.id):
+        raise InvalidManifest(f"another private task trains model {manifest.model!r}: choose another name")
 
 
 def _check_base(context: Context, manifest: TaskManifest, version_id: str) -> None:

@@ -5,12 +5,14 @@ from datetime import timedelta
 import structlog
 from sqlalchemy import Connection
 
-from fedrec_protocol.messages import RoundState, TaskState
+from fedrec_protocol.messages import RoundKind, RoundState, TaskState
 from services.aggregator.domain import sealing
+from services.aggregator.domain.privacy.ledger import BudgetExceeded
+from services.aggregator.domain.privacy.task import charge_for
 from services.aggregator.domain.rounds import Round
-from services.aggregator.domain.tasks import Task, next_step
+from services.aggregator.domain.tasks import Next, Task, next_step
 from services.aggregator.pipeline.context import Context
-from services.aggregator.storage import notifications, rounds, tasks
+from services.aggregator.storage import ledgers, notifications, rounds, tasks
 from services.kit.ids import new_id
 
 log = structlog.get_logger(__name__)
@@ -35,6 +37,9 @@ def advance(tx: Connection, context: Context, task: Task) -> Round | None:
     convergence = task.manifest.stop.convergence
     history = rounds.metric_history(tx, task.id, convergence.metric) if convergence else []
     following = next_step(task, rounds.last_published_kind(tx, task.id), history)
+    overspent = None if following.kind is None else _overspent(tx, task, following.kind)
+    if overspent is not None:
+        following = Next(None, f"the privacy budget is used up: {overspent}")
     if following.kind is None:
         tasks.save(tx, task.completed(following.reason))
         notifications.notify(tx, notifications.ROUNDS, task.id)
@@ -56,3 +61,19 @@ def advance(tx: Connection, context: Context, task: Task) -> Round | None:
     notifications.notify(tx, notifications.ROUNDS, task.id)
     log.info("round opened", task_id=task.id, round_id=opened.id, number=opened.number, kind=opened.kind)
     return opened
+
+
+def _overspent(tx: Connection, task: Task, kind: RoundKind) -> str | None:
+    """Why the privacy budget has no room for the next round; None where it has, or where there is none."""
+    manifest = task.manifest
+    if manifest.privacy is None:
+        return None
+    ledger = ledgers.find(tx, manifest.model)
+    if ledger is None:
+        return "the ledger is missing"
+    number = rounds.next_number(tx, task.id)
+    try:
+        ledger.require_room_for(charge_for(manifest, manifest.privacy, kind, number, "next"))
+    except BudgetExceeded as error:
+        return str(error)
+    return None

@@ -1,17 +1,21 @@
 """Hand the outcome of a round to the registry, and go on with the next round."""
 
 import hashlib
+from typing import Any
 
 import structlog
 from sqlalchemy import Connection
 
+from fedrec_protocol.manifest import TaskManifest
 from fedrec_protocol.messages import ModelReference, RoundState
 from fedrec_protocol.registry_messages import Lineage, VersionRequest
+from services.aggregator.domain.privacy.statement import privacy_statement
+from services.aggregator.domain.privacy.task import mechanism_of
 from services.aggregator.domain.rounds import Round
 from services.aggregator.domain.tasks import Task
 from services.aggregator.pipeline.context import Context
 from services.aggregator.pipeline.open_round import advance
-from services.aggregator.storage import leases, outcomes, rounds, tasks
+from services.aggregator.storage import leases, ledgers, outcomes, rounds, tasks
 from services.aggregator.storage.leases import Lease
 from services.aggregator.storage.outcomes import Outcome
 
@@ -48,6 +52,7 @@ def _read(tx: Connection, context: Context, round_id: str) -> tuple[Task, Round,
 
 def _publish(context: Context, task: Task, round_: Round, outcome: Outcome, weights: bytes) -> ModelReference:
     manifest = task.manifest
+    is_private = manifest.privacy is not None
     lineage = Lineage(
         task_id=task.id,
         round_id=round_.id,
@@ -55,12 +60,23 @@ def _publish(context: Context, task: Task, round_: Round, outcome: Outcome, weig
         recipe=manifest.recipe.name,
         recipe_config=manifest.recipe.config,
         aggregation_rule=manifest.aggregation.rule,
-        report_count=outcome.report_count,
-        weight=outcome.weight,
+        report_count=None if is_private else outcome.report_count,  # who took part is protected too
+        weight=None if is_private else outcome.weight,
+        privacy=_statement(context, manifest),
     )
     digest = hashlib.sha256(weights).hexdigest()
     request = VersionRequest(digest=digest, parent_id=round_.base.version_id, lineage=lineage)
     return context.registry.publish(manifest.model, weights, request)
+
+
+def _statement(context: Context, manifest: TaskManifest) -> dict[str, Any] | None:
+    if manifest.privacy is None:
+        return None
+    ledger = context.db.run("read_ledger", lambda tx: ledgers.find(tx, manifest.model))
+    if ledger is None:
+        raise RuntimeError(f"model {manifest.model!r} has no ledger")  # made with the task, never deleted
+    statement = privacy_statement(ledger, mechanism_of(manifest))
+    return {**statement.model_dump(mode="json"), "in_words": statement.plain_words()}
 
 
 def _record(tx: Connection, context: Context, round_id: str, lease: Lease, version: ModelReference | None) -> None:

@@ -168,3 +168,22 @@ leases = Table(
     Column("fence", BigInteger, nullable=False),
     Column("expires_at", _Time, nullable=False, server_default=func.now()),
 )
+
+privacy_ledgers = Table(
+    "privacy_ledgers",
+    metadata,
+    Column("lineage", String, primary_key=True),
+    Column("task_id", ForeignKey(tasks.c.id), nullable=False, unique=True),
+    Column("budget", JSONB, nullable=False),
+    Column("participation_limit", JSONB, nullable=False),
+)
+
+privacy_charges = Table(
+    "privacy_charges",
+    metadata,
+    Column("charge_id", String, primary_key=True),
+    Column("lineage", ForeignKey(privacy_ledgers.c.lineage), nullable=False, index=True),
+    Column("round_number", Integer, nullable=False),
+    Column("charge", JSONB, nullable=False),
+    Column("charged_at", _Time, nullable=False),
+)

@@ -25,6 +25,7 @@ ROUNDS = [
 
 Participant = tuple[int, list[float]]
 Slow = Callable[[float, float, dict[str, float]], float]
+MEAN_RULES = sorted(set(catalogue.RULES) - {"solve"})
 
 
 def round_sum(participants: list[Participant]) -> RoundSum:
@@ -112,7 +113,7 @@ def test_fedyogi_is_the_papers() -> None:
     assert run("fedyogi", learning_rate=0.2, beta_1=0.5, beta_2=0.95, tau=0.01) == pytest.approx(expected, rel=1e-12)
 
 
-@pytest.mark.parametrize("name", sorted(catalogue.RULES))
+@pytest.mark.parametrize("name", MEAN_RULES)
 def test_every_rule_keeps_names_shapes_and_element_types(name: str) -> None:
     base = {"items": np.array(BASE, np.float32).reshape(2, 2)}
     step = catalogue.step(AggregationRule(rule=name), base, round_sum(ROUNDS[0]), {})
@@ -121,7 +122,7 @@ def test_every_rule_keeps_names_shapes_and_element_types(name: str) -> None:
     assert catalogue.RULES[name].__doc__
 
 
-@pytest.mark.parametrize("name", sorted(catalogue.RULES))
+@pytest.mark.parametrize("name", MEAN_RULES)
 def test_every_rule_stays_where_it_is_when_nobody_learnt_anything(name: str) -> None:
     base = {"items": np.array(BASE, np.float32).reshape(2, 2)}
     nothing: list[Participant] = [(3, [0.0] * 4)]

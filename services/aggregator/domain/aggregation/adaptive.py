@@ -1,6 +1,6 @@
 """Adaptive server optimizers: FedAdagrad, FedAdam and FedYogi."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from typing import ClassVar
 
 import numpy as np
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from pydantic import Field, PositiveFloat
 
 from fedrec_protocol.tensors import Tensors
-from services.aggregator.domain.aggregation.rule import RoundSum, RuleParams, Step, moved
+from services.aggregator.domain.aggregation.rule import RoundSum, Rule, RuleParams, Step, moved
 
 Array = NDArray[np.float64]
 
@@ -26,7 +26,7 @@ class AdaptiveParams(RuleParams):
     """Added to the root of the second moment: the degree of adaptivity."""
 
 
-class AdaptiveRule(ABC):
+class AdaptiveRule(Rule[AdaptiveParams]):
     """theta + eta m / (sqrt(v) + tau), with m the decayed mean delta and v one of three second moments.
 
     Reddi et al. 2021, https://arxiv.org/abs/2003.00295, algorithm 2.

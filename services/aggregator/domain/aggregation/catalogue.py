@@ -4,15 +4,18 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from fedrec_protocol.manifest import AggregationRule
+from fedrec_protocol.manifest import AggregationRule, TaskManifest
 from fedrec_protocol.tensors import Tensors
 from services.aggregator.domain.aggregation.adaptive import FedAdagrad, FedAdam, FedYogi
 from services.aggregator.domain.aggregation.fedavg import FedAvg
 from services.aggregator.domain.aggregation.fedavgm import FedAvgM
 from services.aggregator.domain.aggregation.rule import RoundSum, Rule, Step
+from services.aggregator.domain.aggregation.solve import Solve
 from services.aggregator.domain.errors import InvalidManifest
 
-RULES: dict[str, Rule[Any]] = {rule.name: rule for rule in (FedAvg(), FedAvgM(), FedAdagrad(), FedAdam(), FedYogi())}
+RULES: dict[str, Rule[Any]] = {
+    rule.name: rule for rule in (FedAvg(), FedAvgM(), FedAdagrad(), FedAdam(), FedYogi(), Solve())
+}
 
 
 def check(choice: AggregationRule) -> None:
@@ -22,6 +25,17 @@ def check(choice: AggregationRule) -> None:
         InvalidManifest: with the names of the known rules, or with what is wrong.
     """
     _params(choice)
+
+
+def check_fits(manifest: TaskManifest) -> None:
+    """Refuse a manifest that its rule cannot run.
+
+    Raises:
+        InvalidManifest: saying what to change.
+    """
+    choice = manifest.aggregation
+    params = _params(choice)
+    RULES[choice.rule].check(manifest, params)
 
 
 def step(choice: AggregationRule, base: Tensors, total: RoundSum, state: Tensors) -> Step:

@@ -5,7 +5,7 @@ from typing import ClassVar
 from pydantic import PositiveFloat
 
 from fedrec_protocol.tensors import Tensors
-from services.aggregator.domain.aggregation.rule import RoundSum, RuleParams, Step, moved
+from services.aggregator.domain.aggregation.rule import RoundSum, Rule, RuleParams, Step, moved
 
 
 class FedAvgParams(RuleParams):
@@ -15,7 +15,7 @@ class FedAvgParams(RuleParams):
     """Factor on the mean delta; 1 is plain averaging of the participants' parameters."""
 
 
-class FedAvg:
+class FedAvg(Rule[FedAvgParams]):
     """theta + eta * sum_k (n_k / n) delta_k: the weighted mean of the participants' parameters.
 
     McMahan et al. 2017, https://arxiv.org/abs/1602.05629, algorithm 1.

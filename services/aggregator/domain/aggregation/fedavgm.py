@@ -6,7 +6,7 @@ import numpy as np
 from pydantic import Field, PositiveFloat
 
 from fedrec_protocol.tensors import Tensors
-from services.aggregator.domain.aggregation.rule import RoundSum, RuleParams, Step, moved
+from services.aggregator.domain.aggregation.rule import RoundSum, Rule, RuleParams, Step, moved
 
 
 class FedAvgMParams(RuleParams):
@@ -18,7 +18,7 @@ class FedAvgMParams(RuleParams):
     """Factor on the velocity (eta)."""
 
 
-class FedAvgM:
+class FedAvgM(Rule[FedAvgMParams]):
     """v <- beta v + mean delta;  theta <- theta + eta v.
 
     Hsu, Qi and Brown 2019, https://arxiv.org/abs/1909.06335, section 4.3.

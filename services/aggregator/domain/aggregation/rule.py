@@ -1,14 +1,17 @@
 """What every aggregation rule is."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, TypeVar, runtime_checkable
+from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fedrec_protocol.base import Message
+from fedrec_protocol.manifest import TaskManifest
 from fedrec_protocol.tensors import Tensors
+from services.aggregator.domain.errors import InvalidManifest
 from services.aggregator.domain.kernels import Accumulator
 from services.aggregator.domain.layout import Layout
 
@@ -66,8 +69,7 @@ class Step:
     """What the rule remembers until the next round, e.g. a momentum; empty for most."""
 
 
-@runtime_checkable
-class Rule(Protocol[ParamsT]):
+class Rule(ABC, Generic[ParamsT]):
     """An aggregation rule: a pure function with a name and typed parameters.
 
     A new rule is a file with one such class and one line in `catalogue`.
@@ -76,6 +78,7 @@ class Rule(Protocol[ParamsT]):
     name: ClassVar[str]
     params_type: type[ParamsT]
 
+    @abstractmethod
     def step(self, base: Tensors, total: RoundSum, state: Tensors, params: ParamsT) -> Step:
         """The next parameters.
 
@@ -85,7 +88,19 @@ class Rule(Protocol[ParamsT]):
             state: `Step.state` of the round before; empty in the first.
             params: The rule's parameters from the manifest.
         """
-        ...
+
+    def check(self, manifest: TaskManifest, params: ParamsT) -> None:
+        """Refuse a manifest that this rule cannot run; by default, one whose reports are not like the shared tensors.
+
+        Raises:
+            InvalidManifest: saying what to change.
+        """
+        reported = [(spec.name, spec.shape) for spec in manifest.report_tensors]
+        if reported != [(spec.name, spec.shape) for spec in manifest.shared]:
+            raise InvalidManifest(
+                f"rule {self.name!r} moves the shared tensors by the mean of the reported ones: both need the "
+                "same names and shapes, in order"
+            )
 
 
 def moved(base: NDArray[Any], by: NDArray[np.float64]) -> NDArray[Any]:

@@ -1,0 +1,27 @@
+"""What a task manifest promises about privacy."""
+
+from typing import Literal
+
+from pydantic import Field, PositiveFloat
+
+from fedrec_protocol.base import Message
+
+
+class CentralPrivacy(Message):
+    """User-level differential privacy, with noise that the server adds to each round's sum.
+
+    The unit is one user with everything that user ever reports; neighbouring data sets differ by adding or
+    removing one user. The clipping norm is the report format's `maximum_norm`, and the mean's denominator
+    is the aggregation goal, a public constant. No amplification by sampling is claimed.
+    """
+
+    mechanism: Literal["central"] = "central"
+    """The server is trusted to add the noise, and not to keep the sum."""
+    noise_multiplier: PositiveFloat
+    """Standard deviation of the noise on the model's sum divided by the clipping norm."""
+    metrics_noise_multiplier: PositiveFloat | None = None
+    """The same for the sums of metrics; required when the task has metrics, for they are released too."""
+    budget_epsilon: PositiveFloat
+    """No round opens that would bring epsilon above this."""
+    target_delta: float = Field(gt=0, lt=1)
+    """The delta at which epsilon is stated; well below one divided by the number of users."""

@@ -1,0 +1,97 @@
+"""What a private task releases in a round, and the noise that goes with it."""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedrec_protocol import fixed_point
+from fedrec_protocol.manifest import TaskManifest
+from fedrec_protocol.messages import RoundKind
+from fedrec_protocol.noise.discrete_gaussian import discrete_gaussian
+from fedrec_protocol.noise.random_bits import RandomBits
+from fedrec_protocol.privacy import CentralPrivacy
+from services.aggregator.domain.layout import Layout
+from services.aggregator.domain.privacy.central import NoisePlan
+from services.aggregator.domain.privacy.events import Charge, GaussianRelease
+from services.aggregator.domain.privacy.ledger import Budget, Ledger
+from services.aggregator.domain.privacy.participation import ParticipationLimit
+from services.aggregator.domain.privacy.statement import Mechanism, NoiseBy
+from services.aggregator.domain.reports import NORM_TOLERANCE
+
+
+def new_ledger(manifest: TaskManifest, policy: CentralPrivacy) -> Ledger:
+    """The empty ledger of a task: of its model, which no other task may train."""
+    return Ledger(
+        lineage=manifest.model,
+        budget=Budget(epsilon=policy.budget_epsilon, delta=policy.target_delta),
+        limit=ParticipationLimit(
+            maximum_participations=manifest.rounds.maximum_participations,
+            minimum_separation=manifest.rounds.minimum_separation,
+        ),
+    )
+
+
+def mechanism_of(manifest: TaskManifest) -> Mechanism:
+    """How the task's rounds protect a user, for the privacy statement."""
+    return Mechanism(
+        noise_by=NoiseBy.SERVER,
+        is_secure_aggregation=False,
+        clipping_norm=manifest.report.maximum_norm,
+        aggregation_goal=manifest.rounds.aggregation_goal,
+        minimum_reports=manifest.rounds.minimum_reports,
+    )
+
+
+def charge_for(
+    manifest: TaskManifest, policy: CentralPrivacy, kind: RoundKind, round_number: int, charge_id: str
+) -> Charge:
+    """What a round of this kind releases: the model's sum, unless it only evaluates, and the metrics' sums."""
+    releases = []
+    if kind is RoundKind.TRAINING:
+        releases.append(GaussianRelease(what="model", noise_multiplier=policy.noise_multiplier))
+    if manifest.metrics and policy.metrics_noise_multiplier is not None:
+        releases.append(GaussianRelease(what="metrics", noise_multiplier=policy.metrics_noise_multiplier))
+    return Charge(charge_id=charge_id, round_number=round_number, releases=tuple(releases))
+
+
+def noised(
+    vector: NDArray[np.int64], layout: Layout, manifest: TaskManifest, policy: CentralPrivacy, bits: RandomBits
+) -> NDArray[np.int64]:
+    """A round's sum with its noise: discrete Gaussian, on the integers, drawn once.
+
+    The weight's coordinate, which counts who took part, is replaced by the aggregation goal: the public
+    denominator.
+
+    Args:
+        vector: The exact sum, int64, shape (layout.size,); not changed.
+        layout: Its coordinates.
+        manifest: The bounds on one participant's report.
+        policy: The noise multipliers.
+        bits: Where randomness comes from.
+
+    Returns:
+        int64, shape (layout.size,).
+    """
+    private = vector.copy()
+    if layout.model_size:
+        plan = NoisePlan(_model_sensitivity(layout, manifest.report.maximum_norm), policy.noise_multiplier)
+        private[: layout.model_size] += discrete_gaussian(plan.variance_steps, layout.model_size, bits)
+    if layout.metric_names and policy.metrics_noise_multiplier is not None:
+        plan = NoisePlan(_metrics_sensitivity(layout, manifest), policy.metrics_noise_multiplier)
+        count = layout.metrics.stop - layout.metrics.start
+        private[layout.metrics] += discrete_gaussian(plan.variance_steps, count, bits)
+    private[layout.weight] = manifest.rounds.aggregation_goal
+    return private
+
+
+def _model_sensitivity(layout: Layout, maximum_norm: float) -> int:
+    """Grid steps: the norm that intake lets pass, and half a step of rounding in every coordinate."""
+    return math.ceil(maximum_norm * (1 + NORM_TOLERANCE) * layout.scale + math.sqrt(layout.model_size) / 2)
+
+
+def _metrics_sensitivity(layout: Layout, manifest: TaskManifest) -> int:
+    """Grid steps: all of [evaluations, sums] are at most the largest number of evaluations."""
+    coordinates = 1 + len(layout.metric_names)
+    largest = manifest.report.maximum_evaluations * 2.0**fixed_point.METRIC_FRACTION_BITS + 0.5
+    return math.ceil(largest * math.sqrt(coordinates))
