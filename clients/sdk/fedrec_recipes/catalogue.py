@@ -5,6 +5,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from fedrec_protocol.manifest import RecipeChoice
+from fedrec_recipes.als import AlternatingLeastSquares
 from fedrec_recipes.autoencoder import Autoencoder
 from fedrec_recipes.blend import Blend
 from fedrec_recipes.blend_choice import BlendChoice
@@ -72,5 +73,15 @@ def recipe(choice: RecipeChoice) -> Recipe[Any]:
 
 _RECIPES: dict[str, RecipeType] = {}
 
-for _built_in in (Autoencoder, Blend, BlendChoice, Ease, Gfcf, MatrixFactorisation, Popularity, Slit):
+for _built_in in (
+    AlternatingLeastSquares,
+    Autoencoder,
+    Blend,
+    BlendChoice,
+    Ease,
+    Gfcf,
+    MatrixFactorisation,
+    Popularity,
+    Slit,
+):
     register(_built_in)

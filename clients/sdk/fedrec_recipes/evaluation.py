@@ -66,3 +66,49 @@ def estimate(
     counts = generator.multinomial(len(values), np.full(len(values), 1 / len(values)), size=resamples)
     low, high = np.quantile(counts @ values / len(values), [(1 - confidence) / 2, (1 + confidence) / 2])
     return Estimate(float(values.mean()), float(low), float(high))
+
+
+def sampled_ranks(
+    score: Scorer, cases: Sequence[HeldOut], negatives: Sequence[NDArray[np.integer]]
+) -> NDArray[np.int64]:
+    """Ranks among given negatives only, the protocol of He et al. 2017 (https://arxiv.org/abs/1708.05031).
+
+    For comparison with published figures, on published negatives. It can reverse the order of two
+    recommenders; `ranks` is the one to choose by.
+
+    Args:
+        score: Scores of all items for a history.
+        cases: The held-out items.
+        negatives: For each case the items that compete with it; the target itself, if listed, does not.
+    """
+    pairs = zip(cases, negatives, strict=True)
+    return np.array([_rank_among(score(case.history), case.target, listed) for case, listed in pairs], dtype=np.int64)
+
+
+def _rank_among(scores: NDArray[np.floating], target: int, listed: NDArray[np.integer]) -> int:
+    """Rank of the target among itself and the listed items."""
+    competitors = np.asarray(listed)[np.asarray(listed) != target]
+    nobody = np.zeros(0, dtype=np.int64)
+    return rank_of(scores[np.concatenate([[target], competitors])], 0, nobody)
+
+
+Sampler = Callable[[History, int, int, np.random.Generator], NDArray[np.int64]]
+"""Draws training negatives: history, number of items, how many, randomness."""
+
+
+def probe_hit_rate(
+    sampler: Sampler, cases: Sequence[HeldOut], number_of_items: int, generator: np.random.Generator
+) -> float:
+    """HR@10 among 99 negatives of a scorer that only counts how rarely an item was drawn for training.
+
+    It knows nothing of taste, so it must stay at chance, about 0.1. A sampler that avoids the held-out item
+    takes it to 1: then every figure of a model trained with this sampler is worthless.
+    """
+    hits = 0
+    for case in cases:
+        drawn = sampler(case.history, number_of_items, 20 * number_of_items, generator)
+        rarity = -np.bincount(drawn, minlength=number_of_items).astype(np.float64)
+        unseen = np.setdiff1d(np.arange(number_of_items), case.history.items)
+        competitors = generator.choice(unseen[unseen != case.target], size=99, replace=False)
+        hits += int(_rank_among(rarity, case.target, competitors) <= 10)
+    return hits / len(cases)
