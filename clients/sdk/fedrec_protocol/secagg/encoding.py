@@ -50,8 +50,8 @@ def transcript(label: str, *fields: bytes | str | int | float | None) -> bytes:
     """The canonical bytes that are hashed or signed.
 
     Label and fields follow each other, each behind its length as u32. Text is UTF-8, integers are
-    64-bit two's complement and floats are IEEE 754 binary64, all big-endian; None has no bytes. The label fixes the number and
-    kind of the fields, so no two values share an encoding.
+    64-bit two's complement and floats are IEEE 754 binary64, all big-endian; None has no bytes. The label
+    fixes the number and kind of the fields, so no two values share an encoding.
     """
     parts = [_field_bytes(field) for field in (label, *fields)]
     return b"".join(len(part).to_bytes(4, "big") + part for part in parts)

@@ -1,0 +1,39 @@
+"""Noise inside the mask: the released sum has at least what was promised, and nothing else changes."""
+
+import numpy as np
+import pytest
+
+from fedrec_protocol.noise.local import locally_private
+from fedrec_protocol.noise.random_bits import RandomBits
+from fedrec_protocol.secagg.distributed_noise import participant_variance, with_own_noise
+from tests.unit.secagg.secagg_round import Round, descriptor, grid
+
+WIDE = grid(coordinates=20_000, modulus_bits=32, value_bits=20)
+
+
+@pytest.mark.parametrize(("survivors", "missing"), [(5, 2), (7, 0)])
+def test_a_released_sum_carries_the_noise_of_all_its_survivors(survivors: int, missing: int) -> None:
+    total = 10_001
+    part = participant_variance(total, minimum_survivors=5)
+    assert 5 * part >= total > 5 * (part - 1)
+    this = Round.of(7, stated=descriptor(grid=WIDE, noise_variance=part))
+    zeros = np.zeros(WIDE.coordinates, np.int64)
+    this.share()
+    this.report(
+        lambda position: with_own_noise(zeros, this.stated, RandomBits(bytes([position]) * 32)), without=range(missing)
+    )
+    this.acknowledge()
+    this.reveal()
+    assert this.sum().var() == pytest.approx(survivors * part, rel=0.05)
+
+
+def test_a_round_without_noise_leaves_the_vector_as_it_is() -> None:
+    vector = np.arange(8)
+    assert with_own_noise(vector, descriptor(), RandomBits(bytes(32))) is vector
+
+
+def test_a_locally_private_report_has_noise_for_twice_the_bound() -> None:
+    report = locally_private(
+        np.zeros(100_000, np.int64), bound_steps=1000, noise_multiplier=1.5, bits=RandomBits(bytes(32))
+    )
+    assert report.std() == pytest.approx(3000, rel=0.01)
