@@ -8,6 +8,7 @@ import typer
 
 from fedrec.commands.demo import demo
 from fedrec.commands.migrate import migrate
+from fedrec.commands.privacy import privacy
 from fedrec.commands.serve import serve
 from fedrec.commands.simulate import simulate
 from fedrec.local.errors import LocalFailure
@@ -22,6 +23,7 @@ app = typer.Typer(
 app.command()(demo)
 for command in (serve, migrate, simulate):
     app.command()(command)
+app.add_typer(privacy, name="privacy")
 
 
 def main() -> None:

@@ -93,13 +93,18 @@ class ServiceProcess:
         if status is not None:
             raise ProcessFailed(f"{self.name} ended with status {status}{self._last_words()}")
 
+    def ask_to_stop(self) -> None:
+        """Ask it to finish (SIGTERM), without waiting."""
+        if self._process is not None:
+            self._process.terminate()
+            self._process.send_signal(signal.SIGCONT)  # a suspended process cannot hear the request
+
     def stop(self, seconds: float = STOP_SECONDS) -> None:
-        """Ask it to finish (SIGTERM), and kill it if it does not within `seconds`."""
+        """Ask it to finish, wait, and kill it if it does not within `seconds`."""
+        self.ask_to_stop()
         process, self._process = self._process, None
         if process is None:
             return
-        process.terminate()
-        process.send_signal(signal.SIGCONT)  # a suspended process cannot hear the request
         try:
             process.wait(seconds)
         except subprocess.TimeoutExpired:

@@ -96,9 +96,14 @@ class LocalStack:
             process.require_running()
 
     def stop(self) -> None:
-        """Stop the services, the last started first."""
-        for process in reversed(self.processes.values()):
+        """Stop the aggregator and its workers side by side, then the registry, which they publish to."""
+        registry = self.processes.pop("registry", None)
+        for process in self.processes.values():
+            process.ask_to_stop()
+        for process in self.processes.values():
             process.stop()
+        if registry is not None:
+            registry.stop()
         self.processes.clear()
         for port in self._ports.values():
             port.release()
