@@ -84,6 +84,8 @@ class StoreDatabase:
             # that was sent but then forgotten would be answered by a different one.
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA secure_delete = ON")
+            # The default of 2 MB is for queries that come back to the same pages; a report is read once.
+            connection.execute("PRAGMA cache_size = -256")
             connection.execute("BEGIN EXCLUSIVE")
             self._migrate(connection)
             connection.execute("COMMIT")
