@@ -1,0 +1,120 @@
+"""The aggregator's OpenAPI document: complete, and true of the service."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from openapi_spec_validator import validate
+
+from fedrec_protocol.problems import PROBLEM_MEDIA_TYPE
+from services.aggregator.api import problems
+from services.aggregator.app import create_app
+from services.aggregator.settings import Settings
+
+KEY = "A" * 43
+SETTINGS = Settings(
+    database_url="postgresql+psycopg://nobody@/none?host=/nowhere",
+    deployment_key=KEY,
+    registry_url="http://127.0.0.1:9",
+    registry_key="fo_" + KEY,
+    log_level="critical",
+)
+DOCUMENT: dict[str, Any] = create_app(SETTINGS).openapi()
+GUARDED = {"participant", "operator", "app"}
+OPEN = {"/v1/tokens", "/healthz", "/readyz", "/.well-known/jwks.json"}
+
+
+def operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for path, methods in DOCUMENT["paths"].items():
+        for method, operation in methods.items():
+            yield path, method, operation
+
+
+OPERATIONS = {f"{method} {path}": (path, operation) for path, method, operation in operations()}
+every_operation = pytest.mark.parametrize(("path", "operation"), OPERATIONS.values(), ids=OPERATIONS.keys())
+
+
+def test_the_document_is_valid_openapi() -> None:
+    validate(json.loads(json.dumps(DOCUMENT)))
+
+
+@every_operation
+def test_every_operation_has_a_name_and_words(path: str, operation: dict[str, Any]) -> None:
+    assert operation["operationId"]
+    assert operation["summary"]
+    assert operation["description"]
+    assert operation["tags"]
+
+
+def test_operation_names_are_unique() -> None:
+    names = [operation["operationId"] for _, operation in OPERATIONS.values()]
+    assert len(names) == len(set(names))
+
+
+@every_operation
+def test_every_parameter_is_described(path: str, operation: dict[str, Any]) -> None:
+    assert all(parameter.get("description") for parameter in operation.get("parameters", []))
+
+
+@every_operation
+def test_every_operation_says_who_may_use_it_and_how_it_refuses(path: str, operation: dict[str, Any]) -> None:
+    statuses = set(operation["responses"])
+    if path in OPEN:
+        assert "security" not in operation
+    else:
+        assert {scheme for entry in operation["security"] for scheme in entry} <= GUARDED
+        assert {"401", "503"} <= statuses
+    if "{" in path:
+        assert {"404", "422"} <= statuses
+    if "application/json" in operation.get("requestBody", {}).get("content", {}):
+        assert {"400", "413", "422"} <= statuses
+    if {"operator"} in [set(entry) for entry in operation.get("security", [])]:
+        assert "403" in statuses
+
+
+@every_operation
+def test_every_refusal_is_a_problem_document(path: str, operation: dict[str, Any]) -> None:
+    for status, response in operation["responses"].items():
+        assert response["description"]
+        if status.startswith(("4", "5")):
+            assert list(response["content"]) == [PROBLEM_MEDIA_TYPE]
+
+
+SCHEMAS: dict[str, Any] = DOCUMENT["components"]["schemas"]
+
+
+def description(field: dict[str, Any]) -> str:
+    """Its own, or that of the message that it holds: the framework does not say the same words twice."""
+    held = SCHEMAS.get(field.get("$ref", "").rpartition("/")[2], {})
+    return str(field.get("description") or held.get("description") or "")
+
+
+def test_every_field_of_every_message_is_described() -> None:
+    fields = [(name, field) for name, schema in SCHEMAS.items() for field in schema.get("properties", {})]
+    assert [(name, field) for name, field in fields if not description(SCHEMAS[name]["properties"][field])] == []
+
+
+def test_every_message_is_described() -> None:
+    assert [name for name, schema in SCHEMAS.items() if not schema.get("description")] == ["JsonValue"]  # any JSON
+
+
+def test_the_statuses_of_all_domain_errors_are_documented_somewhere() -> None:
+    documented = {int(status) for _, operation in OPERATIONS.values() for status in operation["responses"]}
+    assert set(problems.STATUS.values()) <= documented
+
+
+def test_the_page_of_the_protocol_names_real_routes() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text()
+    for route in (
+        "/v1/enrolments",
+        "/v1/tokens",
+        "/v1/task",
+        "/v1/check-ins",
+        "/v1/assignments/{assignment_id}/report",
+    ):
+        assert f"{route}`" in page
+        assert route in DOCUMENT["paths"]
