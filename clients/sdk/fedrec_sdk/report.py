@@ -57,10 +57,20 @@ def _body(manifest: TaskManifest, tensors: Tensors, examples: int, evaluation: E
     claimed = min(examples, manifest.report.maximum_examples)
     body = {**tensors, EXAMPLES_TENSOR: np.array([claimed], dtype=np.int64)}
     if manifest.metrics:
-        sums = [evaluation.sums[metric] if evaluation.count else 0.0 for metric in manifest.metrics]
-        body[METRICS_TENSOR] = np.array([evaluation.count, *sums], dtype=np.float32)
+        body[METRICS_TENSOR] = _metrics(manifest, evaluation)
     bfloat16 = frozenset(spec.name for spec in manifest.report_tensors if spec.dtype is DType.BF16)
     return codec.encode(body, bfloat16=bfloat16)
+
+
+def _metrics(manifest: TaskManifest, evaluation: Evaluation) -> NDArray[np.float32]:
+    """Evaluations and sums; where more were made than may be claimed, both shrink and the means stay."""
+    if evaluation.count == 0:
+        return np.zeros(1 + len(manifest.metrics), dtype=np.float32)
+    claimed = min(evaluation.count, manifest.report.maximum_evaluations)
+    sums = [evaluation.sums[metric] * claimed / evaluation.count for metric in manifest.metrics]
+    if not np.isfinite(sums).all():
+        raise rejected_here(Slug.NOT_FINITE, "a metric is NaN or an infinity")
+    return np.array([claimed, *sums], dtype=np.float32)
 
 
 def _statistics(manifest: TaskManifest, statistics: Tensors) -> dict[str, NDArray[Any]]:

@@ -55,6 +55,18 @@ def test_an_evaluation_report_holds_no_model() -> None:
     }
 
 
+def test_who_evaluated_more_than_may_be_claimed_keeps_the_means() -> None:
+    manifest = manifest_of(maximum_evaluations=10)
+    body = codec.decode(evaluation_report(manifest, Evaluation(40, {"hr@2": 20.0, "ndcg@2": 40.0})))
+    assert body["fedrec.metrics"].tolist() == [10.0, 5.0, 10.0]
+
+
+def test_a_metric_that_is_no_number_is_not_sent() -> None:
+    with pytest.raises(Rejected) as refused:
+        evaluation_report(manifest_of(), Evaluation(1, {"hr@2": float("nan"), "ndcg@2": 0.0}))
+    assert refused.value.slug == "not-finite"
+
+
 @pytest.mark.parametrize("made", [DELTA, PARAMETERS])
 @pytest.mark.parametrize("asked", [DELTA, PARAMETERS])
 def test_deltas_and_parameters_turn_into_each_other(made: ReportContent, asked: ReportContent) -> None:
