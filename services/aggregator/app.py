@@ -18,17 +18,15 @@ from services.aggregator.api.intake import Intake
 from services.aggregator.domain import kernels
 from services.aggregator.domain.errors import AggregatorError
 from services.aggregator.pipeline.context import Context
-from services.aggregator.registry_client import RegistryClient
 from services.aggregator.settings import Settings
 from services.aggregator.storage import credentials, notifications
-from services.aggregator.storage.tables import objects
+from services.aggregator.stores import make_context
 from services.kit import access_tokens, body_limit, health, keys, logs, metrics, openapi
 from services.kit import problems as kit_problems
 from services.kit.clock import Clock, SystemClock
 from services.kit.db import Database
 from services.kit.ids import new_id
 from services.kit.listener import Listener
-from services.kit.objects import open_home
 
 _DESCRIPTION = """Opens rounds, takes participants' reports in, adds them up and publishes what they come to.
 
@@ -64,18 +62,6 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
     metrics.install(app, "aggregator", [Depends(operator(Role.READ))])
     logs.install(app)
     return app
-
-
-def make_context(settings: Settings, clock: Clock) -> Context:
-    """The stores that the settings name."""
-    public_url = settings.public_registry_url or settings.registry_url
-    return Context(
-        db=Database(settings.database_url),
-        home=open_home(settings.object_home, objects),
-        registry=RegistryClient(settings.registry_url, settings.registry_key, public_url),
-        clock=clock,
-        deployment_keys=derived.deployment_keys(settings),
-    )
 
 
 @asynccontextmanager

@@ -15,7 +15,6 @@ from functools import partial
 
 import structlog
 
-from services.aggregator.app import make_context
 from services.aggregator.pipeline.aggregate import aggregate
 from services.aggregator.pipeline.close import close_if_due
 from services.aggregator.pipeline.context import Context
@@ -24,6 +23,7 @@ from services.aggregator.pipeline.open_round import open_round
 from services.aggregator.pipeline.publish import publish
 from services.aggregator.settings import Settings
 from services.aggregator.storage import leases, notifications, rounds, tasks
+from services.aggregator.stores import make_context
 from services.kit import logs
 from services.kit.clock import SystemClock
 from services.kit.ids import new_id
