@@ -12,9 +12,14 @@ from fedrec_protocol.messages import ModelReference, RoundKind, RoundState, Task
 from fedrec_protocol.tensors import Tensors
 from services.aggregator.domain.aggregation import catalogue
 from services.aggregator.domain.aggregation.rule import RoundSum, Step, Totals
+from services.aggregator.domain.errors import InvalidManifest
 from services.aggregator.domain.initialise import initial_parameters
+from services.aggregator.domain.kernels import Accumulator
+from services.aggregator.domain.layout import Layout
 from services.aggregator.domain.rounds import Round
-from services.aggregator.domain.tasks import Task, next_step
+from services.aggregator.domain.runnable import check_runnable
+from services.aggregator.domain.tasks import Next, Task, next_step
+from simulation.privacy import SimulatedPrivacy
 from simulation.work import CohortSum, RoundWork
 
 
@@ -40,11 +45,15 @@ class SimulatedAggregator:
         base: Parameters to start from; None initialises them as the service does.
 
     Raises:
-        InvalidManifest: an aggregation rule that is not known, or parameters that it does not take.
+        InvalidManifest: what the service would refuse to run, or a privacy budget without room for a round.
     """
 
     def __init__(self, manifest: TaskManifest, base: Tensors | None = None) -> None:
-        catalogue.check(manifest.aggregation)
+        check_runnable(manifest)
+        self._privacy = None if manifest.privacy is None else SimulatedPrivacy(manifest, manifest.privacy)
+        overspent = self._overspent(RoundKind.TRAINING, 1)
+        if overspent is not None:
+            raise InvalidManifest(f"the budget has no room for one round: {overspent}")
         self.parameters = initial_parameters(manifest.shared, manifest.seed) if base is None else base
         first = _version(manifest.model, 0, self.parameters)
         self.task = Task("simulation", TaskState.ACTIVE, "created", manifest, 0, first)
@@ -59,6 +68,11 @@ class SimulatedAggregator:
         return self.task.manifest
 
     @property
+    def epsilon(self) -> float | None:
+        """User-level epsilon spent so far; None where the task has no privacy mechanism."""
+        return None if self._privacy is None else self._privacy.epsilon
+
+    @property
     def version(self) -> ModelReference:
         """The newest version; its digest is the one that a registry would give it."""
         if self.task.current_version is None:
@@ -68,6 +82,9 @@ class SimulatedAggregator:
     def open_round(self, now: datetime) -> Round | None:
         """The next round, or None when the task is completed."""
         following = next_step(self.task, self._last_kind, self._metric_history)
+        overspent = None if following.kind is None else self._overspent(following.kind, self._rounds_opened + 1)
+        if overspent is not None:
+            following = Next(None, f"the privacy budget is used up: {overspent}")
         if following.kind is None:
             self.task = self.task.completed(following.reason)
             return None
@@ -93,20 +110,23 @@ class SimulatedAggregator:
         closed = round_.due(policy, total.report_count, now) or round_.due(policy, total.report_count, round_.deadline)
         if closed is None or closed.state is RoundState.ABANDONED:
             return Outcome(closed or round_, 0, 0, {})
-        work = self.work(round_)
-        weight = int(total.vector[work.layout.weight])
-        evaluated, metrics = _metrics(total, work)
+        layout = self.work(round_).layout
+        vector = total.vector if self._privacy is None else self._privacy.release(total.vector, layout, round_)
         if round_.kind is RoundKind.TRAINING:
-            summed = RoundSum(Totals(total.vector, work.layout), weight, total.report_count)
+            summed = RoundSum(Totals(vector, layout), int(vector[layout.weight]), total.report_count)
             step = catalogue.step(self.manifest.aggregation, self.parameters, summed, self._rule_state)
             if not _is_finite(step):
                 return Outcome(round_.abandoned("the parameters would not be finite", now), 0, 0, {})
             self._publish(step)
+        evaluated, metrics = _metrics(vector, layout)
         self._last_kind = round_.kind
         convergence = self.manifest.stop.convergence
         if convergence is not None and evaluated:
             self._metric_history.append(metrics[convergence.metric])
-        return Outcome(closed.published(), weight, evaluated, metrics)
+        return Outcome(closed.published(), int(vector[layout.weight]), evaluated, metrics)
+
+    def _overspent(self, kind: RoundKind, round_number: int) -> str | None:
+        return None if self._privacy is None else self._privacy.why_no_room(kind, round_number)
 
     def _publish(self, step: Step) -> None:
         self.parameters, self._rule_state = step.parameters, step.state
@@ -117,11 +137,10 @@ def _is_finite(step: Step) -> bool:
     return all(np.isfinite(values).all() for values in step.parameters.values())
 
 
-def _metrics(total: CohortSum, work: RoundWork) -> tuple[int, dict[str, float]]:
+def _metrics(vector: Accumulator, layout: Layout) -> tuple[int, dict[str, float]]:
     """The number of evaluations and the mean of each metric."""
-    layout = work.layout
-    sums = total.vector[layout.metrics] / layout.metric_scale
-    evaluated = round(sums[0]) if len(sums) else 0
+    sums = vector[layout.metrics] / layout.metric_scale
+    evaluated = max(round(sums[0]), 0) if len(sums) else 0
     if not evaluated:
         return 0, {}
     return evaluated, {name: float(s / evaluated) for name, s in zip(layout.metric_names, sums[1:], strict=True)}

@@ -31,10 +31,12 @@ def contribute(population: Population, person: int, work: RoundWork, private: Te
 
 
 def evaluated(work: RoundWork, evaluation: Evaluation) -> ValidReport:
-    """The report of an evaluation round."""
-    return read_report(
-        evaluation_report(work.manifest, evaluation), RoundFormat.of(work.manifest, RoundKind.EVALUATION)
-    )
+    """What was measured, as the server reads it: the report of an evaluation round."""
+    key = (evaluation.count, *(evaluation.sums.get(metric, 0.0) for metric in work.manifest.metrics))
+    if key not in work.evaluations:
+        expected = RoundFormat.of(work.manifest, RoundKind.EVALUATION)
+        work.evaluations[key] = read_report(evaluation_report(work.manifest, evaluation), expected)
+    return work.evaluations[key]
 
 
 def trained(
@@ -43,7 +45,7 @@ def trained(
     """The report of a training round; None when training found no example."""
     if result.examples == 0:
         return None
-    report = direct_report(work, result, trainer.content, evaluation)
+    report = direct_report(work, result, trainer.content, evaluated(work, evaluation).metrics)
     if report is None:
         body = training_report(work.manifest, result, trainer.content, work.base, evaluation)
         report = read_report(body, work.format, work.base)

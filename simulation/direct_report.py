@@ -10,11 +10,9 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from fedrec_protocol import fixed_point
-from fedrec_protocol.manifest import METRICS_TENSOR, ReportContent, TaskManifest, Weighting
+from fedrec_protocol.manifest import ReportContent, TaskManifest, Weighting
 from fedrec_protocol.tensors import DType
 from fedrec_recipes.recipe import LocalResult
-from fedrec_sdk.evaluation import Evaluation
 from services.aggregator.domain import kernels
 from services.aggregator.domain.reports import ValidReport
 from simulation.work import RoundWork
@@ -29,9 +27,16 @@ _CARRIED_AS_IS = {
 
 
 def direct_report(
-    work: RoundWork, result: LocalResult, content: ReportContent, evaluation: Evaluation
+    work: RoundWork, result: LocalResult, content: ReportContent, metrics: NDArray[np.float64]
 ) -> ValidReport | None:
-    """The report as the server would read it; None where it has to go over the bytes to know."""
+    """The report as the server would read it; None where it has to go over the bytes to know.
+
+    Args:
+        work: The round.
+        result: What came of local training.
+        content: What the tensors of `result` are.
+        metrics: What was measured, as the server reads it.
+    """
     manifest = work.manifest
     if content is not manifest.report.content or content not in _CARRIED_AS_IS:
         return None
@@ -40,9 +45,6 @@ def direct_report(
         return None
     norm = math.sqrt(sum(kernels.squared_norm(array) for array in values.values()))
     if not norm <= manifest.report.maximum_norm * _CERTAINLY_SHORTER:  # also when it is NaN
-        return None
-    metrics = _metrics(manifest, evaluation)
-    if not (np.abs(metrics) < fixed_point.MAXIMUM_METRIC_SUM).all():
         return None
     examples = min(result.examples, manifest.report.maximum_examples)
     return ValidReport(values, examples if manifest.report.weighting is Weighting.EXAMPLES else 1, metrics)
@@ -61,12 +63,3 @@ def _values(manifest: TaskManifest, result: LocalResult) -> dict[str, NDArray[np
         ):
             return None
     return {spec.name: result.report[spec.name].reshape(-1) for spec in specs}
-
-
-def _metrics(manifest: TaskManifest, evaluation: Evaluation) -> NDArray[np.float64]:
-    """Evaluations and sums, rounded to the element type that carries them (`METRICS_TENSOR`)."""
-    if not manifest.metrics:
-        return np.zeros(0)
-    sums = [evaluation.sums[metric] if evaluation.count else 0.0 for metric in manifest.metrics]
-    carried = next(spec for spec in manifest.body_tensors() if spec.name == METRICS_TENSOR)
-    return np.array([evaluation.count, *sums], dtype=carried.dtype.numpy).astype(np.float64)

@@ -189,6 +189,7 @@ class Simulation:
             bytes_up=reports * asked.load.upload_bytes,
             evaluated=outcome.evaluated,
             metrics=outcome.metrics,
+            epsilon=self.aggregator.epsilon,
         )
 
 

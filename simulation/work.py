@@ -24,6 +24,8 @@ class RoundWork:
     """Number of the round in its task, from 1."""
     base: Tensors
     """The version to train from, or to evaluate."""
+    evaluations: dict[tuple[float, ...], ValidReport] = field(default_factory=dict, repr=False, compare=False)
+    """Evaluations that were read before, by count and sums: with one held-out item there are few."""
 
     @cached_property
     def format(self) -> RoundFormat:

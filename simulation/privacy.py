@@ -1,0 +1,50 @@
+"""The privacy ledger and the noise of a simulated task: the service's own, with noise that can be repeated."""
+
+import hashlib
+
+from fedrec_protocol.manifest import TaskManifest
+from fedrec_protocol.messages import RoundKind
+from fedrec_protocol.noise.random_bits import RandomBits
+from fedrec_protocol.privacy import CentralPrivacy
+from services.aggregator.domain.kernels import Accumulator
+from services.aggregator.domain.layout import Layout
+from services.aggregator.domain.privacy.events import Charge
+from services.aggregator.domain.privacy.ledger import BudgetExceeded
+from services.aggregator.domain.privacy.task import charge_for, new_ledger, noised
+from services.aggregator.domain.rounds import Round
+
+_PURPOSE = b"fedrec/simulation/noise/1"
+
+
+class SimulatedPrivacy:
+    """Central differential privacy of one task.
+
+    The noise comes from the manifest's seed, so that a run can be repeated. It therefore protects nobody:
+    the people of a simulation need no protection from whoever has their data.
+    """
+
+    def __init__(self, manifest: TaskManifest, policy: CentralPrivacy) -> None:
+        self._manifest, self._policy = manifest, policy
+        self._ledger = new_ledger(manifest, policy)
+        self._bits = RandomBits(hashlib.sha256(_PURPOSE + manifest.seed.to_bytes(8, "little")).digest())
+
+    @property
+    def epsilon(self) -> float:
+        """User-level epsilon spent so far, at the policy's delta."""
+        return self._ledger.spent
+
+    def why_no_room(self, kind: RoundKind, round_number: int) -> str | None:
+        """Why the budget has no room for this round; None where it has."""
+        try:
+            self._ledger.require_room_for(self._charge(kind, round_number))
+        except BudgetExceeded as error:
+            return str(error)
+        return None
+
+    def release(self, vector: Accumulator, layout: Layout, round_: Round) -> Accumulator:
+        """Charge a round, and return its sum with noise."""
+        self._ledger = self._ledger.with_charge(self._charge(round_.kind, round_.number))
+        return noised(vector, layout, self._manifest, self._policy, self._bits)
+
+    def _charge(self, kind: RoundKind, round_number: int) -> Charge:
+        return charge_for(self._manifest, self._policy, kind, round_number, f"round-{round_number}")
