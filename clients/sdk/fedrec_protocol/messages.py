@@ -58,7 +58,7 @@ class AccessToken(Response):
 
     access_token: str
     """Sent as `Authorization: Bearer ...`."""
-    token_type: Literal["bearer"] = "bearer"
+    token_type: Literal["bearer"] = "bearer"  # noqa: S105 - the kind of token, not a token
     """Always `bearer`."""
     expires_in_seconds: float
     """Time until the token is refused."""
