@@ -1,13 +1,15 @@
 """Whoever drops out, whenever: the sum of the rest is exact, or nothing is released."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from fedrec_protocol.secagg.descriptor import Ring
 from fedrec_protocol.secagg.errors import Reason, Refused, RoundAborted
+from fedrec_protocol.secagg.ring_parameters import ring_parameters
 from tests.unit.secagg.secagg_round import Round, descriptor, grid, sum_of, vector_of
 
 SIZE = 9
@@ -54,10 +56,9 @@ def test_the_last_tolerated_dropout_of_a_phase_is_tolerated_and_the_next_is_not(
 
 
 def test_dropouts_are_survived_on_a_ring_at_every_phase() -> None:
-    stated = descriptor(
-        participants=200, ring=Ring(degree=12, threshold=7), grid=grid(modulus_bits=32), minimum_survivors=32
-    )
-    this = Round.of(132, stated=stated)
+    ring = ring_parameters(130, corrupt=Fraction(1, 10), dropouts=Fraction(1, 10))
+    stated = descriptor(participants=130, ring=ring, grid=grid(modulus_bits=32), minimum_survivors=32)
+    this = Round.of(130, stated=stated)
     this.share(without=[1, 50])
     this.report(vector_of, without=[2, 51, 100])
     this.acknowledge(without=[3])

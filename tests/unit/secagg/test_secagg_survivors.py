@@ -4,6 +4,7 @@ import pytest
 
 from fedrec_protocol.secagg.bitmap import encode_bitmap
 from fedrec_protocol.secagg.blobs import join_entries, split_entries
+from fedrec_protocol.secagg.descriptor import Ring
 from fedrec_protocol.secagg.errors import Reason, RoundAborted
 from fedrec_protocol.secagg.messages import (
     NO_SHARE,
@@ -19,6 +20,7 @@ from tests.unit.secagg.secagg_round import (
     Stream,
     descriptor,
     device,
+    grid,
     refusal,
     reported,
     restarted,
@@ -127,3 +129,10 @@ def test_acknowledgements_by_participants_who_are_no_survivors_do_not_count() ->
     acks = Acknowledgements(signers=encode_bitmap(everybody_else, 9), signatures=join_entries(everybody_else))
     with refusal(Reason.BELOW_THRESHOLD):  # t is 7 of 9, and only six survive
         this.states[0].on_acknowledgements(acks, this.devices[0].sign)
+
+
+def test_a_ring_on_which_two_neighbours_could_open_a_report_is_refused() -> None:
+    stated = descriptor(participants=130, ring=Ring(degree=2, threshold=2), grid=grid(modulus_bits=32))
+    this = Round.of(130, stated=stated)
+    with refusal(Reason.WEAK_GRAPH):
+        this.states[0].on_roster(this.roster, this.devices[0].sign, Stream("x"))

@@ -13,6 +13,7 @@ class Reason(StrEnum):
     BAD_SIGNATURE = "bad-signature"  # a signature or certificate does not verify
     BAD_KEY = "bad-key"  # a low-order or malformed key
     DUPLICATE_KEY = "duplicate-key"  # one key or device twice on a roster
+    WEAK_GRAPH = "weak-graph"  # a ring on which colluding neighbours could recover a secret
     WRONG_ROSTER = "wrong-roster"  # the roster is not the one that was answered, or lacks oneself
     WRONG_MODEL = "wrong-model"  # the round is about another base model than the one trained from
     WRONG_ROUND = "wrong-round"  # the message belongs to another round

@@ -27,10 +27,7 @@ def ring_parameters(participants: int, *, corrupt: Fraction, dropouts: Fraction)
     """
     corrupt_count, dropped_count = math.floor(corrupt * participants), math.floor(dropouts * participants)
     for degree in range(2, participants, 2):
-        # Two disjoint groups of honest neighbours, each helped by all the corrupt ones, must not both
-        # reach t, or an operator could show two sets of survivors and recover both of one's secrets.
-        corrupt_neighbours = _quantile(participants, corrupt_count, degree)
-        threshold = (degree + corrupt_neighbours) // 2 + 1
+        threshold = _least_threshold(participants, corrupt_count, degree)
         if (
             threshold <= degree
             and _completes(participants, dropped_count, degree, threshold)
@@ -38,6 +35,23 @@ def ring_parameters(participants: int, *, corrupt: Fraction, dropouts: Fraction)
         ):
             return Ring(degree=degree, threshold=threshold)
     raise ValueError(f"no ring of {participants} stands {corrupt} corrupt and {dropouts} dropouts")
+
+
+def is_private(ring: Ring, participants: int, *, corrupt: Fraction, dropouts: Fraction) -> bool:
+    """Whether a stated ring gives the assurance of privacy on a roster of this size: what a participant checks."""
+    corrupt_count, dropped_count = math.floor(corrupt * participants), math.floor(dropouts * participants)
+    return ring.threshold >= _least_threshold(participants, corrupt_count, ring.degree) and _stays_connected(
+        participants, corrupt_count + dropped_count, ring.degree
+    )
+
+
+def _least_threshold(participants: int, corrupt_count: int, degree: int) -> int:
+    """The least t that an operator with so many colluders cannot turn against anybody.
+
+    Two disjoint groups of honest neighbours, each helped by all the corrupt ones, must not both reach t, or an
+    operator could show two sets of survivors and recover both of one's secrets.
+    """
+    return (degree + _quantile(participants, corrupt_count, degree)) // 2 + 1
 
 
 def _quantile(participants: int, marked: int, degree: int) -> int:

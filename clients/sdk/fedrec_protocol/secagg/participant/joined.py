@@ -1,10 +1,11 @@
 """Phase 1: a participant has made its keys and advertises them."""
 
+from fractions import Fraction
 from typing import Literal
 
 from fedrec_protocol.base import Message
 from fedrec_protocol.secagg import keys
-from fedrec_protocol.secagg.descriptor import RoundDescriptor, SignedDescriptor
+from fedrec_protocol.secagg.descriptor import Ring, RoundDescriptor, SignedDescriptor
 from fedrec_protocol.secagg.encoding import Bytes32
 from fedrec_protocol.secagg.errors import Reason, Refused
 from fedrec_protocol.secagg.graph import Graph, round_graph
@@ -14,6 +15,7 @@ from fedrec_protocol.secagg.participant.dealing import deal
 from fedrec_protocol.secagg.participant.rostered import Neighbour, Place
 from fedrec_protocol.secagg.participant.shared import Secrets, Shared
 from fedrec_protocol.secagg.participant.terms import Device, Signer, Terms
+from fedrec_protocol.secagg.ring_parameters import is_private
 from fedrec_protocol.secagg.roster import has_duplicates, is_genuine, roster_hash
 
 
@@ -38,6 +40,7 @@ def join(signed: SignedDescriptor, device: Device, terms: Terms, entropy: Entrop
         descriptor=descriptor,
         registry_key=terms.registry_key,
         server_key=terms.server_key,
+        corrupt=terms.corrupt,
         secrets=Secrets(mask_private=mask_private, share_private=share_private, seed=seed),
         answer=unsigned.model_copy(update={"signature": device.sign(unsigned.payload(descriptor.round_id))}),
     )
@@ -66,6 +69,8 @@ class Joined(Message):
     """The device registry's Ed25519 key."""
     server_key: Bytes32
     """The aggregator's Ed25519 key."""
+    corrupt: Fraction
+    """Largest fraction of a ring that may collude with the operator."""
     secrets: Secrets
     """This round's secrets."""
     answer: Advert
@@ -76,12 +81,13 @@ class Joined(Message):
 
         Raises:
             Refused: a roster that is too small, not signed, not in order, without oneself, with one key
-                twice, or with a neighbour who is not enrolled or has a low-order key.
+                twice, on a ring too weak, or with a neighbour who is not enrolled or has a low-order key.
         """
         digest = roster_hash(self.descriptor.round_id, roster.adverts)
         self._require_sound(roster, digest)
         position = roster.adverts.index(self.answer)
         graph = round_graph(self.descriptor, len(roster.adverts), digest)
+        self._require_private(graph)
         place = self._place(roster, digest, position, graph)
         return deal(place, self.secrets, sign, entropy)
 
@@ -97,6 +103,13 @@ class Joined(Message):
             raise Refused(Reason.WRONG_ROSTER, "one's own advert is not on the roster")
         if list(roster.adverts) != sorted(roster.adverts, key=lambda advert: advert.mask_key):
             raise Refused(Reason.WRONG_ROSTER, "the roster is not in canonical order")
+
+    def _require_private(self, graph: Graph) -> None:
+        if graph.ring is None:
+            return
+        stated = Ring(degree=graph.degree, threshold=graph.threshold)
+        if not is_private(stated, graph.size, corrupt=self.corrupt, dropouts=self.corrupt):
+            raise Refused(Reason.WEAK_GRAPH, f"degree {stated.degree}, threshold {stated.threshold}")
 
     def _place(self, roster: Roster, digest: bytes, position: int, graph: Graph) -> Place:
         neighbours = []

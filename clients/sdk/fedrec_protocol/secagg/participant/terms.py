@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Container
 from dataclasses import dataclass
+from fractions import Fraction
 
 from fedrec_protocol.secagg.descriptor import HARD_FLOOR
 from fedrec_protocol.secagg.messages import DeviceCertificate
@@ -30,5 +31,7 @@ class Terms:
     """SHA-256 of the weights that this device trained from."""
     minimum_survivors: int = HARD_FLOOR
     """Fewest participants among whom this device hides; the app may demand more than the task."""
+    corrupt: Fraction = Fraction(1, 10)
+    """Largest fraction of a ring that may collude with the operator, and as much may drop out."""
     answered: Container[bytes] = frozenset()
     """Round ids that this device ever joined."""
