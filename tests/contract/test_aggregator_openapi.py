@@ -8,12 +8,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from openapi_spec_validator import validate
+from schemathesis import Case
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi import checks
 
+from fedrec.local.databases import create_database
+from fedrec.local.postgres import LocalPostgres
+from fedrec_protocol import codec
 from fedrec_protocol.problems import PROBLEM_MEDIA_TYPE
 from services.aggregator.api import problems
 from services.aggregator.app import create_app
 from services.aggregator.settings import Settings
+from tests.integration.aggregator.deployment import report_of
+from tests.integration.aggregator.world import World
 
 KEY = "A" * 43
 SETTINGS = Settings(
@@ -118,3 +129,50 @@ def test_the_page_of_the_protocol_names_real_routes() -> None:
     ):
         assert f"{route}`" in page
         assert route in DOCUMENT["paths"]
+
+
+# ---- the service does what the document says -----------------------------------------------------------
+
+schemathesis.openapi.media_type(
+    codec.MEDIA_TYPE, st.one_of(st.binary(max_size=200), st.just(codec.encode(report_of([[1, 2], [3, 4]]))))
+)
+SCHEMA = schemathesis.openapi.from_dict(DOCUMENT)
+CHECKS = [
+    not_a_server_error,
+    checks.status_code_conformance,
+    checks.content_type_conformance,
+    checks.response_headers_conformance,
+    checks.response_schema_conformance,
+    checks.negative_data_rejection,
+]
+
+
+@pytest.fixture(scope="module")
+def world(postgres: LocalPostgres, migrated_template: str) -> Iterator[World]:
+    world = World(create_database(postgres.url, "aggregator_contract", template=migrated_template))
+    yield world
+    world.stop()
+
+
+@pytest.fixture(scope="module")
+def credentials(world: World) -> dict[str, str]:
+    task = world.task()
+    return {
+        "participant": task.device().token,
+        "app": task.enrolment_key,
+        "operator": world.secrets.aggregator_admin_key,
+    }
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_the_service_answers_as_the_document_says(world: World, credentials: dict[str, str], name: str) -> None:
+    method, _, path = name.partition(" ")
+    schemes = [scheme for entry in OPERATIONS[name][1].get("security", []) for scheme in entry]
+    headers = {"Authorization": f"Bearer {credentials[schemes[0]]}"} if schemes else {}
+
+    @settings(max_examples=10, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+    @given(case=SCHEMA[path][method].as_strategy())
+    def answers(case: Case[Any]) -> None:
+        case.call_and_validate(base_url=world.aggregator_urls[0], headers=headers, checks=CHECKS)
+
+    answers()

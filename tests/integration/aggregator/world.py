@@ -16,6 +16,7 @@ from fedrec.local.ports import ReservedPort
 from fedrec.local.secrets import Secrets
 from services.aggregator import app as aggregator_app
 from services.aggregator.settings import Settings
+from services.aggregator.stores import make_context
 from services.aggregator.worker import Worker
 from services.kit.clock import ManualClock
 from services.model_registry import app as registry_app
@@ -73,7 +74,7 @@ class World(Deployment):
         self.registry = self._serve(registry_app.create_app(self.registry_settings, self.clock), 0)
         self.apps = [aggregator_app.create_app(self.settings, self.clock) for _ in range(aggregators)]
         self.aggregators = [self._serve(app, index) for index, app in enumerate(self.apps, start=1)]
-        self.context = aggregator_app.make_context(self.settings, self.clock)
+        self.context = make_context(self.settings, self.clock)
         self.worker = Worker(self.context, 0.5, "test")
 
     def restart_aggregator(self, index: int = 0) -> None:
