@@ -52,6 +52,10 @@ class Options:
     """Items with fewer interactions are left out."""
     policy: dict[str, JsonValue] = field(default_factory=dict)
     """The round policy; a goal that is missing is everybody."""
+    clipping_norm: float | None = None
+    """L2 bound on a report; None takes the recipe's."""
+    privacy: dict[str, JsonValue] | None = None
+    """Central differential privacy, as the manifest spells it; None: no noise."""
     metrics: tuple[str, ...] = ("hr@10", "ndcg@10")
     patience: int | None = None
     seed: int = 0
@@ -134,7 +138,14 @@ def _manifest(options: Options, recipe: Recipe[Any], people: int) -> TaskManifes
         metrics=options.metrics,
         seed=options.seed,
     )
-    changed = {**manifest.model_dump(), "training": manifest.training.model_dump() | options.training}
+    changed = manifest.model_dump()
+    changed["training"] |= options.training
+    if options.clipping_norm is not None:
+        changed["report"]["maximum_norm"] = options.clipping_norm
+    if options.privacy is not None:
+        # A device measures one held-out item: no noise has to hide more.
+        changed["report"]["maximum_evaluations"] = 1
+        changed["privacy"] = {"metrics_noise_multiplier": options.privacy.get("noise_multiplier"), **options.privacy}
     return TaskManifest.model_validate(changed)
 
 

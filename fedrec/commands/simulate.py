@@ -43,6 +43,13 @@ def simulate(
     ] = None,
     attack: Annotated[str | None, typer.Option(help="sign-flip, scaling, noise or label-shuffling.")] = None,
     attackers: Annotated[float, typer.Option(min=0, max=1, help="Share of attackers.")] = 0.1,
+    clipping_norm: Annotated[
+        float | None, typer.Option(min=0, help="L2 bound on one report. [default: the recipe's]")
+    ] = None,
+    privacy: Annotated[
+        str | None,
+        typer.Option(help='Noise, as JSON: {"noise_multiplier": 1, "budget_epsilon": 8, "target_delta": 1e-5}.'),
+    ] = None,
     patience: Annotated[int | None, typer.Option(min=1, help="Stop after so many rounds without improvement.")] = None,
     baselines: Annotated[bool, typer.Option(help="Also test popularity and central training.")] = False,
     out: Annotated[Path, typer.Option(help="Folder for tables, model and plots.")] = Path("simulation-results"),
@@ -65,6 +72,8 @@ def simulate(
         participants=participants,
         minimum_support=minimum_support,
         policy=policy if cohort is None else {**policy, "aggregation_goal": cohort},
+        clipping_norm=clipping_norm,
+        privacy=None if privacy is None else _object(privacy, "--privacy"),
         patience=patience,
         seed=seed,
         engine=engine,

@@ -76,6 +76,14 @@ def test_a_seed_repeats_a_run_with_dropouts_stragglers_and_attackers(data: Path,
     assert digest(1, "first") != digest(2, "other")
 
 
+def test_a_private_run_accounts_for_epsilon_and_plots_against_it(data: Path, tmp_path: Path) -> None:
+    policy = {"noise_multiplier": 1.0, "budget_epsilon": 50.0, "target_delta": 1e-5}
+    simulate(data, tmp_path, "--privacy", json.dumps(policy), "--clipping-norm", "2")
+    spent = [row["epsilon"] for row in parquet.read_table(tmp_path / "rounds.parquet").to_pylist()]
+    assert 0 < spent[0] < spent[1] < spent[2]
+    assert (tmp_path / "metrics-by-epsilon.png").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [

@@ -1,0 +1,67 @@
+"""Private tasks: noise on the sum, an account of epsilon, and a budget that ends the task."""
+
+import numpy as np
+import pytest
+
+from fedrec_protocol.messages import RoundKind, TaskState
+from fedrec_protocol.privacy import CentralPrivacy
+from fedrec_recipes.mf import MatrixFactorisation, MatrixFactorisationConfig
+from services.aggregator.domain.errors import InvalidManifest
+from simulation.population import Population
+from simulation.records import RoundRecord
+from simulation.simulation import Simulation
+from tests.unit.recipes.data import people_with_taste
+from tests.unit.simulation.tasks import manifest_of
+
+PEOPLE, ITEMS = 20, 400
+RECIPE = MatrixFactorisation(MatrixFactorisationConfig(number_of_items=ITEMS, dimension=5))
+POPULATION = Population.of_recipe(RECIPE, people_with_taste(PEOPLE, ITEMS), seed=1)
+
+
+def private_task(
+    *, noise_multiplier: float = 2.0, budget: float = 1e3, rounds: int = 1, norm: float = 3.0
+) -> Simulation:
+    manifest = manifest_of(RECIPE, goal=PEOPLE, rounds=rounds, metrics=())
+    policy = CentralPrivacy(noise_multiplier=noise_multiplier, budget_epsilon=budget, target_delta=1e-5)
+    report = manifest.report.model_copy(update={"maximum_norm": norm})
+    return Simulation(manifest.model_copy(update={"privacy": policy, "report": report}), POPULATION)
+
+
+def finished(simulation: Simulation) -> list[RoundRecord]:
+    return list(simulation.run())
+
+
+def test_the_noise_on_the_mean_has_standard_deviation_z_times_c_over_goal() -> None:
+    noisy, quieter = private_task(noise_multiplier=2.0), private_task(noise_multiplier=1e-3, budget=1e9)
+    finished(noisy)
+    finished(quieter)
+    difference = np.concatenate([(noisy.parameters[n] - quieter.parameters[n]).reshape(-1) for n in noisy.parameters])
+    # 2,425 parameters: the standard error of a standard deviation is 1.4 percent.
+    assert difference.std() == pytest.approx(2.0 * 3.0 / PEOPLE, rel=0.06)
+
+
+def test_the_same_seed_repeats_the_noise() -> None:
+    assert finished(private_task(rounds=2))[-1].digest == finished(private_task(rounds=2))[-1].digest
+
+
+def test_epsilon_grows_with_every_round_and_the_budget_ends_the_task() -> None:
+    first = finished(private_task(rounds=1))[0].epsilon
+    assert first is not None
+    simulation = private_task(rounds=50, budget=2.5 * first)
+    records = finished(simulation)
+    spent = [record.epsilon for record in records if record.epsilon is not None]
+    assert spent == sorted(set(spent))
+    assert 2 < len(spent) < 50  # epsilon grows with less than the number of rounds
+    assert spent[-1] <= 2.5 * first
+    assert simulation.aggregator.task.state is TaskState.COMPLETED
+    assert "privacy budget is used up" in simulation.aggregator.task.state_reason
+
+
+def test_a_budget_without_room_for_one_round_is_refused() -> None:
+    with pytest.raises(InvalidManifest, match="no room for one round"):
+        private_task(noise_multiplier=0.5, budget=0.1)
+
+
+def test_the_denominator_is_the_goal_whoever_took_part() -> None:
+    record = finished(private_task())[0]
+    assert (record.kind, record.weight) == (RoundKind.TRAINING, PEOPLE)
