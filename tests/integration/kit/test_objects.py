@@ -171,3 +171,13 @@ def stored_bytes_of(db: Database, home: ObjectHome, key: str) -> bytes | None:
         return bytes(store.read_range(key, 0, 1))
     except ObjectMissing:
         return None
+
+
+@pytest.mark.parametrize("schema", ["aggregator", "registry"])
+def test_a_migrated_database_keeps_chunks_uncompressed(database_url: str, schema: str) -> None:
+    database = Database(database_url)
+    query = text(
+        f"SELECT attstorage FROM pg_attribute WHERE attrelid = '{schema}.object_chunks'::regclass AND attname = 'data'"
+    )
+    assert database.run("look", lambda tx: tx.execute(query).scalar()) == "e"  # external: never compressed
+    database.dispose()

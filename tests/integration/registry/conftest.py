@@ -3,13 +3,10 @@
 from collections.abc import Iterator
 
 import pytest
-from fastapi.testclient import TestClient
 
-from fedrec_protocol.messages import Role
-from services.kit.clock import ManualClock
-from services.model_registry.app import create_app
-from services.model_registry.settings import Settings
-from tests.integration.registry.support import ADMIN_KEY, NOON, KeyServer, Registry, settings_for
+from fedrec.local.databases import create_database, drop_database
+from fedrec.local.postgres import LocalPostgres
+from tests.integration.registry.support import KeyServer, Registry, running, settings_for
 
 
 @pytest.fixture(scope="session")
@@ -20,19 +17,10 @@ def key_server() -> Iterator[KeyServer]:
 
 
 @pytest.fixture
-def settings(database_url: str, key_server: KeyServer) -> Settings:
-    return settings_for(database_url, key_server)
-
-
-@pytest.fixture
-def registry(settings: Settings, key_server: KeyServer) -> Iterator[Registry]:
-    clock = ManualClock(NOON)
+def registry(database_url: str, key_server: KeyServer) -> Iterator[Registry]:
+    """A registry of its own for one test."""
     key_server.is_up = True
-    app = create_app(settings, clock)
-    with TestClient(app, raise_server_exceptions=False) as client:
-        registry = Registry(client, app.state.context, key_server, clock, {Role.ADMIN: ADMIN_KEY})
-        for role in (Role.READ, Role.RUN):
-            registry.secrets[role] = registry.make_key(role)["secret"]
+    with running(settings_for(database_url, key_server), key_server) as registry:
         yield registry
 
 
@@ -41,3 +29,13 @@ def films(registry: Registry) -> Registry:
     """A registry with the model `films`."""
     assert registry.send("POST", "/v1/models", json={"name": "films"}).status_code == 201
     return registry
+
+
+@pytest.fixture(scope="session")
+def refusing(postgres: LocalPostgres, migrated_template: str, key_server: KeyServer) -> Iterator[Registry]:
+    """A registry with the model `films` and no version, for tests whose requests change nothing."""
+    url = create_database(postgres.url, "registry_refusing", template=migrated_template)
+    with running(settings_for(url, key_server), key_server) as registry:
+        assert registry.send("POST", "/v1/models", json={"name": "films"}).status_code == 201
+        yield registry
+    drop_database(postgres.url, "registry_refusing")

@@ -24,6 +24,7 @@ from services.kit import access_tokens
 from services.kit.clock import ManualClock
 from services.kit.serving import listen
 from services.model_registry.api.context import Context
+from services.model_registry.app import create_app
 from services.model_registry.settings import Settings
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -131,6 +132,18 @@ def weights(seed: int, elements: int = 64) -> bytes:
     """A small model, another for every seed."""
     values = np.random.default_rng(seed).standard_normal(elements).astype(np.float32)
     return codec.encode({"items": values.reshape(-1, 8)})
+
+
+@contextmanager
+def running(settings: Settings, keys: KeyServer) -> Iterator[Registry]:
+    """A registry in this process, at noon, with a key of every role."""
+    clock = ManualClock(NOON)
+    app = create_app(settings, clock)
+    with TestClient(app, raise_server_exceptions=False) as client:
+        registry = Registry(client, app.state.context, keys, clock, {Role.ADMIN: ADMIN_KEY})
+        for role in (Role.READ, Role.RUN):
+            registry.secrets[role] = registry.make_key(role)["secret"]
+        yield registry
 
 
 @contextmanager

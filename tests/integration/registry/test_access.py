@@ -77,8 +77,8 @@ def addresses(films: Registry) -> dict[str, str]:
     }
 
 
-def test_the_matrix_names_every_route(registry: Registry) -> None:
-    closed = {(method, path) for method, path in routes(registry.client.app) if path not in EVERYBODY}
+def test_the_matrix_names_every_route(refusing: Registry) -> None:
+    closed = {(method, path) for method, path in routes(refusing.client.app) if path not in EVERYBODY}
     assert closed == set(ALLOWED)
 
 
@@ -106,8 +106,8 @@ def outcome(status: int, caller: str, allowed: set[str]) -> bool:
 
 
 @pytest.mark.parametrize("path", sorted(EVERYBODY - {"/docs/assets", "/problems/{slug}"}))
-def test_what_everybody_may_see(registry: Registry, path: str) -> None:
-    assert registry.client.get(path).status_code == 200
+def test_what_everybody_may_see(refusing: Registry, path: str) -> None:
+    assert refusing.client.get(path).status_code == 200
 
 
 def test_a_participant_cannot_tell_another_model_from_one_that_does_not_exist(films: Registry) -> None:
@@ -126,8 +126,8 @@ def test_a_participant_cannot_tell_another_model_from_one_that_does_not_exist(fi
 @pytest.mark.parametrize(
     "header", ["", "Basic Zm9vOmJhcg==", "Bearer", "Bearer fo_unknown", "Bearer a.b.c", "Bearer fe_key", "bearer \xff"]
 )
-def test_what_is_no_credential_of_ours_is_unauthenticated(registry: Registry, header: str) -> None:
-    answer = registry.client.get("/v1/models", headers={b"Authorization": header.encode("latin-1")})
+def test_what_is_no_credential_of_ours_is_unauthenticated(refusing: Registry, header: str) -> None:
+    answer = refusing.client.get("/v1/models", headers={b"Authorization": header.encode("latin-1")})
     assert (answer.status_code, answer.json()["slug"]) == (401, "unauthenticated")
     assert answer.headers["www-authenticate"] == "Bearer"
 
@@ -173,10 +173,10 @@ def test_operators_leave_a_trace(films: Registry) -> None:
     ]
 
 
-def test_a_token_of_a_strange_aggregator_is_refused(films: Registry) -> None:
+def test_a_token_of_a_strange_aggregator_is_refused(refusing: Registry) -> None:
     participant = access_tokens.Participant("cli_1", "tsk_1", "films")
     token = access_tokens.issue(participant, Ed25519PrivateKey.generate(), NOON)
-    answer = films.client.get("/v1/models/films", headers={"Authorization": f"Bearer {token}"})
+    answer = refusing.client.get("/v1/models/films", headers={"Authorization": f"Bearer {token}"})
     assert (answer.status_code, answer.json()["slug"]) == (401, "unauthenticated")
 
 
@@ -195,11 +195,11 @@ def test_without_the_aggregator_unknown_tokens_must_wait_and_known_keys_still_wo
     assert films.send("GET", "/v1/models/films").status_code == 200
 
 
-def test_requests_are_measured_under_the_template_of_their_route(films: Registry) -> None:
-    films.send("GET", "/v1/models/films")
-    assert 'method="GET",route="/v1/models/{model}",service="model-registry"' in films.send("GET", "/metrics").text
+def test_requests_are_measured_under_the_template_of_their_route(refusing: Registry) -> None:
+    refusing.send("GET", "/v1/models/films")
+    assert 'method="GET",route="/v1/models/{model}",service="model-registry"' in refusing.send("GET", "/metrics").text
 
 
-def test_the_bootstrap_key_is_not_stored_as_it_is(registry: Registry) -> None:
-    rows = registry.context.db.run("keys", lambda tx: tx.exec_driver_sql("SELECT * FROM registry.operator_keys").all())
+def test_the_bootstrap_key_is_not_stored_as_it_is(refusing: Registry) -> None:
+    rows = refusing.context.db.run("keys", lambda tx: tx.exec_driver_sql("SELECT * FROM registry.operator_keys").all())
     assert ADMIN_KEY not in str(rows)

@@ -7,14 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fastapi.testclient import TestClient
 
 from fedrec_protocol import codec
-from fedrec_protocol.messages import Role
-from services.kit.clock import ManualClock
-from services.model_registry.app import create_app
 from services.model_registry.housekeeping import sweep
-from tests.integration.registry.support import ADMIN_KEY, NOON, KeyServer, Registry, settings_for, weights
+from tests.integration.registry.support import KeyServer, Registry, running, settings_for, weights
 
 
 def test_weights_are_kept_once_however_often_they_are_uploaded(registry: Registry) -> None:
@@ -27,11 +23,11 @@ def test_weights_are_kept_once_however_often_they_are_uploaded(registry: Registr
     assert (registry.count("weights"), registry.count("objects")) == (1, 1)
 
 
-def test_weights_must_have_the_digest_of_their_address(registry: Registry) -> None:
+def test_weights_must_have_the_digest_of_their_address(refusing: Registry) -> None:
     headers = {"Content-Type": codec.MEDIA_TYPE}
-    answer = registry.send("PUT", f"/v1/weights/{'0' * 64}", content=weights(1), headers=headers)
+    answer = refusing.send("PUT", f"/v1/weights/{'0' * 64}", content=weights(1), headers=headers)
     assert (answer.status_code, answer.json()["slug"]) == (400, "digest-mismatch")
-    assert registry.count("weights") == 0
+    assert refusing.count("weights") == 0
 
 
 @pytest.mark.parametrize(
@@ -46,26 +42,26 @@ def test_weights_must_have_the_digest_of_their_address(registry: Registry) -> No
         (8).to_bytes(8, "little") + b"not json",
     ],
 )
-def test_a_body_that_is_not_exactly_safetensors_is_refused(registry: Registry, body: bytes) -> None:
-    answer = registry.upload(body)
+def test_a_body_that_is_not_exactly_safetensors_is_refused(refusing: Registry, body: bytes) -> None:
+    answer = refusing.upload(body)
     assert (answer.status_code, answer.json()["slug"]) == (422, "malformed-tensors")
-    assert registry.count("objects") == 0
+    assert refusing.count("objects") == 0
 
 
-def test_a_body_is_refused_unread_when_its_headers_are_wrong(registry: Registry) -> None:
+def test_a_body_is_refused_unread_when_its_headers_are_wrong(refusing: Registry) -> None:
     body = weights(1)
-    assert registry.upload(body, **{"Content-Type": "application/json"}).json()["slug"] == "unsupported-media-type"
-    assert registry.upload(body, **{"Content-Encoding": "gzip"}).json()["slug"] == "unsupported-media-type"
-    assert registry.upload(body, **{"Content-Length": str(9 * 1024 * 1024)}).json()["slug"] == "body-too-large"
+    assert refusing.upload(body, **{"Content-Type": "application/json"}).json()["slug"] == "unsupported-media-type"
+    assert refusing.upload(body, **{"Content-Encoding": "gzip"}).json()["slug"] == "unsupported-media-type"
+    assert refusing.upload(body, **{"Content-Length": str(9 * 1024 * 1024)}).json()["slug"] == "body-too-large"
     path = f"/v1/weights/{hashlib.sha256(body).hexdigest()}"
-    chunked = registry.send("PUT", path, content=iter([body]), headers={"Content-Type": codec.MEDIA_TYPE})
+    chunked = refusing.send("PUT", path, content=iter([body]), headers={"Content-Type": codec.MEDIA_TYPE})
     assert (chunked.status_code, chunked.json()["slug"]) == (411, "length-required")
 
 
-def test_a_body_that_ends_early_or_runs_over_is_refused(registry: Registry) -> None:
+def test_a_body_that_ends_early_or_runs_over_is_refused(refusing: Registry) -> None:
     body = weights(1)
-    assert registry.upload(body, **{"Content-Length": str(len(body) + 1)}).json()["slug"] == "body-incomplete"
-    assert registry.upload(body, **{"Content-Length": str(len(body) - 1)}).json()["slug"] == "body-too-large"
+    assert refusing.upload(body, **{"Content-Length": str(len(body) + 1)}).json()["slug"] == "body-incomplete"
+    assert refusing.upload(body, **{"Content-Length": str(len(body) - 1)}).json()["slug"] == "body-too-large"
 
 
 def test_only_weights_that_compress_well_are_kept_twice(registry: Registry) -> None:
@@ -94,20 +90,18 @@ def test_fresh_weights_are_not_swept_before_their_version_is_made(films: Registr
 
 def test_the_service_sweeps_by_itself(database_url: str, key_server: KeyServer) -> None:
     settings = settings_for(database_url, key_server, sweep_seconds=0.05, unpublished_days=1e-9)
-    app = create_app(settings)
-    with TestClient(app) as client:
-        registry = Registry(client, app.state.context, key_server, ManualClock(NOON), {Role.RUN: ADMIN_KEY})
+    with running(settings, key_server) as registry:
         assert registry.upload(weights(1)).status_code == 201
-        deadline = time.monotonic() + 10
+        registry.clock.advance(timedelta(days=365 * 20))
+        deadline = time.monotonic() + 30
         while registry.count("weights") > 0:
             assert time.monotonic() < deadline
             time.sleep(0.02)
 
 
 def test_a_folder_can_be_the_home_of_weights(database_url: str, key_server: KeyServer, tmp_path: Path) -> None:
-    app = create_app(settings_for(database_url, key_server, object_home=f"folder:{tmp_path / 'objects'}"))
-    with TestClient(app) as client:
-        registry = Registry(client, app.state.context, key_server, ManualClock(NOON), {Role.RUN: ADMIN_KEY})
+    settings = settings_for(database_url, key_server, object_home=f"folder:{tmp_path / 'objects'}")
+    with running(settings, key_server) as registry:
         registry.send("POST", "/v1/models", json={"name": "films"})
         version = registry.publish("films", weights(1))
         assert registry.send("GET", f"/v1/versions/{version['version_id']}/weights").content == weights(1)
@@ -118,9 +112,8 @@ def test_a_folder_can_be_the_home_of_weights(database_url: str, key_server: KeyS
 def test_a_home_of_objects_that_cannot_be_written_is_unavailable_and_nothing_is_kept(
     database_url: str, key_server: KeyServer, tmp_path: Path
 ) -> None:
-    app = create_app(settings_for(database_url, key_server, object_home=f"folder:{tmp_path / 'objects'}"))
-    with TestClient(app) as client:
-        registry = Registry(client, app.state.context, key_server, ManualClock(NOON), {Role.RUN: ADMIN_KEY})
+    settings = settings_for(database_url, key_server, object_home=f"folder:{tmp_path / 'objects'}")
+    with running(settings, key_server) as registry:
         (tmp_path / "objects").rmdir()
         answer = registry.upload(weights(1))
         assert (answer.status_code, answer.json()["slug"]) == (503, "unavailable")

@@ -87,15 +87,15 @@ def test_models_are_listed_by_name_and_by_pages(registry: Registry) -> None:
     assert [model["name"] for model in registry.send("GET", "/v1/models?after=films").json()] == ["songs"]
 
 
-def test_a_model_is_made_once(films: Registry) -> None:
-    answer = films.send("POST", "/v1/models", json={"name": "films"})
+def test_a_model_is_made_once(refusing: Registry) -> None:
+    answer = refusing.send("POST", "/v1/models", json={"name": "films"})
     assert (answer.status_code, answer.json()["slug"]) == (409, "model-exists")
 
 
-def test_an_oversized_json_body_is_refused(registry: Registry) -> None:
+def test_an_oversized_json_body_is_refused(refusing: Registry) -> None:
     body = b'{"name": "films", "description": "' + b"x" * 1_100_000 + b'"}'
     for content in (body, iter([body])):
-        answer = registry.send("POST", "/v1/models", content=content, headers={"Content-Type": "application/json"})
+        answer = refusing.send("POST", "/v1/models", content=content, headers={"Content-Type": "application/json"})
         assert (answer.status_code, answer.json()["slug"]) == (413, "body-too-large")
 
 
@@ -124,14 +124,14 @@ def test_metrics_are_recorded_later_and_replaced_by_better_ones(films: Registry)
 
 
 @pytest.mark.parametrize("path", ["/v1/models/none", "/v1/models/none/versions"])
-def test_a_model_that_does_not_exist_is_unknown(registry: Registry, path: str) -> None:
-    answer = registry.send("GET", path)
+def test_a_model_that_does_not_exist_is_unknown(refusing: Registry, path: str) -> None:
+    answer = refusing.send("GET", path)
     assert (answer.status_code, answer.json()["slug"]) == (404, "unknown-model")
 
 
 @pytest.mark.parametrize("path", ["/v1/models/%00", "/v1/models/..%2Fetc", "/v1/models/FILMS", "/v1/versions/a%20b"])
-def test_a_malformed_name_is_refused_before_the_database_sees_it(registry: Registry, path: str) -> None:
-    assert registry.send("GET", path).status_code in (404, 422)
+def test_a_malformed_name_is_refused_before_the_database_sees_it(refusing: Registry, path: str) -> None:
+    assert refusing.send("GET", path).status_code in (404, 422)
 
 
 @pytest.mark.parametrize(
@@ -148,8 +148,8 @@ def test_a_malformed_name_is_refused_before_the_database_sees_it(registry: Regis
         b'{"digest": "' + b"0" * 64 + b'", "\\ud800": 1}',
     ],
 )
-def test_json_that_cannot_be_kept_is_refused(films: Registry, body: bytes) -> None:
+def test_json_that_cannot_be_kept_is_refused(refusing: Registry, body: bytes) -> None:
     headers = {"Content-Type": "application/json"}
-    answer = films.send("POST", "/v1/models/films/versions", content=body, headers=headers)
+    answer = refusing.send("POST", "/v1/models/films/versions", content=body, headers=headers)
     assert answer.status_code in (400, 422)
     assert answer.json()["slug"] == "invalid-request"
