@@ -52,7 +52,7 @@ Statement = Annotated[dict[str, JsonValue], AfterValidator(_storable)]
 class ModelRequest(Message):
     """Make a model: a name under which versions are published."""
 
-    name: Name
+    name: Name = Field(examples=["films"])
     """The model's name."""
     description: Text = Field(default="", examples=["Films, 64 factors"])
     """What it is for."""
@@ -114,9 +114,9 @@ class LineageView(Lineage):
 class VersionRequest(Message):
     """Publish a version, whose weights were uploaded before."""
 
-    digest: Digest
+    digest: Digest = Field(examples=["9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"])
     """SHA-256 of the weights, in hexadecimal."""
-    parent_id: Id | None = None
+    parent_id: Id | None = Field(default=None, examples=["ver_5gxw2tq4fpj7ls7zqhzwlrcdmu"])
     """Version that it was trained from."""
     lineage: Lineage = Lineage()
     """Where it comes from."""
@@ -174,7 +174,7 @@ class Gate(Message):
 class PromotionRequest(Message):
     """Move an alias to a version."""
 
-    version_id: Id
+    version_id: Id = Field(examples=["ver_5gxw2tq4fpj7ls7zqhzwlrcdmu"])
     """The candidate."""
     gate: Gate | None = None
     """Refuse unless the candidate is good enough; null moves the alias in any case."""
