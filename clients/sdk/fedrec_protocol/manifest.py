@@ -25,6 +25,9 @@ EXAMPLES_TENSOR = "fedrec.examples"
 METRICS_TENSOR = "fedrec.metrics"
 """F32 [1 + number of metrics]: evaluations made, then the sum of each metric over them."""
 
+_EXTRA_HEADER_BYTES = 256
+"""Header entries of `fedrec.examples` and `fedrec.metrics`."""
+
 
 class RecipeChoice(Message):
     """Which recommender this task trains."""
@@ -214,10 +217,12 @@ class TaskManifest(Message):
     @cached_property
     def digest(self) -> str:
         """SHA-256 of the manifest's canonical JSON (sorted keys, no spaces), in hexadecimal."""
-        canonical = json.dumps(
-            self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-        )
-        return hashlib.sha256(canonical.encode()).hexdigest()
+        return hashlib.sha256(self._canonical.encode()).hexdigest()
+
+    @cached_property
+    def _canonical(self) -> str:
+        content = self.model_dump(mode="json")
+        return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
     def is_private(self, tensor_name: str) -> bool:
         """Whether a tensor of this name must never leave the device."""
@@ -227,8 +232,8 @@ class TaskManifest(Message):
     def _consistent(self) -> Self:
         _check_names(self.shared, "shared")
         _check_names(self.report_tensors, "report")
-        _check_size(self.shared)
-        _check_size(self.body_tensors())
+        for specs in {self.shared, self.report_tensors}:
+            _check_size(specs)
         for spec in (*self.shared, *self.report_tensors):
             if self.is_private(spec.name):
                 raise ValueError(f"tensor {spec.name!r} is shared, but matches a private pattern")
@@ -242,7 +247,7 @@ class TaskManifest(Message):
         self._check_privacy()
         _ = self.fraction_bits  # refuses bounds that would leave too few bits
         _ = self.digest  # refuses NaN, infinities and text that is not Unicode
-        if "\\u0000" in json.dumps(self.model_dump(mode="json")):
+        if "\\u0000" in self._canonical:
             raise ValueError("a text holds a NUL character, which databases do not store")
         return self
 
@@ -264,9 +269,9 @@ def _check_names(specs: tuple[TensorSpec, ...], where: str) -> None:
 
 
 def _check_size(specs: tuple[TensorSpec, ...]) -> None:
-    """A file of these tensors must be one that every reader accepts."""
-    header_bytes = len(codec.encode_header(list(specs))) - 8
-    if header_bytes > codec.MAXIMUM_HEADER_BYTES:
+    """A file of these tensors, with examples and metrics, must be one that every reader accepts."""
+    header_bytes = len(codec.encode_header(list(specs)))
+    if header_bytes > codec.MAXIMUM_HEADER_BYTES - _EXTRA_HEADER_BYTES:
         raise ValueError(f"a file of these tensors has a header of {header_bytes} bytes: use fewer or shorter names")
     if sum(spec.element_count for spec in specs) > MAXIMUM_ELEMENTS:
         raise ValueError(f"the tensors hold more than {MAXIMUM_ELEMENTS} elements")
