@@ -25,7 +25,7 @@ from simulation.engines.ray import RayEngine
 from simulation.final_test import TestRow, central_row, federated_row, popularity_row
 from simulation.population import Population
 from simulation.records import RoundRecord
-from simulation.results import write_results
+from simulation.results import require_writers, write_results
 from simulation.screen import Screen, quality_table
 from simulation.simulation import Simulation
 
@@ -77,8 +77,12 @@ def run_experiment(options: Options, console: Console) -> list[TestRow]:
 
     Raises:
         DataError: the data cannot be read, or nobody has three interactions.
-        ValueError: an unknown recipe, attack or metric, or a policy that contradicts itself.
+        LookupError, ValueError: an unknown recipe, attack or metric, or a policy that contradicts itself.
+        InvalidManifest: what an aggregator would refuse to run.
+        NobodyReports: so few reports come in time that the task does not end.
+        ImportError: an optional extra is missing.
     """
+    require_writers()
     split, number_of_items = _read(options)
     choice = RecipeChoice(name=options.recipe, config={**options.config, "number_of_items": number_of_items})
     recipe = catalogue.recipe(choice)

@@ -1,5 +1,6 @@
 """The output folder of a simulation: tables, the model, the manifest, the plots."""
 
+import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,6 +10,21 @@ from fedrec_protocol.tensors import Tensors
 from simulation.final_test import TestRow
 from simulation.plots import write_plots
 from simulation.records import RoundRecord, write_parquet
+
+
+class MissingExtra(ImportError):
+    """A package that comes with an optional extra is not installed."""
+
+
+def require_writers() -> None:
+    """Find out before a long run, and not after it, that its results cannot be written.
+
+    Raises:
+        MissingExtra: naming what to install.
+    """
+    missing = [name for name in ("matplotlib", "pyarrow") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise MissingExtra(f"{' and '.join(missing)} not installed: pip install 'fedrec[simulation]'")
 
 
 def write_results(

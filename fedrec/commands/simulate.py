@@ -56,7 +56,10 @@ def simulate(
 ) -> None:
     """Train a recommender on simulated participants: the services' own code, without HTTP or a database."""
     from fedrec.data.interactions import DataError  # noqa: PLC0415 - --help need not load numpy
+    from fedrec_sdk.errors import FedrecError  # noqa: PLC0415 - as above
+    from services.aggregator.domain.errors import InvalidManifest  # noqa: PLC0415 - as above
     from simulation.experiment import Options, run_experiment  # noqa: PLC0415 - as above
+    from simulation.simulation import NobodyReports  # noqa: PLC0415 - as above
 
     policy: dict[str, Any] = {
         "over_selection_factor": over_selection,
@@ -87,8 +90,11 @@ def simulate(
     )
     try:
         run_experiment(options, Console())
-    except (DataError, LookupError, OSError, ValueError) as problem:
+    except (DataError, InvalidManifest, LookupError, OSError, ValueError) as problem:
         raise typer.BadParameter(str(problem)) from problem
+    except (FedrecError, ImportError, NobodyReports) as failure:
+        typer.echo(f"fedrec: {failure}", err=True)
+        raise typer.Exit(1) from failure
 
 
 def _object(text: str, option: str) -> dict[str, Any]:

@@ -93,12 +93,19 @@ def test_a_private_run_accounts_for_epsilon_and_plots_against_it(data: Path, tmp
         (["--training", "[]"], "not a JSON object"),
         (["--cohort", "5", "--minimum-reports", "6"], "minimum_reports is larger"),
         (["--availability", "nowhere.csv"], "nowhere.csv"),
+        (["--privacy", '{"noise_multiplier": 1, "budget_epsilon": 0.1, "target_delta": 1e-5}'], "no room for one"),
     ],
 )
 def test_a_wrong_option_is_explained(data: Path, tmp_path: Path, arguments: list[str], complaint: str) -> None:
     result = CliRunner().invoke(app, ["simulate", str(data), "--out", str(tmp_path), *arguments])
     assert result.exit_code == 2
     assert complaint in result.output
+
+
+def test_a_task_that_nobody_can_finish_ends_with_an_explanation(data: Path, tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["simulate", str(data), "--dropout", "1", "--out", str(tmp_path)])
+    assert result.exit_code == 1
+    assert "abandoned for want of reports" in result.output
 
 
 def test_a_folder_without_data_is_explained(tmp_path: Path) -> None:
