@@ -37,7 +37,7 @@ class Database:
             pool_timeout=10,
             pool_pre_ping=True,
             hide_parameters=True,  # errors are logged, and parameters are keys, reasons and weights
-            pool_use_lifo=True,  # as few connections as the load needs: each keeps buffers as large as an object's chunk
+            pool_use_lifo=True,  # few connections serve a small load: each keeps a buffer as large as a chunk
             connect_args={
                 "prepare_threshold": None,  # a pooler in transaction mode forgets prepared statements
                 "connect_timeout": 5,
