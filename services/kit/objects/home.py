@@ -86,6 +86,9 @@ def rechunk(chunks: Iterable[bytes | memoryview], size: int = CHUNK_BYTES) -> It
     """The same bytes in pieces of `size`, the last one shorter; nothing for no bytes."""
     held = bytearray()
     for chunk in chunks:
+        if not held and len(chunk) == size and isinstance(chunk, bytes):
+            yield chunk  # without a copy
+            continue
         view = memoryview(chunk).cast("B")
         while len(view) > 0:
             taken = view[: size - len(held)]

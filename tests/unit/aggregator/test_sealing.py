@@ -10,7 +10,7 @@ from services.aggregator.domain import sealing
 from services.aggregator.domain.sealing import CHUNK_BYTES, SealBroken
 
 KEY = bytes(range(32))
-OVERHEAD = 12 + 16
+OVERHEAD = 4 + 12 + 16  # format, nonce, tag
 SIZES = [1, 100, CHUNK_BYTES - 1, CHUNK_BYTES, CHUNK_BYTES + 1, 2 * CHUNK_BYTES + 8]
 
 
