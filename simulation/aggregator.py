@@ -111,12 +111,13 @@ class SimulatedAggregator:
         if closed is None or closed.state is RoundState.ABANDONED:
             return Outcome(closed or round_, 0, 0, {})
         layout = self.work(round_).layout
-        vector = total.vector if self._privacy is None else self._privacy.release(total.vector, layout, round_)
-        if round_.kind is RoundKind.TRAINING:
-            summed = RoundSum(Totals(vector, layout), int(vector[layout.weight]), total.report_count)
-            step = catalogue.step(self.manifest.aggregation, self.parameters, summed, self._rule_state)
-            if not _is_finite(step):
-                return Outcome(round_.abandoned("the parameters would not be finite", now), 0, 0, {})
+        vector = total.vector if self._privacy is None else self._privacy.noised(total.vector, layout)
+        step = self._step(vector, total.report_count, layout) if round_.kind is RoundKind.TRAINING else None
+        if step is not None and not _is_finite(step):
+            return Outcome(round_.abandoned("the parameters would not be finite", now), 0, 0, {})
+        if self._privacy is not None:
+            self._privacy.charge(round_)
+        if step is not None:
             self._publish(step)
         evaluated, metrics = _metrics(vector, layout)
         self._last_kind = round_.kind
@@ -127,6 +128,10 @@ class SimulatedAggregator:
 
     def _overspent(self, kind: RoundKind, round_number: int) -> str | None:
         return None if self._privacy is None else self._privacy.why_no_room(kind, round_number)
+
+    def _step(self, vector: Accumulator, report_count: int, layout: Layout) -> Step:
+        total = RoundSum(Totals(vector, layout), int(vector[layout.weight]), report_count)
+        return catalogue.step(self.manifest.aggregation, self.parameters, total, self._rule_state)
 
     def _publish(self, step: Step) -> None:
         self.parameters, self._rule_state = step.parameters, step.state

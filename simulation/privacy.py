@@ -41,10 +41,13 @@ class SimulatedPrivacy:
             return str(error)
         return None
 
-    def release(self, vector: Accumulator, layout: Layout, round_: Round) -> Accumulator:
-        """Charge a round, and return its sum with noise."""
-        self._ledger = self._ledger.with_charge(self._charge(round_.kind, round_.number))
+    def noised(self, vector: Accumulator, layout: Layout) -> Accumulator:
+        """A round's sum with noise; nothing else of the sum may be released."""
         return noised(vector, layout, self._manifest, self._policy, self._bits)
+
+    def charge(self, round_: Round) -> None:
+        """Enter what a round is about to release."""
+        self._ledger = self._ledger.with_charge(self._charge(round_.kind, round_.number))
 
     def _charge(self, kind: RoundKind, round_number: int) -> Charge:
         return charge_for(self._manifest, self._policy, kind, round_number, f"round-{round_number}")
