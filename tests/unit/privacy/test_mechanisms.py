@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,8 +19,8 @@ from services.aggregator.domain.privacy.poisson import draw_cohort
 SEED = bytes(range(32))
 
 
-def mean_of_zero_updates(**changes: object) -> NDArray[np.float64]:
-    arguments = {
+def mean_of_zero_updates(**changes: Any) -> NDArray[np.float64]:
+    arguments: dict[str, Any] = {
         "fraction_bits": 14,
         "report_count": 40,
         "minimum_reports": 32,

@@ -2,7 +2,9 @@
 
 import math
 import time
+from collections.abc import Callable
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
@@ -85,7 +87,7 @@ def test_skellam_parts_of_many_participants_are_skellam_of_their_total_variance(
 
 
 @pytest.mark.parametrize("sampler", [discrete_gaussian, skellam])
-def test_a_variance_out_of_range_is_refused(sampler) -> None:
+def test_a_variance_out_of_range_is_refused(sampler: Callable[[int, int, RandomBits], Any]) -> None:
     for variance in (0, -1, 2**81):
         with pytest.raises(ValueError, match="outside"):
             sampler(variance, 1, RandomBits(SEED))

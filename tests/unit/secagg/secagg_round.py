@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from numpy.typing import NDArray
+from pydantic import BaseModel
 
-from fedrec_protocol.base import Message, Response
 from fedrec_protocol.secagg.bitmap import encode_bitmap
 from fedrec_protocol.secagg.descriptor import Deadlines, RoundDescriptor, SignedDescriptor
 from fedrec_protocol.secagg.errors import Reason, Refused
@@ -34,7 +34,7 @@ from fedrec_protocol.secagg.server.survivors import acknowledgements_for, check_
 from fedrec_protocol.secagg.server.unmasking import recover_masks, unmask
 
 BASE_DIGEST = hashlib.sha256(b"base model").digest()
-M = TypeVar("M", bound=Message | Response)
+M = TypeVar("M", bound=BaseModel)
 
 
 class Stream:
@@ -118,7 +118,7 @@ class Round:
     acks: dict[int, Acknowledgement] = field(default_factory=dict)
     reveals: list[CheckedReveal] = field(default_factory=list)
     sharers: frozenset[int] = frozenset()
-    survivors: Survivors | None = None
+    survivors: Survivors = field(init=False)
 
     @classmethod
     def of(cls, count: int, **changes: Any) -> "Round":
@@ -209,7 +209,8 @@ def vector_of(position: int, stated: Grid | None = None) -> NDArray[np.int64]:
 
 
 def sum_of(positions: Iterable[int], stated: Grid | None = None) -> NDArray[np.int64]:
-    return np.sum([vector_of(position, stated) for position in positions], axis=0)
+    total: NDArray[np.int64] = np.sum([vector_of(position, stated) for position in positions], axis=0)
+    return total
 
 
 def survivors_message(this: Round, positions: frozenset[int]) -> Survivors:

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from pydantic import BaseModel
 
-from fedrec_protocol.base import Message, Response
 from fedrec_protocol.secagg.descriptor import RoundDescriptor
 from fedrec_protocol.secagg.errors import Rejected
 from fedrec_protocol.secagg.messages import Acknowledgement, Advert, Reveal, Roster, Shares, Survivors
@@ -35,7 +35,7 @@ from tests.unit.secagg.secagg_round import (
     vector_of,
 )
 
-M = TypeVar("M", bound=Message | Response)
+M = TypeVar("M", bound=BaseModel)
 COUNT = 6
 
 
@@ -115,7 +115,9 @@ class Server:
         shares = self.by_position("shares", Shares)
         reveals = self.by_position("reveal", Reveal)
         checked = [check_reveal(self.rostered, p, reveal, self.sets, shares) for p, reveal in reveals.items()]
-        total = np.sum([unpack(body, self.stated.grid) for body in self.reports.values()], axis=0, dtype=np.uint64)
+        total: NDArray[np.uint64] = np.sum(
+            [unpack(body, self.stated.grid) for body in self.reports.values()], axis=0, dtype=np.uint64
+        )
         return unmask(total, recover_masks(self.rostered, self.sets, checked), self.stated.grid)
 
 
@@ -124,7 +126,8 @@ class Phone:
 
     def __init__(self, name: str, stated: RoundDescriptor) -> None:
         self.name, self.device, self.entropy = name, device(name), Stream(name)
-        self.saved = save(join(signed(stated), self.device, terms(), self.entropy))
+        joined = join(signed(stated), self.device, terms(), self.entropy)
+        self.saved, self.advert = save(joined), joined.answer.model_dump_json()
 
     def step(self, method: str, *arguments: Any) -> Any:
         state = getattr(load(self.saved), method)(*arguments)
@@ -162,7 +165,7 @@ def test_the_sum_is_exact_in_any_order_with_every_message_twice_and_a_restart_be
         for index in order:
             put(Server(db), phones[index].name, bodies[index])
 
-    deliver(orders[0], Server.put_advert, [load(phone.saved).answer.model_dump_json() for phone in phones])
+    deliver(orders[0], Server.put_advert, [phone.advert for phone in phones])
     Server(db).close_advertising()
     roster = db.table("roster", Roster)["round"]
     shares = [phone.step("on_roster", roster, phone.device.sign, phone.entropy) for phone in phones]

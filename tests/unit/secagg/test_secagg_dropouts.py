@@ -70,7 +70,7 @@ def test_the_sum_is_exact_at_both_ends_of_the_range() -> None:
     for extreme in (2**15 - 1, -(2**15)):
         this = Round.of(9)
         this.share()
-        this.report(lambda _, value=extreme: np.full(8, value))
+        this.report({position: np.full(8, extreme) for position in this.everybody}.__getitem__)
         this.acknowledge()
         this.reveal()
         assert this.sum().tolist() == [9 * extreme] * 8

@@ -48,7 +48,7 @@ def test_reports_of_participants_who_saw_different_models_sum_to_noise() -> None
     # That participant is in another round by its salt, and its masks cancel with nobody's.
     honest, fooled = Round.of(5, grid=WIDE), Round.of(5, grid=WIDE, base_digest=bytes(32))
     bodies = masked(honest) | {4: masked(fooled)[4]}
-    total = np.sum([unpack(body, WIDE) for body in bodies.values()], axis=0, dtype=np.uint32)
+    total: NDArray[np.uint32] = np.sum([unpack(body, WIDE) for body in bodies.values()], axis=0, dtype=np.uint32)
     everything_the_operator_may_recover = [
         Mask(seed_mask_key(seed_of(this, position), this.rostered.round_id), is_added=False)
         for this, positions in ((honest, range(4)), (fooled, [4]))

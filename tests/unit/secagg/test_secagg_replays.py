@@ -1,5 +1,7 @@
 """Messages of other rounds, second messages, and rounds that differ between participants."""
 
+from typing import Any
+
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -103,7 +105,7 @@ def test_a_round_about_another_model_is_refused() -> None:
         {"noise_variance": 4},
     ],
 )
-def test_participants_who_were_shown_different_rounds_share_no_key(change: dict[str, object]) -> None:
+def test_participants_who_were_shown_different_rounds_share_no_key(change: dict[str, Any]) -> None:
     assert descriptor().round_id != descriptor(**change).round_id
 
 

@@ -9,9 +9,11 @@ from fedrec_protocol.secagg.errors import Reason, RoundAborted
 from fedrec_protocol.secagg.messages import (
     NO_SHARE,
     Acknowledgements,
+    Roster,
     acknowledgement_payload,
 )
 from fedrec_protocol.secagg.participant import is_repeated, join
+from fedrec_protocol.secagg.roster import build_roster, roster_hash
 from fedrec_protocol.secagg.server.sharing import inbox_of
 from fedrec_protocol.secagg.server.survivors import acknowledgements_for, freeze_survivors
 from tests.unit.secagg.secagg_round import (
@@ -136,3 +138,15 @@ def test_a_ring_on_which_two_neighbours_could_open_a_report_is_refused() -> None
     this = Round.of(130, stated=stated)
     with refusal(Reason.WEAK_GRAPH):
         this.states[0].on_roster(this.roster, this.devices[0].sign, Stream("x"))
+
+
+def test_a_roster_below_the_floor_or_above_what_rules_out_overflow_is_refused() -> None:
+    for size, changes in ((5, {"minimum_survivors": 6}), (7, {"participants": 6})):
+        stated = descriptor(**changes)
+        joined = [join(signed(stated), device(str(index)), terms(), Stream(str(index))) for index in range(size)]
+        adverts = sorted((state.answer for state in joined), key=lambda advert: advert.mask_key)
+        roster = Roster(adverts=tuple(adverts), signature=SERVER.sign(roster_hash(stated.round_id, adverts)))
+        with refusal(Reason.COHORT_TOO_SMALL):
+            joined[0].on_roster(roster, device("0").sign, Stream("x"))
+        with pytest.raises(RoundAborted, match="cohort-too-small"):
+            build_roster(stated, adverts, SERVER)

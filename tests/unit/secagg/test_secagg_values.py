@@ -7,13 +7,21 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from fedrec_protocol.secagg.descriptor import Ring
 from fedrec_protocol.secagg.errors import Rejected
 from fedrec_protocol.secagg.grid import Grid, largest_fraction_bits, to_signed
 from fedrec_protocol.secagg.layout import Layout, Scalar
 from fedrec_protocol.secagg.packing import pack, unpack
-from fedrec_protocol.secagg.quantise import ReportValues, dequantise_scalars, quantise, report_layout, to_real
+from fedrec_protocol.secagg.quantise import (
+    ReportValues,
+    SummedReports,
+    dequantise_scalars,
+    quantise,
+    report_layout,
+    to_real,
+)
 from fedrec_protocol.secagg.ring_parameters import ring_parameters
 from tests.unit.secagg.secagg_round import descriptor, grid
 
@@ -82,7 +90,9 @@ def test_a_scalar_outside_its_bits_is_refused() -> None:
         Layout(1, (Scalar("examples", 4),), 16).join(np.zeros(1, np.int64), {"examples": 16})
 
 
-def round_trip(update: np.ndarray, *, weight: int = 1, clipping_norm: float = 1.0, value_bits: int = 16):
+def round_trip(
+    update: NDArray[np.float32], *, weight: int = 1, clipping_norm: float = 1.0, value_bits: int = 16
+) -> tuple[SummedReports, Grid]:
     layout = report_layout(
         model_coordinates=len(update), value_bits=value_bits, maximum_weight=100, maximum_examples=5000, metrics=2
     )
