@@ -54,6 +54,7 @@ def run_demo(options: Options, console: Console) -> None:
         tempfile.TemporaryDirectory(prefix="fedrec-devices-") as folder,
     ):
         console.print(f"  API documentation: {stack.aggregator_url}/docs and {stack.registry_url}/docs")
+        console.print(f"  Dashboard: {stack.aggregator_url}/dashboard with key {stack.secrets.aggregator_admin_key}")
         task = operator.create_task(_manifest(recipe, people, options))
         key = operator.create_enrolment_key(task.task_id).secret
         fleet = Fleet(stack.aggregator_url, stack.registry_url, key, Path(folder))

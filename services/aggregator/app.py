@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from fedrec_protocol.messages import OperatorKeyView, Role
 from services.aggregator import keys as derived
-from services.aggregator.api import check_ins, enrolment, operators, problems, reports, tasks
+from services.aggregator.api import check_ins, dashboard, enrolment, operators, problems, reports, tasks
 from services.aggregator.api.access import Access, operator
 from services.aggregator.api.body import MemoryBudget
 from services.aggregator.api.check_in import CheckInDesk
@@ -58,6 +58,7 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
     kit_problems.install(app, AggregatorError, problems.STATUS)
     body_limit.install(app, except_for=r"^/v1/assignments/[^/]+/report$")
     openapi.install(app)
+    dashboard.install(app)
     health.install(app, {"database": lambda: _ping(context.db)})
     metrics.install(app, "aggregator", [Depends(operator(Role.READ))])
     logs.install(app)

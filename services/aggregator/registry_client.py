@@ -25,7 +25,7 @@ class RegistryClient:
         self._http = httpx.Client(
             base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=httpx.Timeout(60, connect=5)
         )
-        self._public_url = public_url.rstrip("/")
+        self.public_url = public_url.rstrip("/")
         self._lock = threading.Lock()
         self._newest: tuple[str, bytes] = ("", b"")
 
@@ -53,7 +53,7 @@ class RegistryClient:
             number=version.number,
             digest=version.digest,
             size_bytes=version.size_bytes,
-            url=f"{self._public_url}/v1/versions/{version.version_id}/weights",
+            url=f"{self.public_url}/v1/versions/{version.version_id}/weights",
         )
 
     def publish(self, model: str, weights: bytes, request: VersionRequest) -> ModelReference:

@@ -77,7 +77,11 @@ def get_own_task(participant: ParticipantDep, context: ContextDep) -> Participan
     """The manifest: what is shared, what is private, how to train and what to report."""
     task = context.db.run("read_task", lambda tx: tasks.get(tx, participant.task_id))
     return ParticipantTask(
-        task_id=task.id, state=task.state, manifest=task.manifest, manifest_digest=task.manifest.digest
+        task_id=task.id,
+        state=task.state,
+        manifest=task.manifest,
+        manifest_digest=task.manifest.digest,
+        registry_url=context.registry.public_url,
     )
 
 

@@ -14,6 +14,7 @@ from services.aggregator.api.parameters import AssignmentId
 from services.aggregator.domain.errors import (
     AssignmentExpired,
     BodyTooLarge,
+    Forbidden,
     ReportConflict,
     RoundClosed,
     StaleBaseVersion,
@@ -40,7 +41,7 @@ _BODY = {
     openapi_extra=_BODY,
     responses={
         200: {"model": Receipt, "description": "This same report was counted before"},
-        **documented(400, 401, 404, 408, 409, 410, 411, 413, 415, 422, 429, 503),
+        **documented(400, 401, 403, 404, 408, 409, 410, 411, 413, 415, 422, 429, 503),
     },
 )
 async def report(
@@ -70,6 +71,8 @@ async def report(
             raise ReportConflict("another report was accepted for this assignment; check in for a new one")
         response.status_code = 200
         return assignment.receipt
+    if assignment.is_revoked:
+        raise Forbidden("this client was revoked by an operator")
     if assignment.round_state is not RoundState.COLLECTING:
         raise RoundClosed(f"the round is {assignment.round_state}; check in for a new assignment")
     if assignment.expires_at <= context.now():
