@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import httpx
 
@@ -77,12 +78,12 @@ def _take_part(running: Deployment, token: str, body: bytes, starts: _Starts) ->
             http.post(url, content=body, headers=fields).raise_for_status()
 
 
-def _check_in(http: httpx.Client, url: str) -> dict[str, object] | None:
+def _check_in(http: httpx.Client, url: str) -> dict[str, Any] | None:
     """The next assignment, as soon as there is one; None when the task has ended."""
     while True:
         answer = http.post(f"{url}/v1/check-ins", json={}, headers={"Prefer": "wait=30"}).raise_for_status().json()
         if answer["outcome"] == "assigned":
-            assignment: dict[str, object] = answer["assignment"]
+            assignment: dict[str, Any] = answer["assignment"]
             return assignment
         if answer["reason"] == "task-ended":
             return None
