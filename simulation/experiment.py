@@ -13,6 +13,7 @@ from fedrec.data.split import Split, leave_last_out
 from fedrec.manifests import manifest_for
 from fedrec_protocol.manifest import RecipeChoice, RoundPolicy, TaskManifest
 from fedrec_recipes import catalogue
+from fedrec_recipes.ease import Ease, EaseConfig
 from fedrec_recipes.recipe import Recipe
 from fedrec_recipes.statistics_recipe import StatisticsRecipe
 from simulation.attacks.attack import with_attackers
@@ -30,6 +31,8 @@ from simulation.screen import Screen, quality_table
 from simulation.simulation import Simulation
 
 OTHER_ROUNDS = 30
+MOST_ITEMS_OF_EASE = 5_000
+"""EASE is a baseline up to here: solving it takes cubic time."""
 DAILY = "daily"
 """Availability that needs no file."""
 
@@ -45,7 +48,7 @@ class Options:
     training: dict[str, JsonValue] = field(default_factory=dict)
     """Changes to the recipe's training plan."""
     rounds: int | None = None
-    """Training rounds at most; None takes one for recipes that are solved from sums, else `OTHER_ROUNDS`."""
+    """Training rounds at most; None takes what is usual for the recipe."""
     participants: int | None = None
     """The first so many people with three interactions or more; None takes all."""
     minimum_support: int = 1
@@ -137,7 +140,7 @@ def _manifest(options: Options, recipe: Recipe[Any], people: int) -> TaskManifes
         recipe,
         name="simulation",
         rounds=policy,
-        round_budget=options.rounds or (1 if isinstance(recipe, StatisticsRecipe) else OTHER_ROUNDS),
+        round_budget=options.rounds or _usual_rounds(recipe),
         patience=options.patience,
         metrics=options.metrics,
         seed=options.seed,
@@ -151,6 +154,11 @@ def _manifest(options: Options, recipe: Recipe[Any], people: int) -> TaskManifes
         changed["report"]["maximum_evaluations"] = 1
         changed["privacy"] = {"metrics_noise_multiplier": options.privacy.get("noise_multiplier"), **options.privacy}
     return TaskManifest.model_validate(changed)
+
+
+def _usual_rounds(recipe: Recipe[Any]) -> int:
+    """One where a round's sums are all there is to know; what is private is solved anew in every round."""
+    return 1 if isinstance(recipe, StatisticsRecipe) and not recipe.private else OTHER_ROUNDS
 
 
 def _devices(options: Options, people: int) -> Devices:
@@ -186,4 +194,7 @@ def _rows(
     if options.baselines:
         rows.append(popularity_row(number_of_items, split, metrics=metrics, seed=seed))
         rows.append(central_row(recipe, split, metrics=metrics, seed=seed))
+        if not isinstance(recipe, Ease) and number_of_items <= MOST_ITEMS_OF_EASE:
+            ease = Ease(EaseConfig(number_of_items=number_of_items))
+            rows.append(central_row(ease, split, metrics=metrics, seed=seed))
     return rows

@@ -22,7 +22,7 @@ def simulate(
     data: Annotated[Path, typer.Argument(help="A file of interactions, or a folder that holds one.")],
     recipe: Annotated[str, typer.Option(help="What to train; one of " + ", ".join(recipe_names()) + ".")] = "mf",
     rounds: Annotated[
-        int | None, typer.Option(min=1, help="Training rounds at most. [default: 1 if solved from sums, else 30]")
+        int | None, typer.Option(min=1, help="Training rounds at most. [default: usually 30; 1 for ease and its like]")
     ] = None,
     participants: Annotated[int | None, typer.Option(min=1, help="People. [default: all]")] = None,
     cohort: Annotated[int | None, typer.Option(min=1, help="Reports that close a round. [default: everybody]")] = None,
@@ -51,7 +51,7 @@ def simulate(
         typer.Option(help='Noise, as JSON: {"noise_multiplier": 1, "budget_epsilon": 8, "target_delta": 1e-5}.'),
     ] = None,
     patience: Annotated[int | None, typer.Option(min=1, help="Stop after so many rounds without improvement.")] = None,
-    baselines: Annotated[bool, typer.Option(help="Also test popularity and central training.")] = False,
+    baselines: Annotated[bool, typer.Option(help="Also test popularity, EASE and central training.")] = False,
     out: Annotated[Path, typer.Option(help="Folder for tables, model and plots.")] = Path("simulation-results"),
 ) -> None:
     """Train a recommender on simulated participants: the services' own code, without HTTP or a database."""

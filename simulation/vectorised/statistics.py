@@ -13,7 +13,6 @@ from fedrec_protocol.messages import RoundKind
 from fedrec_recipes.statistics_recipe import StatisticsRecipe
 from fedrec_sdk.evaluation import NOTHING_EVALUATED
 from fedrec_sdk.trainer import RecipeTrainer
-from services.aggregator.domain import kernels
 from services.aggregator.domain.reports import ValidReport
 from simulation.contribution import evaluated
 from simulation.population import Population
@@ -42,8 +41,7 @@ def add_statistics(
     recipe, layout, metrics = trainer.recipe, work.layout, work.manifest.metrics
     if not isinstance(recipe, StatisticsRecipe):
         raise TypeError(f"recipe {recipe.name!r} is not solved from sums")
-    # float64 holds every whole number up to 2**53, and a product with a power of two is exact.
-    sums = {spec.name: np.zeros(spec.shape) for spec in recipe.statistics}
+    sums = {spec.name: np.zeros(spec.shape, np.int64) for spec in recipe.statistics}
     for person in people:
         history = population.histories[person]
         learnt_from = history.without_last(trainer.holdout)
@@ -54,4 +52,4 @@ def add_statistics(
         without_tensors = ValidReport({}, 1, evaluated(work, evaluation).metrics)
         total.count(person, Contribution(without_tensors, {}), layout)
     for name, values in sums.items():
-        kernels.add(total.vector[layout.slices[name]], values.reshape(-1), layout.scale)
+        total.vector[layout.slices[name]] += values.reshape(-1) << layout.fraction_bits

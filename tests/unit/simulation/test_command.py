@@ -50,7 +50,12 @@ def test_the_folder_holds_rounds_test_model_manifest_and_plots(data: Path, tmp_p
     model = (tmp_path / "model.safetensors").read_bytes()
     assert hashlib.sha256(model).hexdigest() == rounds[-1]["digest"]
     tested = parquet.read_table(tmp_path / "test.parquet").to_pylist()
-    assert {row["model"] for row in tested} == {"mf, federated", "popularity", "mf, trained centrally"}
+    assert {row["model"] for row in tested} == {
+        "mf, federated",
+        "popularity",
+        "mf, trained centrally",
+        "ease, trained centrally",
+    }
     assert all(row["low"] <= row["mean"] <= row["high"] for row in tested)
     assert "popularity" in output
 

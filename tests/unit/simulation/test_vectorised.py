@@ -67,11 +67,12 @@ def test_a_subclass_is_trained_by_its_own_method() -> None:
     assert vectorised(Other(small_mf().config)) is None
 
 
-@pytest.mark.parametrize("name", ["popularity", "ease", "slit"])
+@pytest.mark.parametrize("name", ["popularity", "ease", "slit", "blend-choice"])
 @pytest.mark.parametrize("kind", RoundKind)
 def test_statistics_that_are_added_up_at_once_have_the_bits_of_reports_one_by_one(name: str, kind: RoundKind) -> None:
     recipe = catalogue.recipe(RecipeChoice(name=name, config={"number_of_items": ITEMS}))
-    population = Population.of_recipe(recipe, [*people_with_taste(30, ITEMS), History(np.array([5]))], seed=3)
+    people = people_with_taste(15, ITEMS) + people_with_taste(15, ITEMS, length=ITEMS - 5)
+    population = Population.of_recipe(recipe, [*people, History(np.array([5]))], seed=3)
     base = {spec.name: np.ones(spec.shape, np.float32) for spec in recipe.shared}
     work = RoundWork(manifest_of(recipe, goal=30), kind, 1, base)
 
