@@ -1,9 +1,7 @@
 """The demonstration from start to end."""
 
-import tempfile
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -12,6 +10,7 @@ from fedrec.demo.baselines import central, of_recommendations, popularity
 from fedrec.demo.devices import Device, Devices, Fleet, run_devices
 from fedrec.demo.films import Films, load_films
 from fedrec.demo.screen import Screen, quality_table
+from fedrec.local.guard import temporary_directory
 from fedrec.local.stack import LocalStack, local_stack
 from fedrec.manifests import manifest_for
 from fedrec.operator import Operator
@@ -51,13 +50,13 @@ def run_demo(options: Options, console: Console) -> None:
     with (
         local_stack(progress=lambda step: console.print(f"  {step} ..."), fsync=False) as stack,
         _operator(stack) as operator,
-        tempfile.TemporaryDirectory(prefix="fedrec-devices-") as folder,
+        temporary_directory("fedrec-devices-") as folder,
     ):
         console.print(f"  API documentation: {stack.aggregator_url}/docs and {stack.registry_url}/docs")
         console.print(f"  Dashboard: {stack.aggregator_url}/dashboard with key {stack.secrets.aggregator_admin_key}")
         task = operator.create_task(_manifest(recipe, people, options))
         key = operator.create_enrolment_key(task.task_id).secret
-        fleet = Fleet(stack.aggregator_url, stack.registry_url, key, Path(folder))
+        fleet = Fleet(stack.aggregator_url, stack.registry_url, key, folder)
         devices = [Device(person, history) for person, history in enumerate(films.split.train_and_validation)]
         with run_devices(fleet, devices) as running:
             rounds = _watch(stack, operator, running, task, console)

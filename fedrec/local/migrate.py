@@ -11,7 +11,7 @@ MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
 
 
 def upgrade(url: str, revision: str = "head") -> None:
-    """Bring the database at `url` to `revision`; several callers at once wait for each other."""
+    """Bring the database to `revision`. Processes wait for each other; threads must not call it at once."""
     command.upgrade(configuration(url), revision)
 
 
