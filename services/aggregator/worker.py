@@ -8,6 +8,7 @@ import random
 import signal
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -21,8 +22,9 @@ from services.aggregator.pipeline.context import Context
 from services.aggregator.pipeline.first_version import first_version
 from services.aggregator.pipeline.open_round import open_round
 from services.aggregator.pipeline.publish import publish
+from services.aggregator.pipeline.secure.advance import advance_if_due
 from services.aggregator.settings import Settings
-from services.aggregator.storage import leases, notifications, rounds, tasks
+from services.aggregator.storage import leases, notifications, rounds, secure_rounds, tasks
 from services.aggregator.stores import make_context
 from services.kit import logs
 from services.kit.clock import SystemClock
@@ -32,22 +34,30 @@ from services.kit.listener import Listener
 log = structlog.get_logger(__name__)
 
 LEASE = timedelta(seconds=30)
+RETRY = timedelta(seconds=2)
+"""Pause before a round that could not be finished is tried again, by whichever worker."""
+SWEEP_SECONDS = 600.0
 
 
 class Worker:
     """Does what is due, again and again, until it is told to stop."""
 
-    def __init__(self, context: Context, poll_seconds: float, name: str) -> None:
+    def __init__(self, context: Context, poll_seconds: float, name: str, *, retry: timedelta = RETRY) -> None:
         self._context = context
         self._poll_seconds = poll_seconds
         self._name = name
+        self._retry = retry
         self._hint = threading.Event()
         self._stopping = threading.Event()
 
     def run(self) -> None:
         """Work until `stop`; whatever fails is logged, and tried again later."""
+        next_sweep = time.monotonic()
         while not self._stopping.is_set():
             self._attempt("worker", "all", self.run_once)
+            if time.monotonic() >= next_sweep:
+                self._attempt("sweep", "objects", self._sweep)
+                next_sweep = time.monotonic() + SWEEP_SECONDS * random.uniform(0.5, 1.5)  # noqa: S311 - jitter
             # Jitter keeps many workers from asking at the same moment.
             self._hint.wait(self._poll_seconds * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret
             self._hint.clear()
@@ -68,25 +78,35 @@ class Worker:
             self._attempt("first version", task_id, partial(first_version, context, task_id))
         for round_id in context.db.run("find_collecting_rounds", rounds.collecting):
             self._attempt("close", round_id, partial(close_if_due, context, round_id))
+        for round_id in context.db.run("find_secure_rounds", secure_rounds.under_way):
+            self._attempt("secure phase", round_id, partial(advance_if_due, context, round_id))
         for round_id in context.db.run("find_closed_rounds", rounds.aggregating):
             self._attempt("finish", round_id, partial(self._finish, round_id))
         ready = context.db.run("find_idle_tasks", lambda tx: rounds.tasks_without_round(tx, context.now()))
         for task_id in ready:
             self._attempt("open round", task_id, partial(open_round, context, task_id))
 
+    def _sweep(self) -> None:
+        """Erase the bytes of deleted partial sums and results, where they lie outside Postgres."""
+        erased = self._context.home.sweep(self._context.db)
+        log.info("swept", erased_objects=erased)
+
     def _finish(self, round_id: str) -> None:
         db = self._context.db
         lease = db.run("acquire_lease", lambda tx: leases.acquire(tx, round_id, self._name, LEASE))
         if lease is None:
             return
+        pause = self._retry
         try:
             with self._kept(lease):
                 aggregate(self._context, round_id, lease)
                 publish(self._context, round_id, lease)
+            pause = timedelta(0)
         except leases.FencedOff:
             log.warning("fenced off", round_id=round_id)
         finally:
-            db.run("release_lease", lambda tx: leases.release(tx, lease))
+            # Whatever failed, such as a registry that is away, is not asked for again at once.
+            db.run("release_lease", lambda tx: leases.release(tx, lease, pause))
 
     @contextmanager
     def _kept(self, lease: leases.Lease) -> Iterator[None]:

@@ -53,11 +53,11 @@ def renew(tx: Connection, lease: Lease, duration: timedelta) -> bool:
     return tx.execute(update(leases).where(mine).values(expires_at=func.now() + duration)).rowcount == 1
 
 
-def release(tx: Connection, lease: Lease) -> None:
-    """Give a lease back, if it is still ours."""
+def release(tx: Connection, lease: Lease, pause: timedelta = timedelta(0)) -> None:
+    """Give a lease back, if it is still ours; nobody gets it before the pause is over."""
     # The row stays: were it deleted, fences would begin again at 1, and a sleeper's old one would fit.
     mine = (leases.c.name == lease.name) & (leases.c.fence == lease.fence)
-    tx.execute(update(leases).where(mine).values(expires_at=func.now()))
+    tx.execute(update(leases).where(mine).values(expires_at=func.now() + pause))
 
 
 def retire(tx: Connection, lease: Lease) -> None:

@@ -75,7 +75,7 @@ class World(Deployment):
         self.apps = [aggregator_app.create_app(self.settings, self.clock) for _ in range(aggregators)]
         self.aggregators = [self._serve(app, index) for index, app in enumerate(self.apps, start=1)]
         self.context = make_context(self.settings, self.clock)
-        self.worker = Worker(self.context, 0.5, "test")
+        self.worker = Worker(self.context, 0.5, "test", retry=timedelta(0))
 
     def restart_aggregator(self, index: int = 0) -> None:
         """A new process in the place of an old one: what that had not acknowledged is lost."""
