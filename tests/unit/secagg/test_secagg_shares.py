@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fedrec_protocol.secagg.blobs import join_entries, split_entries
-from fedrec_protocol.secagg.errors import Reason, RoundAborted
+from fedrec_protocol.secagg.errors import Reason, Rejected, RoundAborted
 from fedrec_protocol.secagg.messages import (
     SEALED_BYTES,
 )
@@ -95,3 +95,23 @@ def test_too_few_reveals_end_in_a_clean_abort_without_blame() -> None:
     with pytest.raises(RoundAborted, match="below-threshold") as aborted:
         this.sum()
     assert aborted.value.blamed == ()
+
+
+def test_a_share_that_is_sent_back_to_its_dealer_does_not_open() -> None:
+    # Two neighbours seal under one key: only the route tells the directions apart.
+    this = Round.of(9)
+    this.share()
+    mine = split_entries(this.shares[0].sealed, this.rostered.graph.neighbours(0), SEALED_BYTES)
+    inbox = inbox_of(this.rostered, 0, this.shares)
+    sealed = split_entries(inbox.sealed, this.rostered.graph.neighbours(0), SEALED_BYTES)
+    reflected = inbox.model_copy(update={"sealed": join_entries({**sealed, 4: mine[4]})})
+    state, _ = this.states[0].on_inbox(reflected, vector_of(0))
+    assert {pair.dealer for pair in state.held} == this.everybody - {4}
+
+
+def test_shares_that_their_dealer_did_not_sign_are_rejected() -> None:
+    this = Round.of(9)
+    this.share()
+    changed = bytes(len(this.shares[0].digests))
+    with pytest.raises(Rejected, match="bad-signature"):
+        this.accept_shares(0, this.shares[0].model_copy(update={"digests": changed}))
