@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fedrec_protocol.secagg.bitmap import encode_bitmap
-from fedrec_protocol.secagg.errors import Reason, Rejected
+from fedrec_protocol.secagg.errors import Reason, Rejected, RoundAborted
 from fedrec_protocol.secagg.messages import (
     Acknowledgement,
     Reveal,
@@ -12,8 +12,9 @@ from fedrec_protocol.secagg.messages import (
 )
 from fedrec_protocol.secagg.server.reveals import check_reveal
 from fedrec_protocol.secagg.server.sharing import inbox_of
-from fedrec_protocol.secagg.server.survivors import check_acknowledgement
+from fedrec_protocol.secagg.server.survivors import check_acknowledgement, freeze_survivors
 from tests.unit.secagg.secagg_round import (
+    SERVER,
     Round,
     refusal,
     reported,
@@ -64,3 +65,10 @@ def test_a_masked_report_leaves_no_secret_of_ones_own_behind() -> None:
     saved = this.states[0].model_dump_json()
     for secret in secrets.model_dump(mode="json").values():
         assert secret not in saved
+
+
+def test_a_folded_report_of_somebody_who_never_shared_ends_the_round() -> None:
+    # Its masks could never be taken off: nobody holds a share of its secrets.
+    this = reported()
+    with pytest.raises(RoundAborted, match="inconsistent-sets"):
+        freeze_survivors(this.rostered, this.everybody - {3}, this.everybody, SERVER)
