@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import socket
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any, ClassVar
 
 import httpx
@@ -33,12 +34,23 @@ CLOSED = {"round-closed", "assignment-expired"}
 
 SETTINGS = settings(
     max_examples=EXAMPLES or 12,
-    stateful_step_count=30,
+    stateful_step_count=40,
     derandomize=not EXAMPLES,
     deadline=None,
     database=None,
     suppress_health_check=list(HealthCheck),
 )
+
+
+class How(StrEnum):
+    """What happens to a report on its way."""
+
+    WELL = "well"
+    TWICE = "twice"
+    LOSING_THE_REQUEST = "losing the request"  # the connection ends in the middle of the body
+    LOSING_THE_ANSWER = "losing the answer"  # counted any time from now on, and its device does not know
+    BREAKING_BEFORE_THE_COMMIT = "breaking before the commit"
+    BREAKING_AFTER_THE_COMMIT = "breaking after the commit"
 
 
 @dataclass
@@ -69,6 +81,7 @@ class Rounds(RuleBasedStateMachine):
         self.exponents: dict[str, dict[str, int]] = {}
         self.checked: set[str] = set()
         self.renewed_at = world.clock.now()
+        self.has_restarted = False
 
     # ---- devices ---------------------------------------------------------------------------------
 
@@ -79,58 +92,31 @@ class Rounds(RuleBasedStateMachine):
 
     @rule(number=st.integers(0, 7))
     def check_in(self, number: int) -> None:
-        device = self.devices[number % len(self.devices)]
-        answer = device.check_in()
-        if answer["outcome"] == "not-selected":
-            return
-        assignment = answer["assignment"]
-        known = self.work.setdefault(
-            assignment["assignment_id"], Work(device, assignment["assignment_id"], assignment["round_id"])
-        )
-        assert known.device is device
-        assert known.receipt is None
+        """A device takes work, and its time with it."""
+        self.assigned(self.devices[number % len(self.devices)])
+
+    @rule(number=st.integers(0, 7), how=st.sampled_from(How))
+    def take_part(self, number: int, how: How) -> None:
+        work = self.assigned(self.devices[number % len(self.devices)])
+        if work is not None:
+            self.report(work, how)
 
     @precondition(lambda self: self.work)
-    @rule(number=st.integers(0, 99))
-    def report(self, number: int) -> None:
-        """A first report, or a different second one."""
-        work = self.some(number)
-        body = self.new_body(work)
-        if body is not None:
-            self.send(work, body)
+    @rule(number=st.integers(0, 99), how=st.sampled_from(How))
+    def report_later(self, number: int, how: How) -> None:
+        """On time, too late, or once more with another body."""
+        newest = list(self.work.values())[-6:]
+        self.report(newest[number % len(newest)], how)
 
     @precondition(lambda self: any(work.bodies for work in self.work.values()))
     @rule(number=st.integers(0, 99))
     def send_again(self, number: int) -> None:
         """A body that was sent before, whatever became of it."""
-        tried = [work for work in self.work.values() if work.bodies]
+        tried = [work for work in self.work.values() if work.bodies][-6:]
         work = tried[number % len(tried)]
         self.send(work, work.bodies[number % len(work.bodies)])
 
-    @precondition(lambda self: self.work)
-    @rule(number=st.integers(0, 99))
-    def lose_the_request(self, number: int) -> None:
-        work = self.some(number)
-        body = self.new_body(work)
-        if body is not None:
-            with self.connection() as connection:
-                connection.sendall(self.head(work, body) + body[:-5])
-
-    @precondition(lambda self: self.work)
-    @rule(number=st.integers(0, 99))
-    def lose_the_answer(self, number: int) -> None:
-        """The report may be counted any time from now on; its device does not know."""
-        work = self.some(number)
-        body = self.new_body(work)
-        if body is not None:
-            with self.connection() as connection:
-                connection.sendall(self.head(work, body) + body)
-
     # ---- processes, operators and time -----------------------------------------------------------
-
-    @rule(when=st.sampled_from(When))
-    def break_the_next_commit(self, when: When) -> None:
-        self.faults[0].plan("commit_reports", when)
 
     @rule(
         name=st.sampled_from(["close_round", "merge_partial_sums", "store_outcome", "publish", "open_round"]),
@@ -145,12 +131,14 @@ class Rounds(RuleBasedStateMachine):
         self.world.work()
         self.compare_published_rounds()
 
+    @precondition(lambda self: not self.has_restarted)  # it takes as long as everything else together
     @rule()
     def restart_the_api(self) -> None:
+        self.has_restarted = True
         self.world.restart_aggregator()
         self.faults[0] = Faults(self.world.apps[0].state.context.db)
 
-    @rule(seconds=st.sampled_from([1, 20, 61]))
+    @rule(seconds=st.sampled_from([1, 5, 20, 61]))
     def move_the_clock(self, seconds: int) -> None:
         self.world.advance(seconds)
         if (self.world.clock.now() - self.renewed_at).total_seconds() > TOKEN_SECONDS:
@@ -202,14 +190,9 @@ class Rounds(RuleBasedStateMachine):
             self.move_the_clock(61)
             self.let_the_worker_work()
             for device in self.task.devices(GOAL):
-                answer = device.check_in()
-                if answer["outcome"] == "assigned":
-                    assignment = answer["assignment"]
-                    work = Work(device, assignment["assignment_id"], assignment["round_id"])
-                    self.work[work.id] = work
-                    body = self.new_body(work)
-                    assert body is not None
-                    self.send(work, body)
+                work = self.assigned(device)
+                if work is not None:
+                    self.report(work, How.WELL)
             self.let_the_worker_work()
             if self.task.get()["rounds_published"] > published:
                 break
@@ -220,10 +203,42 @@ class Rounds(RuleBasedStateMachine):
 
     # ---- helpers ---------------------------------------------------------------------------------
 
-    def some(self, number: int) -> Work:
-        """One of the newest assignments."""
-        newest = list(self.work.values())[-6:]
-        return newest[number % len(newest)]
+    def assigned(self, device: Device) -> Work | None:
+        answer = device.check_in()
+        if answer["outcome"] == "not-selected":
+            return None
+        assignment = answer["assignment"]
+        new = Work(device, assignment["assignment_id"], assignment["round_id"])
+        known = self.work.setdefault(new.id, new)
+        assert known.device is device
+        assert known.receipt is None
+        return known
+
+    def report(self, work: Work, how: How) -> None:
+        body = self.new_body(work)
+        if body is None:
+            return
+        match how:
+            case How.WELL:
+                self.send(work, body)
+            case How.TWICE:
+                self.send(work, body)
+                self.send(work, body)
+            case How.LOSING_THE_REQUEST:
+                self.send_and_leave(work, body, len(body) - 5)
+            case How.LOSING_THE_ANSWER:
+                self.send_and_leave(work, body, len(body))
+            case How.BREAKING_BEFORE_THE_COMMIT | How.BREAKING_AFTER_THE_COMMIT:
+                when = When.BEFORE if how is How.BREAKING_BEFORE_THE_COMMIT else When.AFTER
+                self.faults[0].plan("commit_reports", when)
+                self.send(work, body)
+                self.faults[0].clear()
+
+    def send_and_leave(self, work: Work, body: bytes, length: int) -> None:
+        """Send so much of a body, and wait for no answer."""
+        url = httpx.URL(self.world.aggregator_urls[0])
+        with socket.create_connection((url.host, url.port or 80), timeout=60) as connection:
+            connection.sendall(self.head(work, body) + body[:length])
 
     def new_body(self, work: Work) -> bytes | None:
         """A body that nobody sent in this round before; None when the powers of two are used up."""
@@ -264,10 +279,6 @@ class Rounds(RuleBasedStateMachine):
             f"Content-Digest: {content_digest(body)}",
         ]
         return "\r\n".join([*lines, "", ""]).encode()
-
-    def connection(self) -> socket.socket:
-        url = httpx.URL(self.world.aggregator_urls[0])
-        return socket.create_connection((url.host, url.port or 80), timeout=60)
 
 
 def test_acknowledged_reports_are_published_exactly_once_whatever_happens(world: World) -> None:

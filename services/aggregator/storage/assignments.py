@@ -21,6 +21,8 @@ class AssignmentRow:
     client_id: str
     expires_at: datetime
     round_state: RoundState
+    is_revoked: bool
+    """Whether its client may no longer take part."""
     receipt: Receipt | None
 
 
@@ -119,9 +121,16 @@ def receipt_of(new: NewReceipt, round_id: str, now: datetime) -> Receipt:
 
 
 def _query() -> Select[tuple[object, ...]]:
-    columns = (rounds.c.state, receipts.c.report_id, receipts.c.body_sha256, receipts.c.accepted_at)
+    columns = (
+        rounds.c.state,
+        clients.c.revoked_at,
+        receipts.c.report_id,
+        receipts.c.body_sha256,
+        receipts.c.accepted_at,
+    )
     with_receipt = assignments.outerjoin(receipts, receipts.c.assignment_id == assignments.c.id)
-    return select(assignments, *columns).select_from(with_receipt.join(rounds, rounds.c.id == assignments.c.round_id))
+    with_round = with_receipt.join(rounds, rounds.c.id == assignments.c.round_id)
+    return select(assignments, *columns).select_from(with_round.join(clients, clients.c.id == assignments.c.client_id))
 
 
 def _rows(tx: Connection, query: Select[tuple[object, ...]]) -> list[AssignmentRow]:
@@ -134,5 +143,11 @@ def _row(row: RowMapping) -> AssignmentRow:
         new = NewReceipt(row["report_id"], row["id"], row["body_sha256"])
         receipt = receipt_of(new, row["round_id"], row["accepted_at"])
     return AssignmentRow(
-        row["id"], row["round_id"], row["client_id"], row["expires_at"], RoundState(row["state"]), receipt
+        row["id"],
+        row["round_id"],
+        row["client_id"],
+        row["expires_at"],
+        RoundState(row["state"]),
+        row["revoked_at"] is not None,
+        receipt,
     )

@@ -77,15 +77,16 @@ def test_an_assertion_signed_with_another_key_is_refused(world: World) -> None:
     assert refusal(answer) == (401, "unauthenticated")
 
 
-def test_a_revoked_client_gets_no_work_no_token_and_no_second_enrolment(world: World) -> None:
+def test_a_revoked_client_gets_no_work_and_no_token_and_its_report_is_not_counted(world: World) -> None:
     task = world.task()
     working, idle = task.devices(2)
-    working.assigned()
+    assignment_id = working.assigned()["assignment_id"]
     for device in (working, idle):
         assert world.operator("DELETE", f"/v1/tasks/{task.id}/clients/{device.client_id}").status_code == 204
         assert device.check_in()["reason"] == "revoked"
         assert refusal(device.renew()) == (401, "unauthenticated")
         assert refusal(device.enrol(task.enrolment_key)) == (401, "unauthenticated")
+    assert refusal(working.report(assignment_id, ONES)) == (403, "forbidden")
     assert refusal(world.operator("DELETE", f"/v1/tasks/{task.id}/clients/cli_unknown")) == (404, "not-found")
 
 
@@ -137,7 +138,7 @@ PARTICIPANT = {("POST", "/v1/check-ins"), ("GET", "/v1/task"), ("GET", "/v1/assi
 PARTICIPANT |= {("POST", "/v1/assignments/{assignment_id}/report")}
 APP = {("POST", "/v1/enrolments")}
 PUBLIC = {("POST", "/v1/tokens"), ("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/.well-known/jwks.json")}
-PUBLIC |= {("GET", "/docs"), ("GET", "/problems/{slug}")}
+PUBLIC |= {("GET", "/docs"), ("GET", "/dashboard"), ("GET", "/problems/{slug}")}
 RUN = {("POST", "/v1/tasks")} | {("POST", f"/v1/tasks/{{task_id}}/{verb}") for verb in ("pause", "resume", "cancel")}
 RUN |= {("POST", "/v1/tasks/{task_id}/enrolment-keys"), ("GET", "/v1/tasks/{task_id}/enrolment-keys")}
 RUN |= {
@@ -152,6 +153,7 @@ READ = {
     ("GET", "/metrics"),
 }
 READ |= {("GET", "/v1/tasks/{task_id}/rounds/current"), ("GET", "/v1/rounds/{round_id}")}
+READ |= {("GET", "/v1/tasks/{task_id}/privacy")}
 
 CALLERS = ("nobody", "garbage", "participant", "stranger", "app", "read", "run", "admin")
 OPERATORS = {"read": READ, "run": READ | RUN, "admin": READ | RUN | ADMIN}

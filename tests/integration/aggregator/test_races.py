@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,14 +13,22 @@ import numpy as np
 import pytest
 from sqlalchemy import Connection, text
 
-from fedrec_protocol.manifest import RoundPolicy
+from fedrec_protocol import codec
+from fedrec_protocol.manifest import RoundPolicy, TaskManifest
 from fedrec_protocol.messages import NotSelected, NotSelectedReason, RoundKind, RoundState
+from services.aggregator.domain import sealing
+from services.aggregator.domain.partial_sum import PartialSum
+from services.aggregator.domain.reports import RoundFormat, read_report
 from services.aggregator.pipeline.assign import CheckingIn, assign
+from services.aggregator.pipeline.close import close_if_due
 from services.aggregator.pipeline.open_round import advance
 from services.aggregator.pipeline.steer_task import cancel_task
-from services.aggregator.storage import leases, rounds, tasks
+from services.aggregator.storage import assignments, leases, partial_sums, rounds, tasks
+from services.aggregator.storage.assignments import NewReceipt
 from services.aggregator.storage.leases import FencedOff
+from services.aggregator.storage.partial_sums import PartialSumRow
 from tests.integration.aggregator.deployment import Task, report_of
+from tests.integration.aggregator.powers import counted, power_of_two, powers_task
 from tests.integration.aggregator.world import World
 
 WAITERS = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
@@ -76,6 +85,33 @@ def test_a_report_that_comes_while_its_round_closes_is_counted_or_refused(world:
     assert answers == [409]
     world.work()
     assert task.weights()["items"].tolist() == [[1.0, 1.0], [1.0, 1.0]]
+
+
+def test_a_round_is_not_given_up_while_the_report_that_it_needs_is_being_committed(world: World) -> None:
+    task = world.task(**powers_task(goal=3, minimum_reports=2, deadline_seconds=60))
+    early, late = task.devices(2)
+    own, other, round_id = early.assigned()["assignment_id"], late.assigned()["assignment_id"], task.round["round_id"]
+    assert early.report(own, power_of_two(0)).status_code == 201
+    world.advance(60)
+    with meanwhile(world, lambda: close_if_due(world.context, round_id)) as tx:
+        commit(tx, world, task, round_id, other, codec.encode(power_of_two(1)))
+    world.work()
+    assert counted(task) == {0, 1}
+
+
+def commit(tx: Connection, world: World, task: Task, round_id: str, assignment_id: str, body: bytes) -> None:
+    """What another process does with a report, up to its commit."""
+    form = RoundFormat.of(TaskManifest.model_validate(task.get()["manifest"]), RoundKind.TRAINING)
+    wrapped, now = rounds.wrapped_key(tx, round_id), world.clock.now()
+    assert wrapped is not None
+    key = sealing.unwrap(wrapped, world.context.deployment_keys, round_id)
+    partial = PartialSum(f"psm_of_{round_id}", round_id, form.layout)
+    partial.add(read_report(body, form))
+    stored = world.context.home.put(tx, sealing.seal(partial.vector.data.cast("B"), key, partial.id))
+    rounds.require_collecting(tx, round_id)
+    receipt = NewReceipt(f"rep_of_{round_id}", assignment_id, hashlib.sha256(body).digest())
+    assignments.insert_receipts(tx, round_id, partial.id, [receipt], now)
+    partial_sums.point_to(tx, PartialSumRow(partial.id, stored, partial.report_count), round_id, now)
 
 
 def task_policy(tx: Connection, task: Task) -> RoundPolicy:
