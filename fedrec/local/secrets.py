@@ -16,6 +16,7 @@ class Secrets:
 
     deployment_key: str
     """Wraps round keys and derives the signing key of access tokens; 32 bytes as base64url."""
+    aggregator_pepper: str
     registry_pepper: str
     """The registry's operator keys are hashed with it; 32 bytes as base64url."""
     aggregator_admin_key: str
@@ -30,6 +31,7 @@ class Secrets:
         """Fresh random secrets."""
         return cls(
             deployment_key=secrets.token_urlsafe(32),
+            aggregator_pepper=secrets.token_urlsafe(32),
             registry_pepper=secrets.token_urlsafe(32),
             aggregator_admin_key=f"fo_{secrets.token_urlsafe(32)}",
             registry_admin_key=f"fo_{secrets.token_urlsafe(32)}",

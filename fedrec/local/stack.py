@@ -134,6 +134,7 @@ class LocalStack:
         return self._extra | {
             "FEDREC_AGGREGATOR_DATABASE_URL": self._database_url,
             "FEDREC_AGGREGATOR_DEPLOYMENT_KEY": self.secrets.deployment_key,
+            "FEDREC_AGGREGATOR_KEY_PEPPER": self.secrets.aggregator_pepper,
             "FEDREC_AGGREGATOR_BOOTSTRAP_ADMIN_KEY": self.secrets.aggregator_admin_key,
             "FEDREC_AGGREGATOR_REGISTRY_URL": self.registry_url,
             "FEDREC_AGGREGATOR_REGISTRY_KEY": self.secrets.registry_run_key,

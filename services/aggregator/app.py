@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from fedrec_protocol.messages import OperatorKeyView, Role
 from services.aggregator import keys as derived
-from services.aggregator.api import check_ins, dashboard, enrolment, operators, problems, reports, tasks
+from services.aggregator.api import check_ins, dashboard, enrolment, operators, problems, reports, secure, tasks
 from services.aggregator.api.access import Access, operator
 from services.aggregator.api.body import MemoryBudget
 from services.aggregator.api.check_in import CheckInDesk
@@ -39,7 +39,7 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
     settings = settings or Settings()
     logs.configure(settings.log_level)
     context = make_context(settings, clock or SystemClock())
-    access = Access(context, derived.signing_keys(settings), derived.pepper(settings))
+    access = Access(context, derived.signing_keys(settings), settings.key_pepper)
     app = FastAPI(
         title="fedrec aggregator",
         version="1",
@@ -50,7 +50,7 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
         redirect_slashes=False,
     )
     app.state.settings, app.state.context, app.state.access = settings, context, access
-    for module in (enrolment, check_ins, reports, tasks, operators):
+    for module in (enrolment, check_ins, reports, secure, tasks, operators):
         app.include_router(module.router)
     app.get("/.well-known/jwks.json", tags=["operation"], operation_id="getTokenKeys", summary="Token-signing keys")(
         _jwks(access)
@@ -96,7 +96,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 def _bootstrap(context: Context, settings: Settings) -> None:
     if settings.bootstrap_admin_key is None:
         return
-    key = keys.from_secret(settings.bootstrap_admin_key, derived.pepper(settings))
+    key = keys.from_secret(settings.bootstrap_admin_key, settings.key_pepper)
     view = OperatorKeyView(
         key_id=new_id("okey"),
         name="bootstrap",

@@ -1,8 +1,6 @@
 """Everything that is derived from the deployment key."""
 
-from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from services.aggregator.settings import Settings
 from services.kit import access_tokens
@@ -17,9 +15,3 @@ def signing_keys(settings: Settings) -> list[Ed25519PrivateKey]:
     """Token-signing keys: the first signs, all verify."""
     return [access_tokens.signing_key(key) for key in deployment_keys(settings)]
 
-
-def pepper(settings: Settings) -> bytes:
-    """What hashes of operator and enrolment keys are keyed with."""
-    info = b"fedrec key hashes v1"
-    # The oldest key, so that stored hashes stay valid while the deployment key is rotated.
-    return HKDF(hashes.SHA256(), 32, salt=None, info=info).derive(deployment_keys(settings)[-1])

@@ -15,6 +15,8 @@ class Settings(BaseSettings):
     """postgresql+psycopg://user:password@host/database"""
     deployment_key: SecretKey = Field(repr=False)
     """Wraps the key of every round and derives the token-signing key; 32 random bytes as base64url."""
+    key_pepper: SecretKey = Field(repr=False)
+    """Operator and enrolment keys are stored as hashes keyed with it; 32 random bytes as base64url."""
     previous_deployment_keys: tuple[SecretKey, ...] = Field(default=(), repr=False)
     """Keys that still unwrap and verify, while the deployment key is being rotated (a JSON list)."""
     registry_url: str

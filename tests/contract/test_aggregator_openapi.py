@@ -30,6 +30,7 @@ KEY = "A" * 43
 SETTINGS = Settings(
     database_url="postgresql+psycopg://nobody@/none?host=/nowhere",
     deployment_key=KEY,
+    key_pepper=KEY,
     registry_url="http://127.0.0.1:9",
     registry_key="fo_" + KEY,
     log_level="critical",

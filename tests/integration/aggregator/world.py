@@ -65,6 +65,7 @@ class World(Deployment):
         self.settings = Settings(
             database_url=database_url,
             deployment_key=self.secrets.deployment_key,
+            key_pepper=self.secrets.aggregator_pepper,
             registry_url=self.registry_url,
             registry_key=self.secrets.registry_run_key,
             bootstrap_admin_key=self.secrets.aggregator_admin_key,
