@@ -20,10 +20,24 @@ from fedrec_recipes import catalogue
 from fedrec_recipes.recipe import Recipe
 
 MODEL = "films"
-ROUNDS = {"mf": 12, "autoencoder": 30}
-"""Rounds after which a recipe has learnt most of what it will, for rounds in which everybody takes part."""
-OTHER_ROUNDS = 20
 _WATCH_SECONDS = 0.3
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How a recipe is trained here: long enough to have learnt most of what it will."""
+
+    rounds: int
+    cohort: float
+    """Share of the people that one round asks."""
+
+
+SCHEDULES = {
+    "mf": Schedule(rounds=12, cohort=1.0),
+    "autoencoder": Schedule(rounds=25, cohort=0.25),
+    "ease": Schedule(rounds=1, cohort=1.0),
+    "popularity": Schedule(rounds=1, cohort=1.0),
+}
 
 
 @dataclass(frozen=True)
@@ -73,9 +87,11 @@ def run_demo(options: Options, console: Console) -> None:
 
 
 def _manifest(recipe: Recipe[Any], people: int, options: Options) -> TaskManifest:
-    """Every round asks everybody, closes when all have reported, and waits for a straggler at most a minute."""
-    rounds = RoundPolicy(aggregation_goal=people, minimum_reports=max(people // 2, 1), deadline_seconds=60)
-    budget = options.rounds or ROUNDS.get(recipe.name, OTHER_ROUNDS)
+    """A round closes when its whole cohort has reported, and waits for stragglers two minutes at most."""
+    schedule = SCHEDULES[recipe.name]
+    cohort = max(round(schedule.cohort * people), 1)
+    rounds = RoundPolicy(aggregation_goal=cohort, minimum_reports=max(cohort // 2, 1), deadline_seconds=120)
+    budget = options.rounds or schedule.rounds
     return manifest_for(recipe, name=MODEL, rounds=rounds, round_budget=budget, seed=options.seed)
 
 
