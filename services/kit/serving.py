@@ -6,6 +6,7 @@ and a peer that acknowledges but never reads would hold a connection and its buf
 
 import argparse
 import ctypes
+import gc
 import socket
 
 import uvicorn
@@ -54,7 +55,16 @@ def serve(factory: str, *, host: str, port: int, proxies: str = "127.0.0.1") -> 
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
     with listen(host, port) as listener:
-        uvicorn.Server(config).run(sockets=[listener])
+        _Server(config).run(sockets=[listener])
+
+
+class _Server(uvicorn.Server):
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        # What is alive now lives as long as the process. Looking through all of it, again and again, took the
+        # garbage collector a tenth of the time.
+        gc.collect()
+        gc.freeze()
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -4,7 +4,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, RowMapping, Select, func, insert, select
+from sqlalchemy import (
+    ARRAY,
+    Connection,
+    DateTime,
+    LargeBinary,
+    RowMapping,
+    Select,
+    String,
+    func,
+    insert,
+    literal,
+    select,
+)
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from fedrec_protocol import digest
@@ -94,19 +106,28 @@ def insert_receipts(
     tx: Connection, round_id: str, partial_sum_id: str, new: Sequence[NewReceipt], now: datetime
 ) -> set[str]:
     """Write receipts; returns the assignment ids that got one now, and did not have one before."""
-    values = [
-        {
-            "report_id": receipt.report_id,
-            "assignment_id": receipt.assignment_id,
-            "round_id": round_id,
-            "partial_sum_id": partial_sum_id,
-            "body_sha256": receipt.body_sha256,
-            "accepted_at": now,
-        }
-        for receipt in new
-    ]
-    statement = upsert(receipts).on_conflict_do_nothing(index_elements=["assignment_id"])
-    return set(tx.execute(statement.returning(receipts.c.assignment_id), values).scalars())
+    # Arrays keep the statement the same for any number of rows: a row of parameters for each of hundreds of
+    # receipts costs more to put together than the receipts to write.
+    rows = (
+        func.unnest(
+            literal([receipt.report_id for receipt in new], ARRAY(String)),
+            literal([receipt.assignment_id for receipt in new], ARRAY(String)),
+            literal([receipt.body_sha256 for receipt in new], ARRAY(LargeBinary)),
+        )
+        .table_valued("report_id", "assignment_id", "body_sha256")
+        .render_derived()
+    )
+    values = {
+        "report_id": rows.c.report_id,
+        "assignment_id": rows.c.assignment_id,
+        "round_id": literal(round_id),
+        "partial_sum_id": literal(partial_sum_id),
+        "body_sha256": rows.c.body_sha256,
+        "accepted_at": literal(now, DateTime(timezone=True)),
+    }
+    statement = upsert(receipts).from_select(list(values), select(*values.values()))
+    statement = statement.on_conflict_do_nothing(index_elements=["assignment_id"])
+    return set(tx.execute(statement.returning(receipts.c.assignment_id)).scalars())
 
 
 def receipt_of(new: NewReceipt, round_id: str, now: datetime) -> Receipt:
