@@ -2,7 +2,8 @@
 
 Every body that anybody sends in a round holds another power of two, so a published sum says which bodies are in
 it. The model remembers what each sender was told; the receipts say what the service promised; the sum is the truth.
-`FEDREC_STATEFUL_EXAMPLES=1000` runs that many random lists instead of the same few.
+`FEDREC_STATEFUL_EXAMPLES=1000` with `--timeout 0` runs that many random lists instead of the same few, and shrinks
+one that fails.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from enum import StrEnum
 from typing import Any, ClassVar
 
 import httpx
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 from sqlalchemy import text
@@ -39,6 +40,8 @@ SETTINGS = settings(
     deadline=None,
     database=None,
     suppress_health_check=list(HealthCheck),
+    # Shrinking takes longer than the time limit of a test; it is for those who look for the cause.
+    phases=list(Phase) if EXAMPLES else [Phase.generate],
 )
 
 
