@@ -16,7 +16,7 @@ from fedrec.local.process import ServiceProcess
 _SMALL, _SMALL_COUNT = 100_000, 1500
 _LARGE, _LARGE_COUNT = 4_000_000, 50
 _WARM_UP = 20
-_CONNECTIONS = 16
+_CONNECTIONS = 64
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,10 @@ def cpu_seconds(pid: int) -> float:
 
 
 def family_cpu_seconds(pid: int) -> float:
-    """The same for a process and its children that live, such as Postgres with one for each connection."""
-    family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
-    return sum(cpu_seconds(process.pid) for process in family)
+    """The same for a process with its children, also those that ended: Postgres has one for each connection."""
+    ended = psutil.Process(pid).cpu_times()
+    living = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+    return float(ended.children_user + ended.children_system) + sum(cpu_seconds(process.pid) for process in living)
 
 
 def peak_memory_bytes(pid: int) -> int:
