@@ -1,8 +1,10 @@
 """A simulated task and the same task over HTTP publish the same weights, bit for bit."""
 
+import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,7 @@ from tests.unit.recipes.data import people_with_taste
 PEOPLE = 8
 ITEMS = 50
 ROUNDS = 3
+LONG_POLL = timedelta(seconds=5)
 CONFIGS: dict[str, dict[str, Any]] = {"mf": {"dimension": 4}, "autoencoder": {}, "ease": {"regularisation": 5.0}}
 
 
@@ -81,8 +84,12 @@ def over_http(
         ]
         for person, participant in enumerate(people):
             participant.record_many(population.histories[person])
-        outcomes = list(threads.map(lambda participant: participant.run(), people))
-    assert all(isinstance(outcome, TaskEnded) for outcome in outcomes)
+        stop = threading.Event()
+        running = [threads.submit(participant.run, stop=stop, long_poll=LONG_POLL) for participant in people]
+        done, stuck = wait(running, timeout=60)
+        stop.set()  # a service that is stuck would hold the threads, and they the test
+    assert not stuck
+    assert all(isinstance(future.result(), TaskEnded) for future in done)
     return operator.rounds(task.task_id)[::-1]
 
 
