@@ -7,8 +7,6 @@ from fedrec.data.movielens import read_ratings, read_titles
 from fedrec.data.split import Split, leave_last_out
 
 FOLDER = Path(__file__).parents[2] / "examples" / "ml-latest-small"
-MINIMUM_RATINGS = 5
-"""Films with fewer ratings than this are left out, as in the published numbers for this data set."""
 
 
 @dataclass(frozen=True)
@@ -25,13 +23,13 @@ class Films:
         return len(self.titles)
 
 
-def load_films(participants: int | None = None, folder: Path = FOLDER) -> Films:
-    """Read the ratings; with `participants`, of the first so many people only.
+def load_films(minimum_ratings: int = 5, participants: int | None = None, folder: Path = FOLDER) -> Films:
+    """Read the ratings of films that have enough of them; with `participants`, of the first so many people only.
 
     Each person's last film is for the test, the second last for validation; popularity and central training
     are measured on the same split.
     """
-    interactions = read_ratings(folder / "ratings.csv").with_item_support(MINIMUM_RATINGS)
+    interactions = read_ratings(folder / "ratings.csv").with_item_support(minimum_ratings)
     titles = read_titles(folder / "movies.csv")
     histories = [history for history in interactions.histories() if len(history) >= 3]
     return Films(leave_last_out(histories[:participants]), [titles[item] for item in interactions.item_ids])

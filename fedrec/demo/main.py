@@ -1,6 +1,7 @@
 """The demonstration from start to end."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,12 +31,14 @@ class Schedule:
     rounds: int
     cohort: float
     """Share of the people that one round asks."""
+    minimum_ratings: int = 5
+    """Films with fewer ratings are left out; 5 is what published numbers for this data set use."""
 
 
 SCHEDULES = {
     "mf": Schedule(rounds=12, cohort=1.0),
     "autoencoder": Schedule(rounds=25, cohort=0.25),
-    "ease": Schedule(rounds=1, cohort=1.0),
+    "ease": Schedule(rounds=1, cohort=1.0, minimum_ratings=20),  # a model of n x n: 8 MB instead of 53
     "popularity": Schedule(rounds=1, cohort=1.0),
 }
 
@@ -54,7 +57,7 @@ class Options:
 
 def run_demo(options: Options, console: Console) -> None:
     """Train on everybody's device, promote the best version, recommend on the devices."""
-    films = load_films(options.participants)
+    films = load_films(SCHEDULES[options.recipe].minimum_ratings, options.participants)
     people = len(films.split.train)
     recipe = catalogue.recipe(RecipeChoice(name=options.recipe, config={"number_of_items": films.number_of_items}))
     console.print(
@@ -125,13 +128,27 @@ def _watch(
 
 def _promote_best(operator: Operator, rounds: list[RoundView], console: Console) -> int:
     """Move `production` to the version with the best federated NDCG@10; returns its number."""
-    measured = [round_ for round_ in rounds if round_.metrics]
-    best = max(measured, key=lambda round_: (round_.metrics or {})["ndcg@10"])
+    best = best_measured([round_ for round_ in rounds if round_.metrics], "ndcg@10")
     reason = "best federated ndcg@10 of its task"
     alias = operator.promote(MODEL, "production", best.base_version_id, reason=reason)
     metrics = ", ".join(f"{name} {value:.4f}" for name, value in (best.metrics or {}).items())
     console.print(f"Promoted version {alias.version.number}, the best on the devices' validation films: {metrics}.\n")
     return alias.version.number
+
+
+def best_measured(rounds: Sequence[RoundView], metric: str) -> RoundView:
+    """The round whose base version did best, by the mean of the metric over it and its two neighbours.
+
+    Each round asks other people, so the best single measurement is mostly the luckiest.
+    """
+    values = [(round_.metrics or {})[metric] for round_ in rounds]
+
+    def smoothed(index: int) -> tuple[float, float]:
+        start = max(min(index - 1, len(values) - 3), 0)
+        near = values[start : start + 3]
+        return sum(near) / len(near), values[index]
+
+    return rounds[max(range(len(rounds)), key=smoothed)]
 
 
 def _compare(
@@ -151,7 +168,7 @@ def _show_person(films: Films, recommended: dict[int, list[int]], console: Conso
     history = films.split.train_and_validation[person]
     console.print("\n[bold]On one person's device.[/] The last films seen:")
     for item in history.items[-5:]:
-        console.print(f"    {films.titles[item]}")
+        console.print(f"    {films.titles[item]}", markup=False, soft_wrap=True)
     console.print("  Recommended there, by the device itself:")
     for place, item in enumerate(recommended[person], start=1):
-        console.print(f"  {place:>2}. {films.titles[item]}")
+        console.print(f"  {place:>2}. {films.titles[item]}", markup=False, soft_wrap=True)

@@ -14,4 +14,3 @@ def deployment_keys(settings: Settings) -> tuple[bytes, ...]:
 def signing_keys(settings: Settings) -> list[Ed25519PrivateKey]:
     """Token-signing keys: the first signs, all verify."""
     return [access_tokens.signing_key(key) for key in deployment_keys(settings)]
-
