@@ -136,6 +136,11 @@ def test_json_that_is_too_large_is_refused_before_anybody_is_asked_who_they_are(
 
 PARTICIPANT = {("POST", "/v1/check-ins"), ("GET", "/v1/task"), ("GET", "/v1/assignments/{assignment_id}")}
 PARTICIPANT |= {("POST", "/v1/assignments/{assignment_id}/report")}
+SECURE = "/v1/assignments/{assignment_id}/secure"
+PARTICIPANT |= {("GET", SECURE)} | {
+    ("PUT", f"{SECURE}/{step}") for step in ("advert", "shares", "acknowledgement", "reveal")
+}
+PARTICIPANT |= {("GET", f"{SECURE}/{what}") for what in ("roster", "inbox", "survivors", "acknowledgements")}
 APP = {("POST", "/v1/enrolments")}
 PUBLIC = {("POST", "/v1/tokens"), ("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/.well-known/jwks.json")}
 PUBLIC |= {("GET", "/docs"), ("GET", "/dashboard"), ("GET", "/problems/{slug}")}

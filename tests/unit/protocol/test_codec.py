@@ -142,7 +142,7 @@ ENTRY = st.fixed_dictionaries(
 
 
 @given(st.dictionaries(st.text(max_size=12), ENTRY | JSON, max_size=4), st.binary(max_size=64))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_any_header_is_tensors_or_refused(header: dict[str, Any], data: bytes) -> None:
     read_or_refused(file_of(header, data))
 
