@@ -26,7 +26,7 @@ class Context:
     places: Places
 
 
-def context_of(request: Request) -> Context:
+async def context_of(request: Request) -> Context:
     """The process's stores."""
     context: Context = request.app.state.context
     return context
