@@ -210,6 +210,19 @@ def upgrade() -> None:
         op.f("ix_privacy_charges_lineage"), "privacy_charges", ["lineage"], unique=False, schema="aggregator"
     )
     op.create_table(
+        "secure_rounds",
+        sa.Column("round_id", sa.String(), nullable=False),
+        sa.Column("phase", sa.String(), nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("offer", sa.LargeBinary(), nullable=False),
+        sa.Column("roster", sa.LargeBinary(), nullable=True),
+        sa.Column("sharers", sa.LargeBinary(), nullable=True),
+        sa.Column("survivors", sa.LargeBinary(), nullable=True),
+        sa.ForeignKeyConstraint(["round_id"], ["aggregator.rounds.id"], name=op.f("fk_secure_rounds_round_id")),
+        sa.PrimaryKeyConstraint("round_id", name=op.f("pk_secure_rounds")),
+        schema="aggregator",
+    )
+    op.create_table(
         "receipts",
         sa.Column("report_id", sa.String(), nullable=False),
         sa.Column("assignment_id", sa.String(), nullable=False),
@@ -226,6 +239,28 @@ def upgrade() -> None:
         schema="aggregator",
     )
     op.create_index(op.f("ix_receipts_round_id"), "receipts", ["round_id"], unique=False, schema="aggregator")
+    op.create_table(
+        "secure_participants",
+        sa.Column("assignment_id", sa.String(), nullable=False),
+        sa.Column("round_id", sa.String(), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=True),
+        sa.Column("advert", sa.LargeBinary(), nullable=False),
+        sa.Column("shares", sa.LargeBinary(), nullable=True),
+        sa.Column("inbox", sa.LargeBinary(), nullable=True),
+        sa.Column("acknowledgement", sa.LargeBinary(), nullable=True),
+        sa.Column("reveal", sa.LargeBinary(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["assignment_id"], ["aggregator.assignments.id"], name=op.f("fk_secure_participants_assignment_id")
+        ),
+        sa.ForeignKeyConstraint(
+            ["round_id"], ["aggregator.secure_rounds.round_id"], name=op.f("fk_secure_participants_round_id")
+        ),
+        sa.PrimaryKeyConstraint("assignment_id", name=op.f("pk_secure_participants")),
+        schema="aggregator",
+    )
+    op.create_index(
+        op.f("ix_secure_participants_round_id"), "secure_participants", ["round_id"], unique=False, schema="aggregator"
+    )
     op.create_table(
         "audit_log",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),

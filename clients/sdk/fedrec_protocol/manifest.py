@@ -12,6 +12,8 @@ from pydantic import Field, JsonValue, PositiveFloat, PositiveInt, StringConstra
 from fedrec_protocol import codec, fixed_point
 from fedrec_protocol.base import Message
 from fedrec_protocol.privacy import CentralPrivacy
+from fedrec_protocol.secagg.grid import largest_fraction_bits
+from fedrec_protocol.secure_aggregation import SecureAggregation
 from fedrec_protocol.tensors import MAXIMUM_ELEMENTS, DType, TensorSpec
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9\-_.]{0,62}$")]
@@ -187,6 +189,8 @@ class TaskManifest(Message):
     """Registry version to start from; null means the server initialises the tensors by their `init`."""
     privacy: CentralPrivacy | None = None
     """Differential privacy; null means that no noise is added and nothing is guaranteed about the sums."""
+    secure_aggregation: SecureAggregation | None = None
+    """Masks under which participants report; null means that the server's process sees each report."""
     seed: int = Field(default=0, ge=0, lt=2**63)
     """Seed of the server's initialisation and cohort choice."""
 
@@ -198,12 +202,21 @@ class TaskManifest(Message):
     @property
     def fraction_bits(self) -> int:
         """Fraction bits of the fixed-point sum of this task's rounds."""
-        return fixed_point.fraction_bits(
+        bits = fixed_point.fraction_bits(
             maximum_weight=self.report.maximum_weight,
             maximum_norm=self.report.maximum_norm,
             maximum_reports=self.rounds.maximum_reports,
             noise_multiplier=0.0 if self.privacy is None else self.privacy.noise_multiplier,
         )
+        if self.secure_aggregation is None:
+            return bits
+        # Masked reports have value_bits for each coordinate; where these suffice, the grid is that of plain reports.
+        finest = largest_fraction_bits(
+            clipping_norm=self.report.maximum_norm,
+            maximum_weight=self.report.maximum_weight,
+            value_bits=self.secure_aggregation.value_bits,
+        )
+        return min(bits, finest)
 
     def body_tensors(self, *, is_evaluation: bool = False) -> tuple[TensorSpec, ...]:
         """All tensors of a report's body, in canonical order; an evaluation holds no model tensors."""
@@ -245,6 +258,7 @@ class TaskManifest(Message):
         if convergence is not None and convergence.metric not in self.metrics:
             raise ValueError(f"convergence metric {convergence.metric!r} is not one of the task's metrics")
         self._check_privacy()
+        self._check_secure_aggregation()
         _ = self.fraction_bits  # refuses bounds that would leave too few bits
         _ = self.digest  # refuses NaN, infinities and text that is not Unicode
         if "\\u0000" in self._canonical:
@@ -258,6 +272,13 @@ class TaskManifest(Message):
             raise ValueError("with privacy, every participant counts the same: set report.weighting to 'uniform'")
         if self.metrics and self.privacy.metrics_noise_multiplier is None:
             raise ValueError("metrics are released too: set privacy.metrics_noise_multiplier, or measure none")
+
+    def _check_secure_aggregation(self) -> None:
+        if self.secure_aggregation is None:
+            return
+        self.secure_aggregation.require_room_for(self.rounds.cohort_size)
+        if self.rounds.report_timeout_seconds is not None:
+            raise ValueError("with secure aggregation nobody is replaced: leave rounds.report_timeout_seconds null")
 
 
 def _check_names(specs: tuple[TensorSpec, ...], where: str) -> None:

@@ -42,6 +42,14 @@ class Slug(StrEnum):
     ROUND_CLOSED = "round-closed"
     STALE_BASE_VERSION = "stale-base-version"
     REPORT_CONFLICT = "report-conflict"
+    # secure aggregation
+    NO_SECURE_AGGREGATION = "no-secure-aggregation"
+    SECURE_AGGREGATION_REQUIRED = "secure-aggregation-required"
+    SECURE_ROUND_REFUSED = "secure-round-refused"
+    PHASE_NOT_OPEN = "phase-not-open"
+    PHASE_CLOSED = "phase-closed"
+    MESSAGE_CONFLICT = "message-conflict"
+    MESSAGE_REJECTED = "message-rejected"
     # what is inside a report
     MALFORMED_TENSORS = "malformed-tensors"
     MISSING_TENSOR = "missing-tensor"
@@ -95,6 +103,13 @@ TITLE: dict[Slug, str] = {
     Slug.ROUND_CLOSED: "The round no longer collects reports; check in again",
     Slug.STALE_BASE_VERSION: "The report was trained from another model version",
     Slug.REPORT_CONFLICT: "A different report was already accepted for this assignment",
+    Slug.NO_SECURE_AGGREGATION: "The task does not use secure aggregation",
+    Slug.SECURE_AGGREGATION_REQUIRED: "This device takes part under secure aggregation only",
+    Slug.SECURE_ROUND_REFUSED: "This device will not answer: the secure round is not as agreed",
+    Slug.PHASE_NOT_OPEN: "This phase of the secure round has not begun",
+    Slug.PHASE_CLOSED: "This phase of the secure round is over, or went on without you; check in again",
+    Slug.MESSAGE_CONFLICT: "A different message was already accepted in this phase",
+    Slug.MESSAGE_REJECTED: "The message does not verify, or does not fit the round",
     Slug.MALFORMED_TENSORS: "The body is not well-formed safetensors",
     Slug.MISSING_TENSOR: "A tensor that the manifest names is missing",
     Slug.UNEXPECTED_TENSOR: "A tensor is not named by the manifest",

@@ -13,6 +13,7 @@ from starlette.requests import ClientDisconnect
 
 from fedrec_protocol.codec import MEDIA_TYPE
 from fedrec_protocol.digest import parse_content_digest
+from fedrec_protocol.secure_messages import MASKED_MEDIA_TYPE
 from services.aggregator.domain.errors import (
     BodyIncomplete,
     BodyTimeout,
@@ -29,6 +30,7 @@ from services.aggregator.domain.errors import (
 class Announced:
     """What the headers say of a body."""
 
+    media_type: str
     length: int
     sha256: bytes
 
@@ -40,7 +42,8 @@ def announced(request: Request) -> Announced:
         UnsupportedMediaType, LengthRequired, DigestRequired: what is missing or wrong.
     """
     headers = request.headers
-    if headers.get("content-type", "").partition(";")[0].strip().lower() != MEDIA_TYPE:
+    media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type not in {MEDIA_TYPE, MASKED_MEDIA_TYPE}:
         raise UnsupportedMediaType(f"send Content-Type: {MEDIA_TYPE}")
     if headers.get("content-encoding", "identity").strip().lower() != "identity":
         raise UnsupportedMediaType("send the file as it is, without Content-Encoding")
@@ -50,7 +53,7 @@ def announced(request: Request) -> Announced:
     sha256 = parse_content_digest(headers.get("content-digest", ""))
     if sha256 is None:
         raise DigestRequired("send Content-Digest: sha-256=:<base64>: of the body")
-    return Announced(int(length), sha256)
+    return Announced(media_type, int(length), sha256)
 
 
 async def read_body(request: Request, expected: Announced, timeout_seconds: float) -> bytearray:

@@ -11,6 +11,7 @@ from fedrec_protocol.manifest import TaskManifest
 from fedrec_protocol.messages import Receipt
 from services.aggregator.domain import sealing
 from services.aggregator.domain.errors import RoundClosed, Unavailable
+from services.aggregator.domain.masked_reports import MaskedFormat, MaskedReport
 from services.aggregator.domain.partial_sum import PartialSum
 from services.aggregator.domain.reports import RoundFormat, ValidReport, read_report
 from services.aggregator.domain.rounds import Round
@@ -33,15 +34,21 @@ class RoundIntake:
 
     def __init__(self, context: Context, round_: Round, manifest: TaskManifest, round_key: bytes) -> None:
         self.round = round_
-        self.format = RoundFormat.of(manifest, round_.kind)
+        self.format: RoundFormat | MaskedFormat = (
+            RoundFormat.of(manifest, round_.kind)
+            if manifest.secure_aggregation is None
+            else MaskedFormat.of(manifest, round_.kind)
+        )
         self.reports: Batcher[PendingReport, Receipt] = Batcher(self._commit, maximum=_COMMIT_BATCH)
         self._context = context
         self._round_key = round_key
         self._goal = manifest.rounds.aggregation_goal
         self._partial: PartialSum | None = None
 
-    def read(self, body: Body) -> ValidReport:
+    def read(self, body: Body) -> ValidReport | MaskedReport:
         """Check a body; raises `ReportRejected`."""
+        if isinstance(self.format, MaskedFormat):
+            return self.format.read(body)
         base = self._context.registry.weights(self.round.base) if self.format.needs_base else None
         return read_report(body, self.format, base)
 

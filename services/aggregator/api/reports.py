@@ -1,5 +1,6 @@
 """The route by which reports come in."""
 
+import asyncio
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Request, Response
@@ -7,6 +8,7 @@ from fastapi import APIRouter, Header, Request, Response
 from fedrec_protocol.codec import MEDIA_TYPE
 from fedrec_protocol.digest import format_digest
 from fedrec_protocol.messages import Receipt, RoundState
+from fedrec_protocol.secure_messages import MASKED_MEDIA_TYPE
 from services.aggregator.api.access import ContextDep, ParticipantDep
 from services.aggregator.api.body import MemoryBudget, announced, read_body
 from services.aggregator.api.intake import Intake
@@ -19,7 +21,10 @@ from services.aggregator.domain.errors import (
     RoundClosed,
     StaleBaseVersion,
     UnknownAssignment,
+    UnsupportedMediaType,
 )
+from services.aggregator.domain.masked_reports import MaskedFormat
+from services.aggregator.pipeline.secure.find import Asking, require_reporting
 from services.kit.problems import documented
 
 router = APIRouter(prefix="/v1", tags=["participants"])
@@ -27,8 +32,12 @@ router = APIRouter(prefix="/v1", tags=["participants"])
 _BODY = {
     "requestBody": {
         "required": True,
-        "description": "A safetensors file with exactly the tensors that the manifest names.",
-        "content": {MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}},
+        "description": "A safetensors file with exactly the tensors that the manifest names; in a task with secure "
+        "aggregation the masked vector, b / 8 little-endian bytes a coordinate.",
+        "content": {
+            MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}},
+            MASKED_MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}},
+        },
     }
 }
 
@@ -78,6 +87,11 @@ async def report(
     if assignment.expires_at <= context.now():
         raise AssignmentExpired("the assignment's time is over; check in for a new one")
     round_ = await intake.round(assignment.round_id)
+    if expected.media_type != round_.format.media_type:
+        raise UnsupportedMediaType(f"reports of this round are {round_.format.media_type}")
+    if isinstance(round_.format, MaskedFormat):
+        who = Asking(participant.client_id, assignment_id)
+        await asyncio.to_thread(context.db.run, "require_reporting", lambda tx: require_reporting(tx, who))
     if fedrec_base_version not in {None, round_.round.base.version_id}:
         raise StaleBaseVersion(f"the assignment trains from version {round_.round.base.version_id}")
     if expected.length > round_.format.maximum_body_bytes:

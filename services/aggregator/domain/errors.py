@@ -102,6 +102,36 @@ class ReportConflict(AggregatorError):
     slug = Slug.REPORT_CONFLICT
 
 
+class NoSecureAggregation(AggregatorError):
+    """The round's reports are not masked, so it has no phases."""
+
+    slug = Slug.NO_SECURE_AGGREGATION
+
+
+class PhaseNotOpen(AggregatorError):
+    """The message belongs to a later phase of the secure round."""
+
+    slug = Slug.PHASE_NOT_OPEN
+
+
+class PhaseClosed(AggregatorError):
+    """The phase is over, or this participant is no longer part of the round; check in for a new assignment."""
+
+    slug = Slug.PHASE_CLOSED
+
+
+class MessageConflict(AggregatorError):
+    """A different message was already accepted from this participant in this phase."""
+
+    slug = Slug.MESSAGE_CONFLICT
+
+
+class MessageRejected(AggregatorError):
+    """A key, a signature or a length of the message is wrong."""
+
+    slug = Slug.MESSAGE_REJECTED
+
+
 class UnsupportedMediaType(AggregatorError):
     """A report is an uncompressed safetensors file."""
 

@@ -30,6 +30,8 @@ class RoundFormat:
     kind: RoundKind
     layout: Layout
 
+    media_type = codec.MEDIA_TYPE
+
     @classmethod
     def of(cls, manifest: TaskManifest, kind: RoundKind) -> "RoundFormat":
         """The format of a task's rounds of one kind."""

@@ -32,11 +32,11 @@ class Round:
         """The round after whatever is due now: closed, abandoned, or None while it goes on collecting."""
         self.require_collecting()
         if reports >= policy.aggregation_goal:
-            return self._closed(now)
+            return self.closed(now)
         if now < self.deadline:
             return None
         if reports >= policy.minimum_reports:
-            return self._closed(now)
+            return self.closed(now)
         return self.abandoned(f"{reports} of {policy.minimum_reports} reports at the deadline", now)
 
     def abandoned(self, reason: str, now: datetime) -> "Round":
@@ -47,7 +47,8 @@ class Round:
         """The registry holds what came of it."""
         return replace(self, state=RoundState.PUBLISHED)
 
-    def _closed(self, now: datetime) -> "Round":
+    def closed(self, now: datetime) -> "Round":
+        """No more reports are accepted: the sum is final."""
         return replace(self, state=RoundState.AGGREGATING, closed_at=now)
 
 

@@ -4,6 +4,7 @@ from pydantic import ValidationError
 
 from fedrec_protocol.manifest import TaskManifest
 from fedrec_protocol.registry_messages import Lineage
+from fedrec_protocol.secagg.of_task import round_ring
 from fedrec_protocol.tensors import DType
 from services.aggregator.domain.aggregation import catalogue
 from services.aggregator.domain.errors import InvalidManifest
@@ -19,6 +20,11 @@ def check_runnable(manifest: TaskManifest) -> None:
         if spec.dtype is DType.BF16:
             raise InvalidManifest(f"shared tensor {spec.name!r} is BF16: share F32, and report BF16 to halve uploads")
     catalogue.check_fits(manifest)
+    if manifest.secure_aggregation is not None:
+        try:
+            round_ring(manifest)
+        except ValueError as error:
+            raise InvalidManifest(str(error)) from error
     try:
         Lineage(recipe=manifest.recipe.name, recipe_config=manifest.recipe.config)
     except ValidationError as error:

@@ -81,6 +81,20 @@ def unseal(chunks: Iterable[bytes], size_bytes: int, round_key: bytes, name: str
         raise SealBroken(f"{name} has {index} chunks, not {count}")
 
 
+def seal_value(plain: bytes, round_key: bytes, name: str) -> bytes:
+    """A value of up to `CHUNK_BYTES`, sealed in one piece and bound to `name`."""
+    return b"".join(seal(memoryview(plain), round_key, name))
+
+
+def open_value(sealed: bytes, round_key: bytes, name: str) -> bytes:
+    """What `seal_value` sealed.
+
+    Raises:
+        SealBroken: changed or foreign bytes.
+    """
+    return b"".join(unseal([sealed], CHUNK_BYTES, round_key, name))  # one chunk, whatever its length
+
+
 def _regroup(chunks: Iterable[bytes]) -> Iterator[bytes]:
     """Sealed chunks as they were written; object homes cut the bytes where they like."""
     waiting = bytearray()

@@ -9,6 +9,8 @@ from sqlalchemy import Connection
 from fedrec_protocol import codec
 from fedrec_protocol.messages import RoundKind, RoundState
 from fedrec_protocol.noise.random_bits import RandomBits
+from fedrec_protocol.secagg.errors import RoundAborted
+from fedrec_protocol.secagg.of_task import round_layout
 from fedrec_protocol.tensors import Tensors
 from services.aggregator.domain import sealing
 from services.aggregator.domain.aggregation import catalogue
@@ -21,7 +23,8 @@ from services.aggregator.domain.rounds import Round
 from services.aggregator.domain.tasks import Task
 from services.aggregator.pipeline.close import abandon
 from services.aggregator.pipeline.context import Context
-from services.aggregator.storage import leases, ledgers, outcomes, partial_sums, rounds, tasks
+from services.aggregator.pipeline.secure.unmask import MasksStay, unmasked
+from services.aggregator.storage import leases, ledgers, outcomes, partial_sums, rounds, secure_rounds, tasks
 from services.aggregator.storage.leases import Lease
 from services.aggregator.storage.outcomes import Outcome
 from services.kit.ids import new_id
@@ -50,7 +53,7 @@ def aggregate(context: Context, round_id: str, lease: Lease) -> None:
         return
     layout = Layout.of(task.manifest, round_.kind)
     try:
-        vector, report_count = context.db.run("merge_partial_sums", lambda tx: _merge(tx, context, round_, layout))
+        vector, report_count = _sum(context, task, round_)
         charge = None
         if task.manifest.privacy is not None:
             # From here on nothing knows the exact sum. A worker that dies before it has stored the outcome has
@@ -59,7 +62,7 @@ def aggregate(context: Context, round_id: str, lease: Lease) -> None:
             bits = RandomBits.from_operating_system()
             vector = noised(vector, layout, task.manifest, task.manifest.privacy, bits)
         step = _step(context, task, round_, vector, report_count)
-    except (NotReleasable, sealing.SealBroken, ObjectMissing) as error:
+    except (NotReleasable, MasksStay, RoundAborted, sealing.SealBroken, ObjectMissing) as error:
         _abandon(context, round_, lease, str(error))
         return
     _store(context, task, round_, lease, _Release(_outcome(layout, vector, report_count), step, charge))
@@ -79,13 +82,24 @@ def _read(tx: Connection, round_id: str) -> tuple[Task, Round, Outcome | None]:
     return tasks.get(tx, round_.task_id), round_, outcomes.get(tx, round_id)
 
 
-def _merge(tx: Connection, context: Context, round_: Round, layout: Layout) -> tuple[Accumulator, int]:
+def _sum(context: Context, task: Task, round_: Round) -> tuple[Accumulator, int]:
+    """The exact sum of a round's reports, and their number."""
+    manifest = task.manifest
+    if manifest.secure_aggregation is None:
+        size = Layout.of(manifest, round_.kind).size
+        return context.db.run("merge_partial_sums", lambda tx: _merge(tx, context, round_, size))
+    size = round_layout(manifest, round_.kind).coordinates
+    masked, report_count = context.db.run("merge_partial_sums", lambda tx: _merge(tx, context, round_, size))
+    return unmasked(context, manifest, round_, masked), report_count
+
+
+def _merge(tx: Connection, context: Context, round_: Round, size: int) -> tuple[Accumulator, int]:
     """The round's vector and its number of reports: an integer sum, the same in any order."""
     wrapped = rounds.wrapped_key(tx, round_.id)
     if wrapped is None:
         raise NotReleasable("the round's key was erased before its sum was taken")
     key = sealing.unwrap(wrapped, context.deployment_keys, round_.id)
-    vector = np.zeros(layout.size, np.int64)
+    vector = np.zeros(size, np.int64)
     report_count = 0
     for row in partial_sums.of_round(tx, round_.id):
         start = 0
@@ -142,6 +156,7 @@ def _store(context: Context, task: Task, round_: Round, lease: Lease, release: _
         outcomes.save(tx, round_.id, replace(outcome, result_object=result, rule_state_object=state))
         for key in partial_sums.delete_of_round(tx, round_.id):
             context.home.delete(tx, key)
+        secure_rounds.delete_round(tx, round_.id)
         rounds.erase_key(tx, round_.id)
 
     context.db.run("store_outcome", write)

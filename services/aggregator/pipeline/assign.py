@@ -16,13 +16,14 @@ from fedrec_protocol.messages import (
     RoundState,
     TaskState,
 )
+from fedrec_protocol.secure_messages import SecurePhase
 from services.aggregator.domain import pacing
 from services.aggregator.domain.eligibility import why_not_eligible
 from services.aggregator.domain.errors import RoundClosed
 from services.aggregator.domain.rounds import Round
 from services.aggregator.domain.tasks import Task
 from services.aggregator.pipeline.context import Context
-from services.aggregator.storage import assignments, rounds, tasks
+from services.aggregator.storage import assignments, rounds, secure_rounds, tasks
 from services.aggregator.storage.assignments import AssignmentRow
 from services.kit.ids import new_id
 
@@ -123,10 +124,18 @@ class _Desk:
         live = rounds.live_assignments(self._tx, self._round.id, self._now)
         issued = assignments.issued_count(self._tx, self._round.id)
         room = max(min(policy.cohort_size - live, policy.maximum_reports - issued), 0)
+        if not self._is_joinable():
+            room = 0
         drawn = sorted(set(candidates), key=self._lot)[:room]
         rows = [(new_id("asg"), client_id) for client_id in drawn]
         assignments.insert_many(self._tx, rows, self._round.id, self._now, self._expiry())
         return {client_id: id_ for id_, client_id in rows}
+
+    def _is_joinable(self) -> bool:
+        """Whether who gets an assignment now can still report: the roster of a secure round is frozen early."""
+        if self._task.manifest.secure_aggregation is None:
+            return True
+        return secure_rounds.phase(self._tx, self._round.id) is SecurePhase.ADVERTISING
 
     def _lot(self, client_id: str) -> bytes:
         text = f"{self._task.manifest.seed}:{self._round.number}:{client_id}"

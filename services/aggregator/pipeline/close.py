@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 from fedrec_protocol.messages import RoundState
 from services.aggregator.domain.rounds import Round
 from services.aggregator.pipeline.context import Context
-from services.aggregator.storage import notifications, partial_sums, rounds, tasks
+from services.aggregator.storage import notifications, partial_sums, rounds, secure_rounds, tasks
 
 log = structlog.get_logger(__name__)
 
@@ -40,15 +40,18 @@ def close_if_due(context: Context, round_id: str) -> Round | None:
 def _due(tx: Connection, context: Context, round_: Round) -> Round | None:
     if round_.state is not RoundState.COLLECTING:
         return None
-    policy = tasks.get(tx, round_.task_id).manifest.rounds
-    return round_.due(policy, rounds.report_count(tx, round_.id), context.now())
+    manifest = tasks.get(tx, round_.task_id).manifest
+    if manifest.secure_aggregation is not None:
+        return None  # its phases decide: see `pipeline.secure.advance`
+    return round_.due(manifest.rounds, rounds.report_count(tx, round_.id), context.now())
 
 
 def abandon(tx: Connection, context: Context, round_: Round) -> None:
-    """Store an abandoned round: its sums and its key are deleted, and the next round waits a little longer."""
+    """Store an abandoned round: sums, secrets and key are deleted, and the next round waits a little longer."""
     rounds.save(tx, round_)
     for key in partial_sums.delete_of_round(tx, round_.id):
         context.home.delete(tx, key)
+    secure_rounds.delete_round(tx, round_.id)
     rounds.erase_key(tx, round_.id)
     failures = rounds.abandoned_in_a_row(tx, round_.task_id)
     back_off = min(timedelta(seconds=2 ** min(failures - 1, 20)), _LONGEST_BACK_OFF)

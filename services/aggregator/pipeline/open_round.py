@@ -1,17 +1,19 @@
 """Open the next round of a task, or complete it."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import structlog
 from sqlalchemy import Connection
 
 from fedrec_protocol.messages import RoundKind, RoundState, TaskState
+from fedrec_protocol.secagg.of_task import round_deadlines
 from services.aggregator.domain import sealing
 from services.aggregator.domain.privacy.ledger import BudgetExceeded
 from services.aggregator.domain.privacy.task import charge_for
 from services.aggregator.domain.rounds import Round
 from services.aggregator.domain.tasks import Next, Task, next_step
 from services.aggregator.pipeline.context import Context
+from services.aggregator.pipeline.secure.open import open_secure
 from services.aggregator.storage import ledgers, notifications, rounds, tasks
 from services.kit.ids import new_id
 
@@ -45,7 +47,10 @@ def advance(tx: Connection, context: Context, task: Task) -> Round | None:
         notifications.notify(tx, notifications.ROUNDS, task.id)
         log.info("task completed", task_id=task.id, reason=following.reason)
         return None
-    now = context.now()
+    manifest, now = task.manifest, context.now()
+    deadline = now + timedelta(seconds=manifest.rounds.deadline_seconds)
+    if manifest.secure_aggregation is not None:
+        deadline = datetime.fromtimestamp(round_deadlines(manifest, now).report, UTC)
     opened = Round(
         id=new_id("rnd"),
         task_id=task.id,
@@ -54,10 +59,12 @@ def advance(tx: Connection, context: Context, task: Task) -> Round | None:
         state=RoundState.COLLECTING,
         base=task.current_version,
         opened_at=now,
-        deadline=now + timedelta(seconds=task.manifest.rounds.deadline_seconds),
+        deadline=deadline,
     )
     wrapped = sealing.wrap(sealing.new_round_key(), context.deployment_keys[0], opened.id)
     rounds.insert_round(tx, opened, wrapped)
+    if manifest.secure_aggregation is not None:
+        open_secure(tx, context, manifest, opened)
     notifications.notify(tx, notifications.ROUNDS, task.id)
     log.info("round opened", task_id=task.id, round_id=opened.id, number=opened.number, kind=opened.kind)
     return opened

@@ -7,8 +7,10 @@ from sqlalchemy import Connection, RowMapping, select
 from fedrec_protocol.messages import RoundState, RoundView
 from services.aggregator.domain.errors import UnknownRound
 from services.aggregator.domain.rounds import waiting_for
+from services.aggregator.domain.secure_round import in_words
 from services.aggregator.storage import rounds as round_queries
-from services.aggregator.storage import tasks
+from services.aggregator.storage import secure_rounds, tasks
+from services.aggregator.storage.secure_progress import progress
 from services.aggregator.storage.tables import rounds
 
 
@@ -44,6 +46,15 @@ def views(tx: Connection, task_id: str, now: datetime, *, limit: int, before: in
     return [_view(tx, row, now) for row in tx.execute(query).mappings().all()]
 
 
+def _secure_words(tx: Connection, round_id: str) -> str:
+    """How far a secure round is; nothing for a plain one, and once the round is over."""
+    row = secure_rounds.find(tx, round_id)
+    if row is None:
+        return ""
+    now = progress(tx, row)
+    return in_words(row.secure, answered=now.answered, expected=now.expected)
+
+
 def _view(tx: Connection, row: RowMapping, now: datetime) -> RoundView:
     round_ = round_queries.to_round(row)
     policy = tasks.get(tx, round_.task_id).manifest.rounds
@@ -58,7 +69,8 @@ def _view(tx: Connection, row: RowMapping, now: datetime) -> RoundView:
         number=round_.number,
         kind=round_.kind,
         state=round_.state,
-        waiting_for=waiting_for(round_, policy, reports=reports, assignments=assignments),
+        waiting_for=_secure_words(tx, round_.id)
+        or waiting_for(round_, policy, reports=reports, assignments=assignments),
         base_version_id=round_.base.version_id,
         published_version_id=None if published is None else published["version_id"],
         opened_at=round_.opened_at,

@@ -5,9 +5,10 @@ from datetime import datetime
 from sqlalchemy import Connection, RowMapping, func, insert, select, update
 
 from fedrec_protocol.messages import ModelReference, RoundKind, RoundState, TaskState
+from fedrec_protocol.secure_messages import SecurePhase
 from services.aggregator.domain.errors import UnknownRound
 from services.aggregator.domain.rounds import Round
-from services.aggregator.storage.tables import assignments, partial_sums, receipts, rounds, tasks
+from services.aggregator.storage.tables import assignments, partial_sums, receipts, rounds, secure_rounds, tasks
 
 
 def insert_round(tx: Connection, round_: Round, wrapped_key: bytes) -> None:
@@ -130,8 +131,12 @@ def collecting(tx: Connection) -> list[str]:
 
 
 def aggregating(tx: Connection) -> list[str]:
-    """Ids of the rounds whose sum is to be taken or published."""
-    query = select(rounds.c.id).where(rounds.c.state == RoundState.AGGREGATING).order_by(rounds.c.closed_at)
+    """Ids of the rounds whose sum is to be taken or published; not of those whose masks are still on."""
+    masked = select(secure_rounds.c.round_id).where(
+        secure_rounds.c.round_id == rounds.c.id, secure_rounds.c.phase != SecurePhase.UNMASKING
+    )
+    query = select(rounds.c.id).where(rounds.c.state == RoundState.AGGREGATING, ~masked.exists())
+    query = query.order_by(rounds.c.closed_at)
     return list(tx.execute(query).scalars())
 
 

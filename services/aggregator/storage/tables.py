@@ -160,6 +160,32 @@ partial_sums = Table(
     Column("updated_at", _Time, nullable=False),
 )
 
+# Both are emptied in the transaction that ends a round: its secrets do not outlive it.
+secure_rounds = Table(
+    "secure_rounds",
+    metadata,
+    Column("round_id", ForeignKey(rounds.c.id), primary_key=True),
+    Column("phase", String, nullable=False),
+    Column("since", _Time, nullable=False),
+    Column("offer", LargeBinary, nullable=False),  # the signed descriptor, as JSON
+    Column("roster", LargeBinary),  # what each phase froze, as JSON exactly as it is published
+    Column("sharers", LargeBinary),  # a bitmap
+    Column("survivors", LargeBinary),
+)
+
+secure_participants = Table(
+    "secure_participants",
+    metadata,
+    Column("assignment_id", ForeignKey(assignments.c.id), primary_key=True),
+    Column("round_id", ForeignKey(secure_rounds.c.round_id), nullable=False, index=True),
+    Column("position", Integer),  # on the roster; null until it is frozen
+    Column("advert", LargeBinary, nullable=False),  # this and the next: messages as JSON
+    Column("shares", LargeBinary),
+    Column("inbox", LargeBinary),  # what the neighbours sealed for this participant
+    Column("acknowledgement", LargeBinary),
+    Column("reveal", LargeBinary),  # sealed with the round's key
+)
+
 leases = Table(
     "leases",
     metadata,

@@ -22,7 +22,7 @@ _NORM_SLACK = 2.0**-20
 class ReportValues:
     """What one participant contributes, before it becomes integers."""
 
-    update: NDArray[np.float32]
+    update: NDArray[np.float32] | NDArray[np.float64]
     """The model's coordinates, unweighted and unclipped, shape (model_coordinates,)."""
     weight: int
     examples: int
@@ -54,7 +54,7 @@ def report_layout(
         Scalar(WEIGHT, maximum_weight.bit_length()),
         Scalar(EXAMPLES, maximum_examples.bit_length()),
         Scalar(EVALUATIONS, maximum_examples.bit_length()),
-        *(Scalar(_metric(index), metric_bits) for index in range(metrics)),
+        *(Scalar(metric_name(index), metric_bits) for index in range(metrics)),
         Scalar(CLIPPED, 1),
     ]
     return Layout(model_coordinates, tuple(scalars), value_bits)
@@ -78,7 +78,7 @@ def quantise(report: ReportValues, grid: Grid, layout: Layout) -> NDArray[np.int
         EXAMPLES: report.examples,
         EVALUATIONS: report.evaluations,
         CLIPPED: int(was_clipped),
-        **{_metric(index): round(value * scale) for index, value in enumerate(report.metrics)},
+        **{metric_name(index): round(value * scale) for index, value in enumerate(report.metrics)},
     }
     return layout.join(model, values)
 
@@ -96,11 +96,14 @@ def to_real(update_steps: NDArray[np.int64], grid: Grid) -> NDArray[np.float64]:
     return np.ldexp(update_steps.astype(np.float64), -grid.fraction_bits)
 
 
-def _metric(index: int) -> str:
+def metric_name(index: int) -> str:
+    """Name of the scalar that holds the sum of one of the metrics."""
     return f"metric {index}"
 
 
-def _clip_and_round(update: NDArray[np.float32], weight: int, grid: Grid) -> tuple[NDArray[np.int64], bool]:
+def _clip_and_round(
+    update: NDArray[np.float32] | NDArray[np.float64], weight: int, grid: Grid
+) -> tuple[NDArray[np.int64], bool]:
     values = update.astype(np.float64)
     norm = float(np.linalg.norm(values))
     if not math.isfinite(norm):

@@ -36,7 +36,7 @@ def mechanism_of(manifest: TaskManifest) -> Mechanism:
     """How the task's rounds protect a user, for the privacy statement."""
     return Mechanism(
         noise_by=NoiseBy.SERVER,
-        is_secure_aggregation=False,
+        is_secure_aggregation=manifest.secure_aggregation is not None,
         clipping_norm=manifest.report.maximum_norm,
         aggregation_goal=manifest.rounds.aggregation_goal,
         minimum_reports=manifest.rounds.minimum_reports,
