@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from fedrec_sdk.outcomes import Outcome as Outcome
     from fedrec_sdk.outcomes import TaskEnded as TaskEnded
     from fedrec_sdk.outcomes import TooLate as TooLate
+    from fedrec_sdk.outcomes import WaitingForOthers as WaitingForOthers
     from fedrec_sdk.participant import Participant as Participant
     from fedrec_sdk.recommendation import Recommendation as Recommendation
     from fedrec_sdk.store import LocalStore as LocalStore
@@ -47,6 +48,7 @@ _MODULE_OF = {
     "Outcome": "fedrec_sdk.outcomes",
     "TaskEnded": "fedrec_sdk.outcomes",
     "TooLate": "fedrec_sdk.outcomes",
+    "WaitingForOthers": "fedrec_sdk.outcomes",
     "Participant": "fedrec_sdk.participant",
     "Recommendation": "fedrec_sdk.recommendation",
     "LocalStore": "fedrec_sdk.store",

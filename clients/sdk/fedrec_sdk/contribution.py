@@ -21,9 +21,12 @@ from fedrec_sdk.evaluation import NOTHING_EVALUATED, Evaluation
 from fedrec_sdk.models import Models
 from fedrec_sdk.outcomes import Contributed, NothingToTrain, NotSelected, Outcome, TaskEnded, TooLate
 from fedrec_sdk.report import evaluation_report, training_report
+from fedrec_sdk.secure_contribution import Demands, SecureContribution
+from fedrec_sdk.secure_report import masked_vector
 from fedrec_sdk.session import Session
 from fedrec_sdk.store import LocalStore
 from fedrec_sdk.store.outbox import PendingReport
+from fedrec_sdk.store.secure_rounds import PendingSecureRound
 from fedrec_sdk.trainer import Trainer
 
 log = logging.getLogger(__name__)
@@ -51,6 +54,10 @@ class Contributor:
     """The participant's seed."""
     kinds: tuple[RoundKind, ...]
     """Kinds of round it takes part in."""
+    demands: Demands
+    """What the app asks of the task."""
+    secure: SecureContribution
+    """Takes part in secure rounds."""
 
     def contribute(self, hold_seconds: float) -> Outcome:
         """Deliver the report that is still pending, or else do one round.
@@ -59,14 +66,13 @@ class Contributor:
             Unavailable: it stopped half-way; calling again goes on from there.
             Rejected: the server, or this device, refused; a refused report is dropped.
         """
-        task_id = self.credentials.identity().task_id
-        pending = self.store.outbox.pending()
-        if pending is not None:
-            if pending.task_id == task_id:
-                return self._deliver(pending)
-            self.store.outbox.discard()  # it belongs to a task that this app has left
+        manifest = self.task.current().manifest
+        self.demands.require(manifest)
+        finished = self._carry_on(manifest, hold_seconds)
+        if finished is not None:
+            return finished
         history = self.store.interactions.history()
-        if self.trainer(self.task.current().manifest.recipe).count_examples(history) == 0:
+        if self.trainer(manifest.recipe).count_examples(history) == 0:
             return NothingToTrain(IDLE)
         answer = self.session.check_in(self.kinds, hold_seconds)
         if isinstance(answer, messages.NotSelected):
@@ -74,13 +80,49 @@ class Contributor:
         report = self._prepare(answer.assignment, history)
         if report is None:
             return NothingToTrain(IDLE)
+        manifest = self.task.with_manifest(answer.assignment.manifest_digest).manifest
+        if manifest.secure_aggregation is not None:
+            self._begin_secure(manifest, answer.assignment, report)
+            return self.secure.proceed(manifest, hold_seconds)
         self.store.outbox.put(report)
         return self._deliver(report)
+
+    def _carry_on(self, manifest: TaskManifest, hold_seconds: float) -> Outcome | None:
+        """Go on with what an earlier call has begun; None when there is nothing."""
+        task_id = self.credentials.identity().task_id
+        pending = self.store.outbox.pending()
+        if pending is not None:
+            if pending.task_id == task_id:
+                return self._deliver(pending)
+            self.store.outbox.discard()  # it belongs to a task that this app has left
+        secure = self.store.secure_rounds.pending()
+        if secure is not None:
+            if secure.task_id == task_id:
+                return self.secure.proceed(manifest, hold_seconds)
+            self.store.secure_rounds.discard()
+        return None
+
+    def _begin_secure(self, manifest: TaskManifest, assignment: Assignment, report: PendingReport) -> None:
+        """Keep what was trained as the integers that will be masked; nothing of it is sent as it is."""
+        base = self.models.base(assignment.base, manifest.shared)
+        self.store.secure_rounds.begin(
+            PendingSecureRound(
+                task_id=report.task_id,
+                assignment_id=report.assignment_id,
+                base_version_id=report.base_version_id,
+                base_digest=assignment.base.digest,
+                round_number=report.round_number,
+                kind=report.kind,
+                vector=masked_vector(manifest, report.kind, report.body, base).astype("<i8").tobytes(),
+                private=report.private,
+            )
+        )
 
     def _prepare(self, assignment: Assignment, history: History) -> PendingReport | None:
         """Evaluate and train; None when training found no example."""
         started = time.monotonic()
         manifest = self.task.with_manifest(assignment.manifest_digest).manifest
+        self.demands.require(manifest)
         base = self.models.base(assignment.base, manifest.shared)
         private = self.store.outbox.private_tensors(assignment.task_id)
         evaluation = self._evaluate(manifest, base, private, history)

@@ -26,6 +26,15 @@ class DeviceKey:
         """Raw public key, base64url without padding, as an enrolment carries it."""
         return base64.urlsafe_b64encode(self._key.public_key().public_bytes_raw()).rstrip(b"=").decode()
 
+    @property
+    def public_bytes(self) -> bytes:
+        """Raw public key, 32 bytes."""
+        return self._key.public_key().public_bytes_raw()
+
+    def sign(self, payload: bytes) -> bytes:
+        """An Ed25519 signature, 64 bytes."""
+        return self._key.sign(payload)
+
     def assertion(self, client_id: str, now: float) -> str:
         """A signed request for a token, valid for two minutes from `now` (seconds since the epoch)."""
         import jwt  # noqa: PLC0415 - most runs find a valid token in the store and need none

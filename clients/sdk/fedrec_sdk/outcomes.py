@@ -41,6 +41,16 @@ class TooLate:
 
 
 @dataclass(frozen=True)
+class WaitingForOthers:
+    """A secure round waits for its other participants; call again to go on with it."""
+
+    retry_after: timedelta
+    """When to look again."""
+    round_number: int
+    """The round."""
+
+
+@dataclass(frozen=True)
 class NothingToTrain:
     """There are no local examples yet, so no work was asked for."""
 
@@ -56,4 +66,4 @@ class TaskEnded:
     """Why, in words."""
 
 
-Outcome = Contributed | NotSelected | TooLate | NothingToTrain | TaskEnded
+Outcome = Contributed | NotSelected | TooLate | WaitingForOthers | NothingToTrain | TaskEnded

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from fedrec_sdk.backoff import Backoff
 from fedrec_sdk.errors import Unavailable
-from fedrec_sdk.outcomes import Contributed, NothingToTrain, NotSelected, Outcome, TaskEnded, TooLate
+from fedrec_sdk.outcomes import Contributed, NothingToTrain, NotSelected, Outcome, TaskEnded, TooLate, WaitingForOthers
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ def run_until(
 
 def _asked(outcome: Outcome) -> timedelta:
     match outcome:
-        case NotSelected(retry_after) | NothingToTrain(retry_after):
+        case NotSelected(retry_after) | NothingToTrain(retry_after) | WaitingForOthers(retry_after):
             return retry_after
         case Contributed() | TooLate() | TaskEnded():
             return timedelta(0)  # check in again at once: the server says when there is work

@@ -4,6 +4,7 @@ import os
 import threading
 from collections.abc import Callable, Iterable
 from datetime import timedelta
+from functools import partial
 from time import time as now
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
@@ -21,10 +22,12 @@ from fedrec_sdk.contribution import Contributor
 from fedrec_sdk.credentials import Credentials
 from fedrec_sdk.errors import Unavailable, rejected_here
 from fedrec_sdk.evaluation import Evaluation
+from fedrec_sdk.identity import device_key
 from fedrec_sdk.models import PRODUCTION, Models
 from fedrec_sdk.outcomes import Outcome
 from fedrec_sdk.pacing import run_until
 from fedrec_sdk.recommendation import Recommendation, top_k
+from fedrec_sdk.secure_contribution import Demands, SecureContribution
 from fedrec_sdk.session import Session
 from fedrec_sdk.store import LocalStore
 from fedrec_sdk.store.versions import ModelVersion
@@ -54,6 +57,11 @@ class Participant:
         holdout: How many of the last interactions are not trained on, but measured.
         kinds: Kinds of round to take part in.
         registry_url: Address of the model registry; None takes the one that the aggregator names.
+        require_secure_aggregation: Whether to refuse tasks whose reports are not masked.
+        minimum_cohort: Refuse secure rounds that would release sums of fewer participants; None takes
+            the manifest's floor.
+        device_registry_key: The device registry's Ed25519 public key, 32 bytes, which signs who may be in a
+            secure round; None takes the one that the aggregator names.
         transport: Connections to use, when many participants share them; closed by whoever made it.
 
     Raises:
@@ -71,6 +79,9 @@ class Participant:
         holdout: int = 1,
         kinds: tuple[RoundKind, ...] = (RoundKind.TRAINING, RoundKind.EVALUATION),
         registry_url: str | None = None,
+        require_secure_aggregation: bool = False,
+        minimum_cohort: int | None = None,
+        device_registry_key: bytes | None = None,
         transport: "Transport | None" = None,
     ) -> None:
         aggregator_url = _base_address(aggregator_url)
@@ -87,6 +98,8 @@ class Participant:
         self._session = Session(aggregator_url, self._credentials, self._transport)
         self._task = AgreedTask(self.store, self._credentials, self._session)
         self._models = Models(self.store, self._session)
+        demands = Demands(require_secure_aggregation, minimum_cohort, device_registry_key)
+        key = partial(device_key, self.store.values)
         self._contributor = Contributor(
             store=self.store,
             credentials=self._credentials,
@@ -96,6 +109,8 @@ class Participant:
             trainer=self._trainer,
             seed=self._training_seed,
             kinds=kinds,
+            demands=demands,
+            secure=SecureContribution(self.store, self._session, demands, key),
         )
 
     def enrol(self) -> str:
@@ -232,6 +247,7 @@ class Participant:
         """Erase the interactions, the private tensors and the pending report; the enrolment stays."""
         with self._contributing:
             self.store.outbox.clear()
+            self.store.secure_rounds.discard()
             self.store.interactions.clear()
 
     def close(self) -> None:

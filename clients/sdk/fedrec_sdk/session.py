@@ -1,24 +1,30 @@
 """The protocol's requests as functions: what a participant asks of the aggregator and the registry."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote
 
 from pydantic import ValidationError
 
+from fedrec_protocol.base import Message, Response
 from fedrec_protocol.codec import MEDIA_TYPE
 from fedrec_protocol.digest import content_digest
 from fedrec_protocol.messages import CheckIn, CheckInRequest, ParticipantTask, Receipt, RoundKind
 from fedrec_protocol.problems import Slug
 from fedrec_protocol.registry_messages import AliasView
+from fedrec_protocol.secure_messages import PhaseView, SecureOffer
 from fedrec_sdk.answers import parse, parse_check_in
 from fedrec_sdk.credentials import Credentials
 from fedrec_sdk.download import Weights, download
 from fedrec_sdk.errors import rejected_here
 
 if TYPE_CHECKING:
-    from fedrec_sdk.transport import Transport
+    from fedrec_sdk.transport import Answer, Transport
+
+M = TypeVar("M", bound=Response)
+_NOT_YET = 202
 
 
 class Session:
@@ -65,7 +71,7 @@ class Session:
         )
         return parse_check_in(body)
 
-    def report(self, assignment_id: str, base_version_id: str, body: bytes) -> Receipt:
+    def report(self, assignment_id: str, base_version_id: str, body: bytes, *, media_type: str = MEDIA_TYPE) -> Receipt:
         """Send a report; the same bytes again give the same receipt.
 
         Raises:
@@ -73,12 +79,44 @@ class Session:
             Unavailable: no answer; it may have been counted.
         """
         headers = {
-            "Content-Type": MEDIA_TYPE,
+            "Content-Type": media_type,
             "Content-Digest": content_digest(body),
             "Fedrec-Base-Version": base_version_id,
         }
         url = f"{self._url}/v1/assignments/{quote(assignment_id, safe='')}/report"
         return parse(Receipt, self._send("POST", url, headers=headers, body=body))
+
+    def secure_offer(self, assignment_id: str) -> SecureOffer:
+        """What is needed to join a secure round.
+
+        Raises:
+            Rejected: `phase-closed` when it is too late.
+            Unavailable: no answer.
+        """
+        return parse(SecureOffer, self._send("GET", self._secure_url(assignment_id)))
+
+    def send_secure(self, assignment_id: str, resource: str, message: Message) -> None:
+        """Send a message of a secure round; the same one again changes nothing.
+
+        Raises:
+            Rejected: `phase-closed` when it is too late; or it does not verify.
+            Unavailable: no answer; it may have been accepted.
+        """
+        url = f"{self._secure_url(assignment_id)}/{resource}"
+        headers = {"Content-Type": "application/json"}
+        parse(PhaseView, self._send("PUT", url, headers=headers, body=message.model_dump_json().encode()))
+
+    def read_secure(self, assignment_id: str, resource: str, kind: type[M]) -> M | timedelta:
+        """What a phase of a secure round has frozen; until it has, when to ask again.
+
+        Raises:
+            Rejected: `phase-closed` when the round goes on without this device.
+            Unavailable: no answer.
+        """
+        answer = self._answer("GET", f"{self._secure_url(assignment_id)}/{resource}")
+        if answer.status == _NOT_YET:
+            return timedelta(seconds=float(answer.headers.get("Retry-After", "1")))
+        return parse(kind, answer.body)
 
     def alias(self, registry_url: str, model: str, alias: str) -> AliasView:
         """The version that an alias names now.
@@ -94,6 +132,9 @@ class Session:
         """Fill a file with weights; see `fedrec_sdk.download`."""
         self._credentials.authorised(lambda token: download(self._transport(), weights, token, part))
 
+    def _secure_url(self, assignment_id: str) -> str:
+        return f"{self._url}/v1/assignments/{quote(assignment_id, safe='')}/secure"
+
     def _send(
         self,
         method: str,
@@ -103,8 +144,19 @@ class Session:
         body: bytes | None = None,
         held: float = 0.0,
     ) -> bytes:
-        def authorised(token: str) -> bytes:
+        return self._answer(method, url, headers=headers, body=body, held=held).body
+
+    def _answer(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: dict[str, str] | None = None,
+        body: bytes | None = None,
+        held: float = 0.0,
+    ) -> "Answer":
+        def authorised(token: str) -> "Answer":
             sent = {**(headers or {}), "Authorization": f"Bearer {token}"}
-            return self._transport().send(method, url, headers=sent, body=body, held=held).body
+            return self._transport().send(method, url, headers=sent, body=body, held=held)
 
         return self._credentials.authorised(authorised)

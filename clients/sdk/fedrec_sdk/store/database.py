@@ -20,6 +20,13 @@ CREATE TABLE outbox (
     task_id TEXT NOT NULL, assignment_id TEXT NOT NULL, base_version_id TEXT NOT NULL,
     round_number INTEGER NOT NULL, kind TEXT NOT NULL, body BLOB NOT NULL, private_tensors BLOB NOT NULL
 );
+CREATE TABLE secure_round (
+    only_one INTEGER PRIMARY KEY CHECK (only_one = 1),
+    task_id TEXT NOT NULL, assignment_id TEXT NOT NULL, base_version_id TEXT NOT NULL, base_digest TEXT NOT NULL,
+    round_number INTEGER NOT NULL, kind TEXT NOT NULL, vector BLOB NOT NULL, private_tensors BLOB NOT NULL,
+    state BLOB, body BLOB, report_id TEXT
+);
+CREATE TABLE joined_round (round_id BLOB PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE version (
     version_id TEXT PRIMARY KEY, model TEXT NOT NULL, number INTEGER NOT NULL, digest TEXT NOT NULL,
     size_bytes INTEGER NOT NULL, recipe TEXT
