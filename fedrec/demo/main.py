@@ -10,6 +10,7 @@ from rich.console import Console
 from fedrec.demo.baselines import central, of_recommendations, popularity
 from fedrec.demo.devices import Device, Devices, Fleet, run_devices
 from fedrec.demo.films import Films, load_films
+from fedrec.demo.privacy import MASKED_PEOPLE, Privacy, with_masks
 from fedrec.demo.screen import Screen, quality_table
 from fedrec.local.guard import temporary_directory
 from fedrec.local.stack import LocalStack, local_stack
@@ -17,6 +18,7 @@ from fedrec.manifests import manifest_for
 from fedrec.operator import Operator
 from fedrec_protocol.manifest import RecipeChoice, RoundPolicy, TaskManifest
 from fedrec_protocol.messages import RoundView, TaskState, TaskView
+from fedrec_protocol.secagg.descriptor import HARD_FLOOR
 from fedrec_recipes import catalogue
 from fedrec_recipes.recipe import Recipe
 
@@ -53,11 +55,13 @@ class Options:
     participants: int | None
     seed: int
     wait: bool
+    privacy: Privacy = Privacy.PLAIN
 
 
 def run_demo(options: Options, console: Console) -> None:
     """Train on everybody's device, promote the best version, recommend on the devices."""
-    films = load_films(SCHEDULES[options.recipe].minimum_ratings, options.participants)
+    participants = options.participants or (MASKED_PEOPLE if options.privacy is Privacy.SECAGG else None)
+    films = load_films(SCHEDULES[options.recipe].minimum_ratings, participants)
     people = len(films.split.train)
     recipe = catalogue.recipe(RecipeChoice(name=options.recipe, config={"number_of_items": films.number_of_items}))
     console.print(
@@ -77,6 +81,7 @@ def run_demo(options: Options, console: Console) -> None:
         devices = [Device(person, history) for person, history in enumerate(films.split.train_and_validation)]
         with run_devices(fleet, devices) as running:
             rounds = _watch(stack, operator, running, task, console)
+            _show_last(operator, task, console)
             best = _promote_best(operator, rounds, console)
             recommended = running.recommend(10)
         _compare(films, recipe, recommended, options, console)
@@ -92,10 +97,12 @@ def run_demo(options: Options, console: Console) -> None:
 def _manifest(recipe: Recipe[Any], people: int, options: Options) -> TaskManifest:
     """A round closes when its whole cohort has reported, and waits for stragglers two minutes at most."""
     schedule = SCHEDULES[recipe.name]
-    cohort = max(round(schedule.cohort * people), 1)
+    least = HARD_FLOOR if options.privacy is Privacy.SECAGG else 1
+    cohort = max(round(schedule.cohort * people), least)
     rounds = RoundPolicy(aggregation_goal=cohort, minimum_reports=max(cohort // 2, 1), deadline_seconds=120)
     budget = options.rounds or schedule.rounds
-    return manifest_for(recipe, name=MODEL, rounds=rounds, round_budget=budget, seed=options.seed)
+    manifest = manifest_for(recipe, name=MODEL, rounds=rounds, round_budget=budget, seed=options.seed)
+    return with_masks(manifest) if options.privacy is Privacy.SECAGG else manifest
 
 
 def _operator(stack: LocalStack) -> Operator:
@@ -124,6 +131,12 @@ def _watch(
             time.sleep(_WATCH_SECONDS)
     console.print(f"\nThe task is {state.state}: {state.state_reason} ({time.monotonic() - started:.0f} s).")
     return rounds
+
+
+def _show_last(operator: Operator, task: TaskView, console: Console) -> None:
+    """The digest of the last weights: the same, whether the reports came plain or masked."""
+    last = operator.version(operator.task(task.task_id).current_version_id or "")
+    console.print(f"The last version's weights have SHA-256 {last.digest[:32]}")
 
 
 def _promote_best(operator: Operator, rounds: list[RoundView], console: Console) -> int:

@@ -29,6 +29,18 @@ def test_a_few_people_train_together_and_get_recommendations(recipe: str) -> Non
     assert "/docs" in done.stdout
 
 
+def test_masked_reports_give_the_weights_of_plain_ones_bit_for_bit() -> None:
+    digests = []
+    for privacy in ("plain", "secagg"):
+        options = ["--participants", "8", "--rounds", "1", "--privacy", privacy]
+        command = [sys.executable, "-m", "fedrec", "demo", *options]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=55, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        digests += re.findall(r"SHA-256 ([0-9a-f]{32})", done.stdout)
+    assert len(digests) == 2
+    assert digests[0] == digests[1]
+
+
 def test_a_recipe_that_is_not_there_is_refused_with_those_that_are() -> None:
     command = [sys.executable, "-m", "fedrec", "demo", "--recipe", "oracle"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
