@@ -22,6 +22,8 @@ Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9\-_.]{0,62}$")
 MetricName = Annotated[str, StringConstraints(pattern=r"^[^\x00]{1,200}$")]
 """A metric such as `hr@10`."""
 
+LONGEST_NAME = 190
+"""Of a tensor that a task trains; rules keep tensors of their own under these names with a prefix."""
 EXAMPLES_TENSOR = "fedrec.examples"
 """I64 [1]: the number of examples n_k that the report was trained on."""
 METRICS_TENSOR = "fedrec.metrics"
@@ -285,6 +287,8 @@ def _check_names(specs: tuple[TensorSpec, ...], where: str) -> None:
     names = [spec.name for spec in specs]
     if len(set(names)) != len(names):
         raise ValueError(f"a {where} tensor is named twice")
+    if any(len(name) > LONGEST_NAME for name in names):
+        raise ValueError(f"names of {where} tensors have at most {LONGEST_NAME} characters")
     if any(name.startswith("fedrec.") for name in names):
         raise ValueError("tensor names that start with 'fedrec.' are reserved")
 

@@ -1,6 +1,7 @@
 """Tasks in Postgres."""
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection, RowMapping, insert, select, update
 from sqlalchemy.exc import IntegrityError
@@ -102,13 +103,26 @@ def views(tx: Connection) -> list[TaskView]:
     return [_view(row) for row in tx.execute(select(tasks).order_by(tasks.c.created_at.desc())).mappings()]
 
 
+_manifests: dict[str, TaskManifest] = {}
+_REMEMBERED = 256
+
+
+def _manifest(digest: str, content: dict[str, Any]) -> TaskManifest:
+    """A manifest by its digest: with hundreds of tensors, checking one takes longer than the transaction."""
+    if digest not in _manifests:
+        if len(_manifests) >= _REMEMBERED:
+            _manifests.clear()
+        _manifests[digest] = TaskManifest.model_validate(content)
+    return _manifests[digest]
+
+
 def _task(row: RowMapping) -> Task:
     version = row["current_version"]
     return Task(
         id=row["id"],
         state=TaskState(row["state"]),
         state_reason=row["state_reason"],
-        manifest=TaskManifest.model_validate(row["manifest"]),
+        manifest=_manifest(row["manifest_digest"], row["manifest"]),
         rounds_published=row["rounds_published"],
         current_version=None if version is None else ModelReference.model_validate(version),
     )

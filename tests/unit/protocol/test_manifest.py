@@ -94,3 +94,10 @@ def test_an_evaluation_reports_counts_only() -> None:
 def test_a_manifest_may_be_as_small_as_this() -> None:
     assert content().keys() == {"name", "model", "recipe", "shared", "private", "rounds", "stop"}
     assert manifest().report_tensors == manifest().shared
+
+
+def test_a_tensor_name_leaves_room_for_the_prefixes_of_rules() -> None:
+    longest = "a" * 190
+    assert TaskManifest.model_validate(content(shared=[{"name": longest, "shape": [2]}]))
+    with pytest.raises(ValidationError, match="at most 190"):
+        TaskManifest.model_validate(content(shared=[{"name": longest + "a", "shape": [2]}]))
