@@ -15,6 +15,7 @@ from fedrec_sdk.session import Session
 from services.aggregator.stores import make_context
 from services.aggregator.worker import Worker
 from tests.integration.aggregator.cohort import (
+    FRACTION_BITS,
     Cohort,
     integer_sum,
     published_sum,
@@ -219,3 +220,16 @@ def rows_of(world: World, round_id: str) -> int:
 def value(world: World, query: str, round_id: str) -> object:
     with world.context.db.engine.connect() as connection:
         return connection.execute(text(query), {"round": round_id}).scalar_one()
+
+
+def test_the_servers_noise_goes_on_the_unmasked_sum_and_the_statement_says_both(gather: Gather, world: World) -> None:
+    policy = {"noise_multiplier": 1.0, "budget_epsilon": 50.0, "target_delta": 1e-5}
+    cohort = gather(privacy=policy)
+    cohort.wait(phases=4)
+    cohort.finish()
+    noise = np.array(published_sum(cohort.task, 8)) - np.array(integer_sum(range(8)))
+    # Noise of standard deviation 4 (the norm) on a sum: twelve draws stay within six deviations, and are not all small.
+    assert 0.2 * 4 < np.abs(noise / 2**FRACTION_BITS).max() < 6 * 4
+    mechanism = cohort.task.version()["lineage"]["privacy"]["mechanism"]
+    assert mechanism["is_secure_aggregation"]
+    assert cohort.task.get("/privacy")["charges"] == 1
