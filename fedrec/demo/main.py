@@ -10,6 +10,7 @@ from rich.console import Console
 from fedrec.demo.baselines import central, of_recommendations, popularity
 from fedrec.demo.devices import Device, Devices, Fleet, run_devices
 from fedrec.demo.films import Films, load_films
+from fedrec.demo.folders import memory_folder
 from fedrec.demo.privacy import MASKED_PEOPLE, Privacy, with_masks
 from fedrec.demo.screen import Screen, quality_table
 from fedrec.local.guard import temporary_directory
@@ -71,7 +72,7 @@ def run_demo(options: Options, console: Console) -> None:
     with (
         local_stack(progress=lambda step: console.print(f"  {step} ..."), fsync=False) as stack,
         _operator(stack) as operator,
-        temporary_directory("fedrec-devices-") as folder,
+        temporary_directory("fedrec-devices-", parent=memory_folder()) as folder,
     ):
         console.print(f"  API documentation: {stack.aggregator_url}/docs and {stack.registry_url}/docs")
         console.print(f"  Dashboard: {stack.aggregator_url}/dashboard with key {stack.secrets.aggregator_admin_key}")

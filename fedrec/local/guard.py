@@ -53,9 +53,9 @@ def release_directory(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def temporary_directory(prefix: str) -> Iterator[Path]:
-    """A private directory for the block, removed however this process ends."""
-    with tempfile.TemporaryDirectory(prefix=prefix, ignore_cleanup_errors=True) as name:
+def temporary_directory(prefix: str, parent: Path | None = None) -> Iterator[Path]:
+    """A private directory for the block, removed however this process ends; by default where temporary files go."""
+    with tempfile.TemporaryDirectory(prefix=prefix, dir=parent, ignore_cleanup_errors=True) as name:
         path = Path(name)
         guard_directory(path)
         try:
