@@ -131,11 +131,17 @@ class _Desk:
         assignments.insert_many(self._tx, rows, self._round.id, self._now, self._expiry())
         return {client_id: id_ for id_, client_id in rows}
 
-    def _is_joinable(self) -> bool:
-        """Whether who gets an assignment now can still report: the roster of a secure round is frozen early."""
+    def _is_joinable(self, assignment_id: str | None = None) -> bool:
+        """Whether who gets this assignment, or a new one, can still report.
+
+        The roster of a secure round is frozen early, and a round is joined once: a device that has joined, and asks
+        again, has lost its keys.
+        """
         if self._task.manifest.secure_aggregation is None:
             return True
-        return secure_rounds.phase(self._tx, self._round.id) is SecurePhase.ADVERTISING
+        if secure_rounds.phase(self._tx, self._round.id) is not SecurePhase.ADVERTISING:
+            return False
+        return assignment_id is None or secure_rounds.participant(self._tx, assignment_id) is None
 
     def _lot(self, client_id: str) -> bytes:
         text = f"{self._task.manifest.seed}:{self._round.number}:{client_id}"
@@ -150,7 +156,7 @@ class _Desk:
     def _existing(self, who: CheckingIn, row: AssignmentRow, crowd: int) -> Assigned | NotSelected:
         if row.receipt is not None:
             return _refuse(NotSelectedReason.ALREADY_REPORTED, who, crowd)
-        if row.expires_at <= self._now:
+        if row.expires_at <= self._now or not self._is_joinable(row.id):
             return _refuse(NotSelectedReason.TOO_LATE, who, crowd)
         return self._assigned(row.id, row.expires_at)
 

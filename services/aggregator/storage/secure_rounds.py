@@ -10,6 +10,8 @@ from sqlalchemy import Connection, bindparam, delete, func, insert, select, upda
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from fedrec_protocol.secagg.descriptor import SignedDescriptor
+from fedrec_protocol.secagg.messages import Roster
+from fedrec_protocol.secagg.server.context import RosteredRound
 from fedrec_protocol.secure_messages import SecurePhase
 from services.aggregator.domain.secure_round import SecureRound
 from services.aggregator.storage.tables import receipts, secure_participants, secure_rounds
@@ -22,6 +24,9 @@ _COLUMN = {
 }
 """Where the message of each phase is kept; a masked report is folded, and leaves a receipt only."""
 
+_ROSTERS_REMEMBERED = 8
+_ROSTERED: dict[str, RosteredRound] = {}
+
 
 @dataclass(frozen=True)
 class SecureRow:
@@ -29,7 +34,8 @@ class SecureRow:
 
     secure: SecureRound
     offer: bytes
-    roster: bytes | None
+    rostered: RosteredRound | None
+    """With the roster, once that is frozen."""
     sharers: bytes | None
     survivors: bytes | None
 
@@ -55,14 +61,43 @@ def find(tx: Connection, round_id: str, *, lock: bool = False, share: bool = Fal
     With `share`, its phase stays what it is until the transaction ends; with `lock`, nobody else reads it with
     `share` meanwhile.
     """
-    query = select(secure_rounds).where(secure_rounds.c.round_id == round_id)
+    table = secure_rounds
+    columns = (table.c.phase, table.c.since, table.c.offer, table.c.sharers, table.c.survivors)
+    query = select(*columns).where(table.c.round_id == round_id)
     if lock or share:
         query = query.with_for_update(read=share)
     row = tx.execute(query).mappings().one_or_none()
     if row is None:
         return None
     secure = SecureRound(round_id, SecurePhase(row["phase"]), parse_offer(row["offer"]).descriptor, row["since"])
-    return SecureRow(secure, row["offer"], row["roster"], row["sharers"], row["survivors"])
+    if secure.phase is SecurePhase.ADVERTISING:
+        return SecureRow(secure, row["offer"], None, row["sharers"], row["survivors"])
+    rostered = _rostered(tx, secure)
+    if rostered is None:  # the round ended between the two queries
+        return None
+    return SecureRow(secure, row["offer"], rostered, row["sharers"], row["survivors"])
+
+
+def roster(tx: Connection, round_id: str) -> bytes | None:
+    """Everybody's adverts, as JSON; None until they are frozen."""
+    found: bytes | None = tx.execute(
+        select(secure_rounds.c.roster).where(secure_rounds.c.round_id == round_id)
+    ).scalar()
+    return found
+
+
+def _rostered(tx: Connection, secure: SecureRound) -> RosteredRound | None:
+    # A frozen roster never changes, and is large: a process reads and parses it once, not for every poll.
+    known = _ROSTERED.get(secure.round_id)
+    if known is None:
+        content = roster(tx, secure.round_id)
+        if content is None:
+            return None
+        known = RosteredRound(secure.descriptor, Roster.model_validate_json(content).adverts)
+        _ROSTERED[secure.round_id] = known
+        for old in list(_ROSTERED)[:-_ROSTERS_REMEMBERED]:
+            _ROSTERED.pop(old, None)
+    return known
 
 
 @lru_cache(maxsize=16)

@@ -1,20 +1,22 @@
 """A stored secure round as the protocol's functions want it."""
 
-from functools import lru_cache
+from typing import TypeVar
 
 from sqlalchemy import Connection
 
-from fedrec_protocol.secagg.messages import Roster, Shares, Survivors
+from fedrec_protocol.secagg.messages import Shares, Survivors
 from fedrec_protocol.secagg.server.context import RosteredRound
 from fedrec_protocol.secagg.server.reveals import Sets
 from fedrec_protocol.secure_messages import SecurePhase
 from services.aggregator.storage import secure_rounds
-from services.aggregator.storage.secure_rounds import SecureRow, parse_offer
+from services.aggregator.storage.secure_rounds import SecureRow
+
+T = TypeVar("T")
 
 
 def rostered_round(row: SecureRow) -> RosteredRound:
     """The round with its roster, once that is frozen."""
-    return _rostered(row.offer, frozen(row.roster))
+    return frozen(row.rostered)
 
 
 def sets_of(row: SecureRow) -> Sets:
@@ -30,15 +32,8 @@ def shares_of(tx: Connection, row: SecureRow, positions: frozenset[int] | None =
     return {position: Shares.model_validate_json(content) for position, content in stored.items()}
 
 
-def frozen(content: bytes | None) -> bytes:
+def frozen(content: T | None) -> T:
     """What an earlier phase froze: it is there, or the rows were tampered with."""
     if content is None:
         raise RuntimeError("the phase has gone on without what it should have frozen")
     return content
-
-
-@lru_cache(maxsize=8)
-def _rostered(offer: bytes, roster: bytes) -> RosteredRound:
-    # Frozen bytes never change, so what was made of them may be kept: parsing a thousand adverts takes longer
-    # than answering a request.
-    return RosteredRound(parse_offer(offer).descriptor, Roster.model_validate_json(roster).adverts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,10 @@ from fedrec_protocol.digest import content_digest
 from fedrec_protocol.secagg.encoding import to_base64url
 from fedrec_protocol.secagg.participant import load
 from fedrec_protocol.secure_messages import MASKED_MEDIA_TYPE
+from fedrec_sdk import NotSelected
 from fedrec_sdk.identity import load_identity
 from fedrec_sdk.session import Session
-from fedrec_sdk.store.secure_rounds import PendingSecureRound
+from fedrec_sdk.store.secure_rounds import PendingSecureRound, SecureRounds
 from tests.integration.aggregator.cohort import Cohort, secure_task
 from tests.integration.aggregator.deployment import report_of
 from tests.integration.aggregator.world import World
@@ -181,3 +183,36 @@ def test_a_masked_report_comes_once_in_its_phase_and_as_it_is_agreed(cohort: Coh
     assert masked.report_id is not None
     assert masked.body is None
     assert refusal(post(bytes(size))) == (409, "report-conflict")
+
+
+def test_of_many_different_messages_at_once_one_is_accepted(cohort: Cohort, monkeypatch: pytest.MonkeyPatch) -> None:
+    def advert() -> dict[str, Any]:
+        sent: list[Message] = []
+        with monkeypatch.context() as held:
+            held.setattr(Session, "send_secure", lambda _, __, ___, message: sent.append(message))
+            held.setattr(SecureRounds, "joined", lambda _: frozenset())  # a device that forgets what it has joined
+            cohort.people[0].contribute()
+        return dict(json.loads(sent[0].model_dump_json()))
+
+    adverts = [advert()]
+    for _ in range(6):
+        cohort.people[0].forget()
+        with monkeypatch.context() as held:
+            held.setattr(SecureRounds, "join", lambda store, _, state: store.answer(state))
+            cohort.restart()
+            adverts.append(advert())
+    assert len({advert["mask_key"] for advert in adverts}) == 7
+    with ThreadPoolExecutor(7) as pool:
+        answers = list(pool.map(lambda advert: ask(cohort, "PUT", "/advert", json=advert), adverts))
+    assert sorted(answer.status_code for answer in answers) == [200] + 6 * [409]
+
+
+def test_a_device_that_lost_its_keys_or_came_too_late_is_told_to_wait(cohort: Cohort, world: World) -> None:
+    cohort.wait(phases=1, without=[5])
+    cohort.people[0].forget()
+    world.advance(601)
+    world.work()
+    for number in (0, 5):
+        outcome = cohort.people[number].contribute()
+        assert isinstance(outcome, NotSelected)
+        assert outcome.retry_after.total_seconds() >= 1

@@ -7,12 +7,13 @@ from sqlalchemy import Connection
 from fedrec_protocol.secagg.messages import Acknowledgement
 from fedrec_protocol.secagg.server.survivors import acknowledgements_for
 from fedrec_protocol.secure_messages import PhaseView, SecureOffer, SecurePhase
+from services.aggregator.domain.errors import PhaseClosed
 from services.aggregator.domain.secure_keys import certificate, public, registry_key, server_key
 from services.aggregator.pipeline.context import Context
 from services.aggregator.pipeline.secure.find import Asking, Found, find
 from services.aggregator.storage import secure_rounds
 from services.aggregator.storage.secure_progress import progress
-from services.aggregator.storage.secure_sets import frozen, rostered_round
+from services.aggregator.storage.secure_sets import rostered_round
 
 Published = bytes | PhaseView
 """A message as JSON, or how far the round is while it is not frozen yet."""
@@ -44,9 +45,9 @@ def read_offer(context: Context, who: Asking) -> SecureOffer:
 def read_roster(context: Context, who: Asking) -> Published:
     """Everybody who joined; raises `PhaseClosed` for those who did not."""
 
-    def roster(_: Connection, found: Found) -> bytes:
+    def roster(tx: Connection, found: Found) -> bytes:
         found.require_rostered()
-        return frozen(found.row.roster)
+        return _still_there(secure_rounds.roster(tx, found.row.secure.round_id))
 
     return _read(context, who, SecurePhase.ADVERTISING, roster)
 
@@ -56,7 +57,7 @@ def read_inbox(context: Context, who: Asking) -> Published:
 
     def inbox(_: Connection, found: Found) -> bytes:
         found.require_sharer()
-        return frozen(None if found.joined is None else found.joined.inbox)
+        return _still_there(None if found.joined is None else found.joined.inbox)
 
     return _read(context, who, SecurePhase.SHARING, inbox)
 
@@ -66,7 +67,7 @@ def read_survivors(context: Context, who: Asking) -> Published:
 
     def survivors(_: Connection, found: Found) -> bytes:
         found.require_survivor()
-        return frozen(found.row.survivors)
+        return _still_there(found.row.survivors)
 
     return _read(context, who, SecurePhase.REPORTING, survivors)
 
@@ -95,3 +96,10 @@ def _read(
         return content(tx, found)
 
     return context.db.run("read_secure_round", step)
+
+
+def _still_there(content: bytes | None) -> bytes:
+    """What a phase froze; it can only be missing when the round has ended since its phase was read."""
+    if content is None:
+        raise PhaseClosed("the round is over; check in for a new assignment")
+    return content
