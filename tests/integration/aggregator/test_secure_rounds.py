@@ -10,6 +10,8 @@ import pytest
 from sqlalchemy import text
 
 from fedrec_protocol.messages import RoundKind
+from fedrec_protocol.secagg.participant import dealing
+from fedrec_protocol.secagg.shamir import split
 from fedrec_sdk import Contributed, TaskEnded, TooLate
 from fedrec_sdk.session import Session
 from services.aggregator.stores import make_context
@@ -233,3 +235,24 @@ def test_the_servers_noise_goes_on_the_unmasked_sum_and_the_statement_says_both(
     mechanism = cohort.task.version()["lineage"]["privacy"]["mechanism"]
     assert mechanism["is_secure_aggregation"]
     assert cohort.task.get("/privacy")["charges"] == 1
+
+
+def test_a_dealer_of_false_shares_spoils_its_round_and_no_other(
+    gather: Gather, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cohort = gather()
+    cohort.wait(phases=1)
+    with monkeypatch.context() as poisoned:
+        poisoned.setattr(dealing, "split", lambda _, *rest: split(bytes(32), *rest))
+        cohort.people[0].contribute()
+    cohort.wait(phases=3)
+    round_id = cohort.task.round["round_id"]
+    cohort.finish()
+    assert round_of(cohort, 1)["state"] == "abandoned"
+    assert "poisoned-dealer" in str(round_of(cohort, 1)["waiting_for"])
+    assert rows_of(world, round_id) == 0
+    world.advance(10)
+    world.work()
+    cohort.wait(phases=4)
+    cohort.finish()
+    assert published_sum(cohort.task, 8) == integer_sum(range(8))
