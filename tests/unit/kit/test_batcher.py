@@ -19,7 +19,7 @@ def test_after_a_slow_batch_those_who_come_a_moment_later_join_the_next() -> Non
         await batcher.submit(1)
         first = asyncio.create_task(batcher.submit(2))
         await asyncio.sleep(0.002)
-        assert await asyncio.gather(first, batcher.submit(3)) == [2, 3]
+        assert list(await asyncio.gather(first, batcher.submit(3))) == [2, 3]
 
     asyncio.run(scenario())
     assert sizes == [1, 2]
