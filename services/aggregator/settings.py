@@ -31,7 +31,7 @@ class Settings(BaseSettings):
     """`postgres`, `folder:/path` or `s3://bucket/prefix`."""
     body_timeout_seconds: PositiveFloat = 120.0
     """Longest time one report's body may take to arrive."""
-    intake_bytes: PositiveInt = 8 * 1024 * 1024
+    intake_bytes: PositiveInt = 16 * 1024 * 1024
     """Memory for bodies of reports in one process, or two bodies, whichever is more."""
     longest_wait_seconds: PositiveFloat = 60.0
     """Longest long poll of a check-in."""

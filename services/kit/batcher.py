@@ -22,13 +22,21 @@ _LONGEST_GATHER_SECONDS = 0.02
 class Batcher(Generic[T, R]):
     """Calls a blocking function, in a thread, with all items that have gathered since its last call."""
 
-    def __init__(self, run: Callable[[list[T]], Sequence[R | Exception]], *, maximum: int) -> None:
-        """`run` returns one result, or exception, for each item in order; `maximum` items at most a call."""
+    def __init__(
+        self, run: Callable[[list[T]], Sequence[R | Exception]], *, maximum: int, gather_seconds: float = 0.0
+    ) -> None:
+        """Gather for a function.
+
+        Args:
+            run: Returns one result, or exception, for each item in order.
+            maximum: Items at most in one call.
+            gather_seconds: How long the first batch waits: what a batcher of the same kind came to.
+        """
         self._run = run
         self._maximum = maximum
         self._waiting: deque[tuple[T, asyncio.Future[R]]] = deque()
         self._worker: asyncio.Task[None] | None = None
-        self._gather_seconds = 0.0
+        self.gather_seconds = gather_seconds
 
     async def submit(self, item: T) -> R:
         """The result for this item; raises the exception that `run` returned or raised."""
@@ -52,7 +60,7 @@ class Batcher(Generic[T, R]):
         try:
             while self._waiting:
                 # Without a wait, one turn of the loop still lets those join that are ready now.
-                await asyncio.sleep(self._gather_seconds)
+                await asyncio.sleep(self.gather_seconds)
                 batch = [self._waiting.popleft() for _ in range(min(self._maximum, len(self._waiting)))]
                 await self._answer(batch)
         finally:
@@ -65,7 +73,7 @@ class Batcher(Generic[T, R]):
             results = await asyncio.to_thread(self._run, [item for item, _ in batch])
         except Exception as error:  # every one who waits must hear of it
             results = [error] * len(batch)
-        self._gather_seconds = min(_GATHER_FRACTION * (time.monotonic() - started), _LONGEST_GATHER_SECONDS)
+        self.gather_seconds = min(_GATHER_FRACTION * (time.monotonic() - started), _LONGEST_GATHER_SECONDS)
         for (_, future), result in zip(batch, results, strict=True):
             if future.cancelled():
                 continue

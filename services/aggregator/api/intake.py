@@ -32,14 +32,18 @@ _COMMIT_BATCH = 2000
 class RoundIntake:
     """What a process knows of a round while its reports come in."""
 
-    def __init__(self, context: Context, round_: Round, manifest: TaskManifest, round_key: bytes) -> None:
+    def __init__(
+        self, context: Context, round_: Round, manifest: TaskManifest, round_key: bytes, *, gather_seconds: float
+    ) -> None:
         self.round = round_
         self.format: RoundFormat | MaskedFormat = (
             RoundFormat.of(manifest, round_.kind)
             if manifest.secure_aggregation is None
             else MaskedFormat.of(manifest, round_.kind)
         )
-        self.reports: Batcher[PendingReport, Receipt] = Batcher(self._commit, maximum=_COMMIT_BATCH)
+        self.reports: Batcher[PendingReport, Receipt] = Batcher(
+            self._commit, maximum=_COMMIT_BATCH, gather_seconds=gather_seconds
+        )
         self._context = context
         self._round_key = round_key
         self._goal = manifest.rounds.aggregation_goal
@@ -71,6 +75,7 @@ class Intake:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._rounds: OrderedDict[str, RoundIntake] = OrderedDict()
+        self._gather_seconds = 0.0
         self._lookups: Batcher[str, AssignmentRow | None] = Batcher(self._find, maximum=_LOOKUP_BATCH)
 
     async def assignment(self, assignment_id: str) -> AssignmentRow | None:
@@ -116,7 +121,8 @@ class Intake:
         # A round that is forgotten too early only starts another partial sum with its next report.
         idle = [id_ for id_, round_ in self._rounds.items() if may_go(round_) and round_.reports.is_idle]
         for id_ in idle[: max(len(self._rounds) - keep, 0)]:
-            del self._rounds[id_]
+            # The next round's commits will take about as long as this one's.
+            self._gather_seconds = self._rounds.pop(id_).reports.gather_seconds
 
     def _find(self, ids: list[str]) -> Sequence[AssignmentRow | None]:
         found = self._context.db.run("find_assignments", lambda tx: assignments.find(tx, ids))
@@ -131,4 +137,4 @@ class Intake:
         if wrapped is None:
             raise RoundClosed("the round no longer collects reports; check in for a new assignment")
         key = sealing.unwrap(wrapped, self._context.deployment_keys, round_id)
-        return RoundIntake(self._context, round_, manifest, key)
+        return RoundIntake(self._context, round_, manifest, key, gather_seconds=self._gather_seconds)
