@@ -169,4 +169,6 @@ def test_memory_does_not_grow_with_the_number_of_rounds() -> None:
             gc.collect()
             used.append(tracemalloc.get_traced_memory()[0])
     tracemalloc.stop()
-    assert used[1] - used[0] < 20_000
+    # Caches of the libraries grow by some 200 bytes a round; keeping a version for each would add its bytes.
+    version_bytes = sum(spec.size_bytes for spec in small_mf().shared)
+    assert used[1] - used[0] < 129 * version_bytes / 2
