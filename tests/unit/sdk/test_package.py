@@ -28,7 +28,7 @@ def run_python(script: str, *arguments: str) -> str:
     ("statement", "limit"),
     [
         ("import fedrec_sdk", 0.3),
-        # With numpy and pydantic, which most apps have loaded anyway: 0.2 s on a quiet machine.
+        # With numpy and pydantic, which most apps have loaded anyway: 0.29 s in `./run bench --only importing`.
         ("from fedrec_sdk import Participant", 0.6),
     ],
 )
