@@ -15,7 +15,6 @@ from fedrec_protocol.manifest import RecipeChoice, RoundPolicy, TaskManifest
 from fedrec_recipes import catalogue
 from fedrec_recipes.ease import Ease, EaseConfig
 from fedrec_recipes.recipe import Recipe
-from fedrec_recipes.statistics_recipe import StatisticsRecipe
 from simulation.attacks.attack import with_attackers
 from simulation.attacks.catalogue import attack_named
 from simulation.availability import AlwaysAvailable, Availability, AvailabilityTrace, DailyCycle
@@ -30,7 +29,6 @@ from simulation.results import require_writers, write_results
 from simulation.screen import Screen, quality_table
 from simulation.simulation import Simulation
 
-OTHER_ROUNDS = 30
 MOST_ITEMS_OF_EASE = 5_000
 """EASE is a baseline up to here: solving it takes cubic time."""
 DAILY = "daily"
@@ -140,7 +138,7 @@ def _manifest(options: Options, recipe: Recipe[Any], people: int) -> TaskManifes
         recipe,
         name="simulation",
         rounds=policy,
-        round_budget=options.rounds or _usual_rounds(recipe),
+        round_budget=options.rounds or recipe.usual_rounds,
         patience=options.patience,
         metrics=options.metrics,
         seed=options.seed,
@@ -154,11 +152,6 @@ def _manifest(options: Options, recipe: Recipe[Any], people: int) -> TaskManifes
         changed["report"]["maximum_evaluations"] = 1
         changed["privacy"] = {"metrics_noise_multiplier": options.privacy.get("noise_multiplier"), **options.privacy}
     return TaskManifest.model_validate(changed)
-
-
-def _usual_rounds(recipe: Recipe[Any]) -> int:
-    """One where a round's sums are all there is to know; what is private is solved anew in every round."""
-    return 1 if isinstance(recipe, StatisticsRecipe) and not recipe.private else OTHER_ROUNDS
 
 
 def _devices(options: Options, people: int) -> Devices:

@@ -22,7 +22,7 @@ def simulate(
     data: Annotated[Path, typer.Argument(help="A file of interactions, or a folder that holds one.")],
     recipe: Annotated[str, typer.Option(help="What to train; one of " + ", ".join(recipe_names()) + ".")] = "mf",
     rounds: Annotated[
-        int | None, typer.Option(min=1, help="Training rounds at most. [default: usually 30; 1 for ease and its like]")
+        int | None, typer.Option(min=1, help="Training rounds at most. [default: what suits the recipe]")
     ] = None,
     participants: Annotated[int | None, typer.Option(min=1, help="People. [default: all]")] = None,
     cohort: Annotated[int | None, typer.Option(min=1, help="Reports that close a round. [default: everybody]")] = None,

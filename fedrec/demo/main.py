@@ -29,9 +29,8 @@ _WATCH_SECONDS = 0.3
 
 @dataclass(frozen=True)
 class Schedule:
-    """How a recipe is trained here: long enough to have learnt most of what it will."""
+    """How a recipe is trained here, for as many rounds as suit it."""
 
-    rounds: int
     cohort: float
     """Share of the people that one round asks."""
     minimum_ratings: int = 5
@@ -39,10 +38,10 @@ class Schedule:
 
 
 SCHEDULES = {
-    "mf": Schedule(rounds=12, cohort=1.0),
-    "autoencoder": Schedule(rounds=25, cohort=0.25),
-    "ease": Schedule(rounds=1, cohort=1.0, minimum_ratings=20),  # a model of n x n: 8 MB instead of 53
-    "popularity": Schedule(rounds=1, cohort=1.0),
+    "mf": Schedule(cohort=1.0),
+    "autoencoder": Schedule(cohort=0.25),
+    "ease": Schedule(cohort=1.0, minimum_ratings=20),  # a model of n x n: 8 MB instead of 53
+    "popularity": Schedule(cohort=1.0),
 }
 
 
@@ -101,7 +100,7 @@ def _manifest(recipe: Recipe[Any], people: int, options: Options) -> TaskManifes
     least = HARD_FLOOR if options.privacy is Privacy.SECAGG else 1
     cohort = max(round(schedule.cohort * people), least)
     rounds = RoundPolicy(aggregation_goal=cohort, minimum_reports=max(cohort // 2, 1), deadline_seconds=120)
-    budget = options.rounds or schedule.rounds
+    budget = options.rounds or recipe.usual_rounds
     manifest = manifest_for(recipe, name=MODEL, rounds=rounds, round_budget=budget, seed=options.seed)
     return with_masks(manifest) if options.privacy is Privacy.SECAGG else manifest
 

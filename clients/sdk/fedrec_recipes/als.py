@@ -46,6 +46,7 @@ class AlternatingLeastSquares(StatisticsRecipe[AlsConfig]):
     name = "als"
     config_type = AlsConfig
     private = (USER_VECTOR,)
+    usual_rounds = 12
 
     @property
     def shared(self) -> tuple[TensorSpec, ...]:

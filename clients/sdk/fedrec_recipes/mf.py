@@ -55,6 +55,7 @@ class MatrixFactorisation(Recipe[MatrixFactorisationConfig]):
     name = "mf"
     config_type = MatrixFactorisationConfig
     private = (USER_VECTOR,)
+    usual_rounds = 12
 
     @property
     def shared(self) -> tuple[TensorSpec, ...]:

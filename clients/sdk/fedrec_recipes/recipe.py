@@ -66,6 +66,8 @@ class Recipe(ABC, Generic[ConfigT]):
     """Type of the configuration in a manifest."""
     private: ClassVar[tuple[str, ...]] = ()
     """Name patterns of tensors that never leave the device."""
+    usual_rounds: ClassVar[int] = 30
+    """Training rounds in which it learns most of what it will, with the defaults and with everybody in every round."""
 
     def __init__(self, config: ConfigT) -> None:
         self.config = config

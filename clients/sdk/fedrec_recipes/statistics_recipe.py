@@ -31,6 +31,8 @@ class StatisticsConfig(RecipeConfig):
 class StatisticsRecipe(Recipe[ConfigT], Generic[ConfigT]):
     """A recommender that is solved on the server from the sum of what people report."""
 
+    usual_rounds = 1
+
     @property
     @abstractmethod
     def statistics(self) -> tuple[TensorSpec, ...]:

@@ -8,6 +8,7 @@ import pytest
 from fedrec_protocol.manifest import RecipeChoice, RoundPolicy, StopCriteria, TaskManifest, Weighting
 from fedrec_recipes.catalogue import recipe, recipe_names
 from fedrec_recipes.recipe import History, Recipe
+from fedrec_recipes.statistics_recipe import StatisticsRecipe
 from tests.unit.recipes.data import people_with_taste
 from tests.unit.recipes.federate import first_version
 
@@ -72,3 +73,11 @@ def test_training_is_repeatable_bit_for_bit(name: str) -> None:
     reports = [chosen.train(shared, {}, HISTORY, chosen.training, np.random.default_rng(9)).report for _ in range(2)]
     for tensor in reports[0]:
         np.testing.assert_array_equal(reports[0][tensor], reports[1][tensor])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_sums_that_do_not_depend_on_the_model_need_one_round(name: str) -> None:
+    chosen = of(name)
+    # What is private is solved from the model, so that the sums over it change with every version.
+    is_solved_at_once = isinstance(chosen, StatisticsRecipe) and not chosen.private
+    assert (chosen.usual_rounds == 1) == is_solved_at_once
