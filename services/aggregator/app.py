@@ -21,7 +21,7 @@ from services.aggregator.pipeline.context import Context
 from services.aggregator.settings import Settings
 from services.aggregator.storage import credentials, notifications
 from services.aggregator.stores import make_context
-from services.kit import access_tokens, body_limit, health, keys, logs, metrics, openapi
+from services.kit import access_tokens, body_limit, health, keys, logs, metrics, observation, openapi
 from services.kit import problems as kit_problems
 from services.kit.clock import Clock, SystemClock
 from services.kit.db import Database
@@ -50,7 +50,7 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
         redirect_slashes=False,
     )
     app.state.settings, app.state.context, app.state.access = settings, context, access
-    for module in (enrolment, check_ins, reports, secure, tasks, operators):
+    for module in (reports, check_ins, enrolment, secure, tasks, operators):
         app.include_router(module.router)
     app.get("/.well-known/jwks.json", tags=["operation"], operation_id="getTokenKeys", summary="Token-signing keys")(
         _jwks(access)
@@ -60,8 +60,8 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
     openapi.install(app)
     dashboard.install(app)
     health.install(app, {"database": lambda: _ping(context.db)})
-    metrics.install(app, "aggregator", [Depends(operator(Role.READ))])
-    logs.install(app)
+    metrics.install(app, [Depends(operator(Role.READ))])
+    observation.install(app, "aggregator")
     return app
 
 

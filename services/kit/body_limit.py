@@ -4,9 +4,11 @@ import re
 
 from fastapi import FastAPI, HTTPException
 from starlette.datastructures import Headers
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from fedrec_protocol.problems import Slug
+from services.kit.observation import request_id
 from services.kit.problems import problem_response
 
 MAXIMUM_JSON_BYTES = 1024 * 1024
@@ -33,7 +35,12 @@ class BodyLimit:
             return
         length = Headers(scope=scope).get("content-length", "0")
         if length.isdigit() and (len(length) > 18 or int(length) > MAXIMUM_JSON_BYTES):
-            refusal = problem_response(413, Slug.BODY_TOO_LARGE, f"at most {MAXIMUM_JSON_BYTES} bytes are read here")
+            refusal = problem_response(
+                413,
+                Slug.BODY_TOO_LARGE,
+                f"at most {MAXIMUM_JSON_BYTES} bytes are read here",
+                request_id=request_id(Request(scope)),
+            )
             await refusal(scope, receive, send)
             return
         received = 0

@@ -9,7 +9,8 @@ from fastapi.responses import JSONResponse
 
 from fedrec_protocol.base import Response as Answer
 from fedrec_protocol.problems import Slug
-from services.kit.problems import documented, problem_response, request_id
+from services.kit.observation import request_id
+from services.kit.problems import documented, problem_response
 
 log = structlog.get_logger(__name__)
 

@@ -1,17 +1,10 @@
-"""Logs as one JSON object a line: ours, the libraries' and one for each request."""
+"""Logs as one JSON object a line: ours and the libraries'. Requests are logged by `observation`."""
 
 import logging
 import sys
-import time
 from typing import Any, TextIO
 
 import structlog
-from fastapi import FastAPI
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
-
-from services.kit.metrics import route_of
-
-_QUIET = ("/healthz", "/readyz", "/metrics")
 
 
 def configure(level: str = "INFO") -> None:
@@ -56,44 +49,3 @@ class _StandardError(logging.StreamHandler[TextIO]):
     def emit(self, record: logging.LogRecord) -> None:
         self.stream = sys.stderr
         super().emit(record)
-
-
-def install(app: FastAPI) -> None:
-    """Log every request to `app`, after it was answered."""
-    app.add_middleware(AccessLog)
-
-
-class AccessLog:
-    """One line for each request: what was asked, the answer, how long; no query, header or body."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-        self._log = structlog.get_logger("access")
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] in _QUIET:
-            await self.app(scope, receive, send)
-            return
-        status = sent = 0
-        started = time.perf_counter()
-
-        async def send_and_note(message: Message) -> None:
-            nonlocal status, sent
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-            sent += len(message.get("body", b""))
-
-        try:
-            await self.app(scope, receive, send_and_note)
-        finally:
-            self._log.info(
-                "request",
-                method=scope["method"],
-                path=scope["path"],
-                route=route_of(scope),
-                status=status,
-                sent_bytes=sent,
-                milliseconds=round(1000 * (time.perf_counter() - started), 1),
-                request_id=scope.get("fedrec.request_id", ""),
-            )

@@ -5,7 +5,6 @@ without detail, logged under its request id.
 """
 
 import html
-import secrets
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Protocol, cast
@@ -15,11 +14,11 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse
 from starlette.exceptions import HTTPException
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from fedrec_protocol.problems import PROBLEM_MEDIA_TYPE, TITLE, Problem, Slug
 from services.kit.db import DatabaseUnavailable
 from services.kit.objects import ObjectsUnavailable
+from services.kit.observation import request_id
 
 log = structlog.get_logger(__name__)
 
@@ -108,33 +107,7 @@ def install(app: FastAPI, errors: type[Exception], status_of: Mapping[type[Excep
     app.add_exception_handler(DatabaseUnavailable, storage_unavailable)
     app.add_exception_handler(ObjectsUnavailable, storage_unavailable)
     app.add_exception_handler(Exception, unplanned)
-    app.add_middleware(RequestIds)
     app.get("/problems/{slug}", include_in_schema=False)(_page)
-
-
-def request_id(request: Request) -> str:
-    """The id under which this request is logged."""
-    return str(request.scope.get("fedrec.request_id", ""))
-
-
-class RequestIds:
-    """Gives every request an id, and answers with it."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        scope["fedrec.request_id"] = secrets.token_hex(8)
-
-        async def send_with_id(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], (b"x-request-id", scope["fedrec.request_id"].encode())]
-            await send(message)
-
-        await self.app(scope, receive, send_with_id)
 
 
 def _explain(mistakes: Sequence[Any]) -> str:

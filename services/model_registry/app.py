@@ -9,7 +9,7 @@ from fastapi import Depends, FastAPI
 from sqlalchemy import Connection, select
 
 from fedrec_protocol.messages import Role
-from services.kit import body_limit, health, keys, logs, metrics, openapi
+from services.kit import body_limit, health, keys, logs, metrics, observation, openapi
 from services.kit import problems as kit_problems
 from services.kit.clock import Clock, SystemClock
 from services.kit.db import Database
@@ -53,8 +53,8 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
     body_limit.install(app, except_for=r"^/v1/weights/[^/]+$")
     openapi.install(app)
     health.install(app, {"database": lambda: context.db.run("ping", _look)})
-    metrics.install(app, "model-registry", [Depends(operator(Role.READ))])
-    logs.install(app)
+    metrics.install(app, [Depends(operator(Role.READ))])
+    observation.install(app, "model-registry")
     return app
 
 

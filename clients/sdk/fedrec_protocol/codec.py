@@ -7,6 +7,7 @@ tensors must tile the data exactly. The framing itself is the published format
 """
 
 import json
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -159,7 +160,7 @@ def _malformed(detail: str) -> TensorsRejected:
 
 def _read_header(
     view: memoryview, maximum_bytes: int = MAXIMUM_HEADER_BYTES
-) -> tuple[list[tuple[TensorSpec, int]], memoryview]:
+) -> tuple[tuple[tuple[TensorSpec, int], ...], memoryview]:
     """The tensors with their start offsets, in file order, and the data behind the header."""
     if len(view) < 8:
         raise _malformed("shorter than the 8-byte header length")
@@ -168,9 +169,25 @@ def _read_header(
         raise _malformed(f"header of {length} bytes; at most {maximum_bytes} are read")
     if len(view) < 8 + length:
         raise _malformed("the body ends inside its header")
-    entries = _parse_json(bytes(view[8 : 8 + length]))
+    placed, size = _tiled(bytes(view[8 : 8 + length]))
     data = view[8 + length :]
-    return _tile(entries, len(data)), data
+    if len(data) != size:
+        raise _malformed(f"the tensors cover {size} bytes of {len(data)}")
+    return placed, data
+
+
+# All reports of a round have the same header, as a rule; reading it takes longer than the numbers of a small model.
+@lru_cache(maxsize=16)
+def _tiled(header: bytes) -> tuple[tuple[tuple[TensorSpec, int], ...], int]:
+    """The tensors with their start offsets, which leave no gap and do not overlap; and the size of the data."""
+    entries = _parse_json(header)
+    placed = sorted((_placed(name, entry) for name, entry in entries.items()), key=lambda item: item[1])
+    offset = 0
+    for spec, start in placed:
+        if start != offset:
+            raise _malformed(f"tensor {spec.name!r} starts at {start}, not at {offset}")
+        offset += spec.size_bytes
+    return tuple(placed), offset
 
 
 def _parse_json(header: bytes) -> dict[str, Any]:
@@ -189,19 +206,6 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(entries) != len(pairs):
         raise ValueError("repeated name")
     return entries
-
-
-def _tile(entries: dict[str, Any], data_bytes: int) -> list[tuple[TensorSpec, int]]:
-    """Check that the tensors cover the data without gap or overlap."""
-    placed = sorted((_placed(name, entry) for name, entry in entries.items()), key=lambda item: item[1])
-    offset = 0
-    for spec, start in placed:
-        if start != offset:
-            raise _malformed(f"tensor {spec.name!r} starts at {start}, not at {offset}")
-        offset += spec.size_bytes
-    if offset != data_bytes:
-        raise _malformed(f"the tensors cover {offset} bytes of {data_bytes}")
-    return placed
 
 
 def _placed(name: str, entry: Any) -> tuple[TensorSpec, int]:

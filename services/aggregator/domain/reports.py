@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,12 +38,12 @@ class RoundFormat:
         """The format of a task's rounds of one kind."""
         return cls(manifest, kind, Layout.of(manifest, kind))
 
-    @property
+    @cached_property
     def body_tensors(self) -> tuple[TensorSpec, ...]:
         """All tensors of a body."""
         return self.manifest.body_tensors(is_evaluation=self.kind is RoundKind.EVALUATION)
 
-    @property
+    @cached_property
     def maximum_body_bytes(self) -> int:
         """Largest body worth reading."""
         return codec.maximum_size(self.body_tensors)

@@ -10,7 +10,7 @@ import pytest
 from fastapi import Depends, FastAPI, HTTPException
 from fastapi.testclient import TestClient
 
-from services.kit import health, logs, metrics, openapi, problems
+from services.kit import health, metrics, observation, openapi, problems
 
 
 class Broken(Exception):
@@ -37,9 +37,9 @@ def client(ready: dict[str, bool]) -> Iterator[TestClient]:
     app.get("/v1/numbers/{number}")(number)
     problems.install(app, Broken, {})
     health.install(app, {"database": database})
-    metrics.install(app, "example")
-    logs.install(app)
+    metrics.install(app)
     openapi.install(app)
+    observation.install(app, "example")
     with TestClient(app) as client:
         yield client
 
@@ -98,7 +98,7 @@ def test_requests_are_measured_by_route_and_not_by_address(client: TestClient) -
 
 def test_metrics_can_be_kept_from_strangers() -> None:
     app = FastAPI()
-    metrics.install(app, "guarded", [Depends(refuse)])
+    metrics.install(app, [Depends(refuse)])
     assert TestClient(app).get("/metrics").status_code == 403
 
 
@@ -107,13 +107,12 @@ import logging
 import structlog
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
-from services.kit import logs, problems
+from services.kit import logs, observation
 
 logs.configure("info")
 app = FastAPI()
 app.get("/v1/things/{thing}")(lambda thing: thing)
-problems.install(app, KeyError, {})
-logs.install(app)
+observation.install(app, "example")
 client = TestClient(app)
 structlog.get_logger("ours").info("folded", reports=3)
 logging.getLogger("uvicorn.error").warning("theirs")
