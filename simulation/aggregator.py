@@ -16,6 +16,7 @@ from services.aggregator.domain.errors import InvalidManifest
 from services.aggregator.domain.initialise import initial_parameters
 from services.aggregator.domain.kernels import Accumulator
 from services.aggregator.domain.layout import Layout
+from services.aggregator.domain.measured import Measured
 from services.aggregator.domain.rounds import Round
 from services.aggregator.domain.runnable import check_runnable
 from services.aggregator.domain.tasks import Next, Task, next_step
@@ -119,12 +120,12 @@ class SimulatedAggregator:
             self._privacy.charge(round_)
         if step is not None:
             self._publish(step)
-        evaluated, metrics = _metrics(vector, layout)
+        measured = Measured.of(vector, layout)
         self._last_kind = round_.kind
         convergence = self.manifest.stop.convergence
-        if convergence is not None and evaluated:
-            self._metric_history.append(metrics[convergence.metric])
-        return Outcome(closed.published(), int(vector[layout.weight]), evaluated, metrics)
+        if convergence is not None and measured.evaluated:
+            self._metric_history.append(measured.metrics[convergence.metric])
+        return Outcome(closed.published(), int(vector[layout.weight]), measured.evaluated, measured.metrics)
 
     def _overspent(self, kind: RoundKind, round_number: int) -> str | None:
         return None if self._privacy is None else self._privacy.why_no_room(kind, round_number)
@@ -140,15 +141,6 @@ class SimulatedAggregator:
 
 def _is_finite(step: Step) -> bool:
     return all(np.isfinite(values).all() for values in step.parameters.values())
-
-
-def _metrics(vector: Accumulator, layout: Layout) -> tuple[int, dict[str, float]]:
-    """The number of evaluations and the mean of each metric."""
-    sums = vector[layout.metrics] / layout.metric_scale
-    evaluated = max(round(sums[0]), 0) if len(sums) else 0
-    if not evaluated:
-        return 0, {}
-    return evaluated, {name: float(s / evaluated) for name, s in zip(layout.metric_names, sums[1:], strict=True)}
 
 
 def _version(model: str, number: int, parameters: Tensors) -> ModelReference:

@@ -12,15 +12,16 @@ from fedrec_protocol import codec
 from fedrec_protocol.manifest import TaskManifest
 from fedrec_protocol.messages import RoundKind, RoundState
 from fedrec_protocol.tensors import Tensors
+from services.aggregator.domain.cohort import draw_cohort
 from services.aggregator.domain.eligibility import why_not_eligible
 from services.aggregator.domain.rounds import Round
 from simulation.aggregator import Outcome, SimulatedAggregator
+from simulation.arrivals import Arrivals, arrivals
 from simulation.availability import AlwaysAvailable, Availability
-from simulation.cohort import Arrivals, arrivals, draw_cohort
 from simulation.devices import Devices, IdealDevices, Load
 from simulation.engines.engine import Engine
 from simulation.engines.local import LocalEngine
-from simulation.population import Population
+from simulation.population import Population, client_id
 from simulation.records import RoundRecord
 from simulation.work import CohortSum, RoundWork
 
@@ -128,8 +129,9 @@ class Simulation:
 
     def _ask(self, round_: Round, work: RoundWork) -> _Asked:
         policy, seed = self.aggregator.manifest.rounds, self.aggregator.manifest.seed
-        candidates = self._candidates(round_).tolist()
-        cohort = draw_cohort(candidates, seed=seed, round_number=round_.number, size=policy.cohort_size)
+        candidates = {client_id(person): person for person in self._candidates(round_).tolist()}
+        drawn = draw_cohort(candidates, seed=seed, round_number=round_.number, places=policy.cohort_size)
+        cohort = [candidates[client] for client in drawn]
         load = self._load(work, cohort)
         return _Asked(
             available=len(candidates),

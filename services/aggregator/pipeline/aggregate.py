@@ -17,6 +17,7 @@ from services.aggregator.domain.aggregation import catalogue
 from services.aggregator.domain.aggregation.rule import RoundSum, Step, Totals
 from services.aggregator.domain.kernels import Accumulator
 from services.aggregator.domain.layout import Layout
+from services.aggregator.domain.measured import Measured
 from services.aggregator.domain.privacy.events import Charge
 from services.aggregator.domain.privacy.task import charge_for, noised
 from services.aggregator.domain.rounds import Round
@@ -135,12 +136,8 @@ def _rule_state(context: Context, task: Task) -> Tensors:
 
 
 def _outcome(layout: Layout, vector: Accumulator, report_count: int) -> Outcome:
-    sums = vector[layout.metrics] / layout.metric_scale
-    evaluated = max(round(sums[0]), 0) if len(sums) else 0
-    means = {
-        name: float(total / evaluated) for name, total in zip(layout.metric_names, sums[1:], strict=False) if evaluated
-    }
-    return Outcome(report_count, int(vector[layout.weight]), evaluated, means, None, None)
+    measured = Measured.of(vector, layout)
+    return Outcome(report_count, int(vector[layout.weight]), measured.evaluated, measured.metrics, None, None)
 
 
 def _store(context: Context, task: Task, round_: Round, lease: Lease, release: _Release) -> None:

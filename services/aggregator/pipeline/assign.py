@@ -18,6 +18,7 @@ from fedrec_protocol.messages import (
 )
 from fedrec_protocol.secure_messages import SecurePhase
 from services.aggregator.domain import pacing
+from services.aggregator.domain.cohort import draw_cohort
 from services.aggregator.domain.eligibility import why_not_eligible
 from services.aggregator.domain.errors import RoundClosed
 from services.aggregator.domain.rounds import Round
@@ -126,7 +127,8 @@ class _Desk:
         room = max(min(policy.cohort_size - live, policy.maximum_reports - issued), 0)
         if not self._is_joinable():
             room = 0
-        drawn = sorted(set(candidates), key=self._lot)[:room]
+        seed, number = self._task.manifest.seed, self._round.number
+        drawn = draw_cohort(candidates, seed=seed, round_number=number, places=room)
         rows = [(new_id("asg"), client_id) for client_id in drawn]
         assignments.insert_many(self._tx, rows, self._round.id, self._now, self._expiry())
         return {client_id: id_ for id_, client_id in rows}
@@ -142,10 +144,6 @@ class _Desk:
         if secure_rounds.phase(self._tx, self._round.id) is not SecurePhase.ADVERTISING:
             return False
         return assignment_id is None or secure_rounds.participant(self._tx, assignment_id) is None
-
-    def _lot(self, client_id: str) -> bytes:
-        text = f"{self._task.manifest.seed}:{self._round.number}:{client_id}"
-        return hashlib.sha256(text.encode()).digest()
 
     def _expiry(self) -> datetime:
         seconds = self._task.manifest.rounds.report_timeout_seconds

@@ -7,8 +7,8 @@ import pytest
 from numpy.typing import NDArray
 
 from fedrec_protocol.manifest import RoundPolicy
+from simulation.arrivals import arrivals
 from simulation.availability import AvailabilityTrace, DailyCycle
-from simulation.cohort import arrivals, draw_cohort
 from simulation.devices import NEVER, Dropouts, HeterogeneousDevices, IdealDevices, Load
 
 HOUR = 3600.0
@@ -41,14 +41,6 @@ def test_a_straggler_after_the_deadline_or_after_its_own_time_is_too_late() -> N
     own = policy.model_copy(update={"report_timeout_seconds": 50.0})
     arrived = arrivals([0, 1, 2], own, Stopwatch(40, 100, 101), 1, load(3))
     assert (arrived.in_time, arrived.late, arrived.seconds) == ([0], 2, 100.0)
-
-
-def test_a_draw_depends_on_seed_and_round_and_not_on_the_order_of_asking() -> None:
-    people = list(range(50))
-    drawn = draw_cohort(people, seed=1, round_number=1, size=10)
-    assert drawn == draw_cohort(people[::-1], seed=1, round_number=1, size=10)
-    assert drawn != draw_cohort(people, seed=2, round_number=1, size=10)
-    assert drawn != draw_cohort(people, seed=1, round_number=2, size=10)
 
 
 def test_slow_devices_are_the_same_people_in_every_round_and_more_work_takes_longer() -> None:

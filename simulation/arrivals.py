@@ -1,26 +1,11 @@
-"""Who is asked in a round, and whose report is in time."""
+"""Whose report is in time."""
 
-import hashlib
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
 from fedrec_protocol.manifest import RoundPolicy
 from simulation.devices import NEVER, Devices, Load
-from simulation.population import client_id
-
-
-def draw_cohort(candidates: Iterable[int], *, seed: int, round_number: int, size: int) -> list[int]:
-    """Draw a cohort as the aggregator does among those who check in at the same time.
-
-    Everybody's lot is a hash of the task's seed, the round and the client, so that the draw can be repeated.
-    """
-
-    def lot(person: int) -> bytes:
-        return hashlib.sha256(f"{seed}:{round_number}:{client_id(person)}".encode()).digest()
-
-    return sorted(candidates, key=lot)[:size]
 
 
 @dataclass(frozen=True)
