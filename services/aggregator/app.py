@@ -27,6 +27,7 @@ from services.kit.clock import Clock, SystemClock
 from services.kit.db import Database
 from services.kit.ids import new_id
 from services.kit.listener import Listener
+from services.kit.serving import LEAVE
 
 _DESCRIPTION = """Opens rounds, takes participants' reports in, adds them up and publishes what they come to.
 
@@ -66,7 +67,7 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
 
 
 @asynccontextmanager
-async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
     """Start what belongs to the process; at the end, finish what was taken before leaving."""
     context: Context = app.state.context
     settings: Settings = app.state.settings
@@ -85,7 +86,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     listener = Listener(settings.database_url, channels, lambda task_id: loop.call_soon_threadsafe(hint, task_id))
     listener.start()
     try:
-        yield
+        yield {LEAVE: desk.leave}
     finally:
         await asyncio.to_thread(listener.stop)
         await intake.finish()

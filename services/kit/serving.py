@@ -58,6 +58,10 @@ def serve(factory: str, *, host: str, port: int, proxies: str = "127.0.0.1") -> 
         _Server(config).run(sockets=[listener])
 
 
+LEAVE = "leave"
+"""Name, in an application's lifespan state, of a function that answers the requests it holds back on purpose."""
+
+
 class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -65,6 +69,13 @@ class _Server(uvicorn.Server):
         # garbage collector a tenth of the time.
         gc.collect()
         gc.freeze()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # uvicorn waits for every request first, long polls too, and tells the application afterwards.
+        leave = self.lifespan.state.get(LEAVE)
+        if leave is not None:
+            leave()
+        await super().shutdown(sockets)
 
 
 def listen(host: str, port: int) -> socket.socket:

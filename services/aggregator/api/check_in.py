@@ -30,6 +30,7 @@ class CheckInDesk:
         self._context = context
         self._batchers: dict[str, Batcher[CheckingIn, Assigned | NotSelected]] = {}
         self._changes: dict[str, asyncio.Event] = {}
+        self._is_leaving = False
 
     async def check_in(self, task_id: str, who: CheckingIn, wait_seconds: float) -> Assigned | NotSelected:
         """An assignment, or why there is none after waiting."""
@@ -39,7 +40,7 @@ class CheckInDesk:
             changed = self._changes.setdefault(task_id, asyncio.Event())
             answer = await self._batcher(task_id).submit(who)
             left = ends - loop.time()
-            if isinstance(answer, Assigned) or answer.reason not in _WORTH_WAITING or left <= 0:
+            if isinstance(answer, Assigned) or answer.reason not in _WORTH_WAITING or left <= 0 or self._is_leaving:
                 return answer
             poll = _POLL_SECONDS * random.uniform(0.75, 1.25)  # noqa: S311 - jitter, not a secret
             try:
@@ -53,6 +54,11 @@ class CheckInDesk:
             event = self._changes.pop(changed, None)
             if event is not None:
                 event.set()
+
+    def leave(self) -> None:
+        """Answer all who wait: this process stops, and another one will serve them."""
+        self._is_leaving = True
+        self.wake(None)
 
     def _batcher(self, task_id: str) -> Batcher[CheckingIn, Assigned | NotSelected]:
         if task_id not in self._batchers:
