@@ -13,8 +13,8 @@ from tests.integration.aggregator.world import World
 
 @pytest.fixture(scope="session")
 def world(postgres: LocalPostgres, migrated_template: str) -> Iterator[World]:
-    """Two API processes' worth of aggregators, a worker and a registry."""
+    """Three API processes' worth of aggregators, a worker and a registry."""
     url = create_database(postgres.url, "aggregator_world", template=migrated_template)
-    world = World(url, aggregators=2)
+    world = World(url, aggregators=3)
     yield world
     world.stop()
