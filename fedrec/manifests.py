@@ -3,6 +3,7 @@
 from typing import Any
 
 from fedrec_protocol.manifest import Convergence, RoundPolicy, StopCriteria, TaskManifest
+from fedrec_recipes.federated_evaluation import EvaluationConfig, FederatedEvaluation
 from fedrec_recipes.recipe import Recipe
 
 DEFAULT_METRICS = ("hr@10", "ndcg@10")
@@ -44,3 +45,22 @@ def manifest_for(
         stop=StopCriteria(round_budget=round_budget, convergence=convergence),
         seed=seed,
     )
+
+
+def evaluation_of(
+    recipe: Recipe[Any], *, name: str, model: str, base_version: str | None, rounds: RoundPolicy, **config: Any
+) -> TaskManifest:
+    """The manifest of a one-round task in which people's devices measure a version of a model.
+
+    Args:
+        recipe: The recipe that the version is of.
+        name: Name of the task.
+        model: Name of the model that the version belongs to.
+        base_version: The version's id in the registry; None where the parameters are given otherwise.
+        rounds: When the round closes, and how many participants are asked.
+        config: Further fields of `EvaluationConfig`: cut-offs, slices.
+    """
+    items = recipe.config.number_of_items
+    evaluation = FederatedEvaluation(EvaluationConfig(number_of_items=items, recipe=recipe.choice, **config))
+    manifest = manifest_for(evaluation, name=name, rounds=rounds, round_budget=1, metrics=())
+    return manifest.model_copy(update={"model": model, "base_version": base_version})

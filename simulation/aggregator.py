@@ -120,7 +120,7 @@ class SimulatedAggregator:
             self._privacy.charge(round_)
         if step is not None:
             self._publish(step)
-        measured = Measured.of(vector, layout)
+        measured = Measured.of(vector, layout, step)
         self._last_kind = round_.kind
         convergence = self.manifest.stop.convergence
         if convergence is not None and measured.evaluated:
@@ -135,12 +135,15 @@ class SimulatedAggregator:
         return catalogue.step(self.manifest.aggregation, self.parameters, total, self._rule_state)
 
     def _publish(self, step: Step) -> None:
+        if step.parameters is None:
+            self.task = self.task.advanced(self.version)
+            return
         self.parameters, self._rule_state = step.parameters, step.state
         self.task = self.task.advanced(_version(self.manifest.model, self.version.number + 1, step.parameters))
 
 
 def _is_finite(step: Step) -> bool:
-    return all(np.isfinite(values).all() for values in step.parameters.values())
+    return all(np.isfinite(values).all() for values in (step.parameters or {}).values())
 
 
 def _version(model: str, number: int, parameters: Tensors) -> ModelReference:

@@ -44,7 +44,7 @@ def add_statistics(
     sums = {spec.name: np.zeros(spec.shape, np.int64) for spec in recipe.statistics}
     for person in people:
         history = population.histories[person]
-        learnt_from = history.without_last(trainer.holdout)
+        learnt_from = trainer.training_history(history)
         if len(learnt_from) == 0:
             continue
         recipe.add(sums, work.base, learnt_from)

@@ -12,11 +12,13 @@ import numpy as np
 import pytest
 
 from fedrec.local.stack import LocalStack, local_stack
-from fedrec.manifests import manifest_for
+from fedrec.manifests import evaluation_of, manifest_for
 from fedrec.operator import Operator
 from fedrec_protocol.manifest import RecipeChoice, RoundPolicy, TaskManifest
 from fedrec_protocol.messages import RoundState, RoundView
 from fedrec_recipes import catalogue
+from fedrec_recipes.evaluation import HeldOut
+from fedrec_recipes.federated_evaluation import FederatedEvaluation
 from fedrec_recipes.recipe import Recipe
 from fedrec_sdk import Participant
 from fedrec_sdk.outcomes import TaskEnded
@@ -116,3 +118,33 @@ def test_the_published_weights_and_the_metrics_are_the_same(
     if rule != "solve":  # solved from the same sums in every round
         assert len({record.digest for record in expected}) == ROUNDS
     assert np.any([record.metrics["hr@10"] > 0 for record in expected])
+
+
+def test_an_evaluation_measures_a_version_and_publishes_none(
+    stack: LocalStack, operator: Operator, tmp_path: Path
+) -> None:
+    recipe = catalogue.recipe(RecipeChoice(name="ease", config={**CONFIGS["ease"], "number_of_items": ITEMS}))
+    people = people_with_taste(PEOPLE, ITEMS)
+    population = Population.of_recipe(recipe, people, seed=20)
+    trained = a_task(recipe, "solve").model_copy(update={"name": "to-be-evaluated", "model": "evaluated"})
+    version = over_http(stack, operator, trained, population, tmp_path / "training")[-2].published_version_id
+    assert version is not None
+    policy = RoundPolicy(aggregation_goal=PEOPLE, minimum_reports=PEOPLE, deadline_seconds=90)
+    manifest = evaluation_of(
+        recipe, name="evaluation", model="evaluated", base_version=version, rounds=policy, activity_edges=(12,)
+    )
+
+    rounds = over_http(stack, operator, manifest, population, tmp_path / "evaluation")
+
+    simulation = Simulation(trained, population)
+    list(simulation.run())
+    measuring = catalogue.recipe(manifest.recipe)
+    assert isinstance(measuring, FederatedEvaluation)
+    cases = [HeldOut(index, person.without_last(1), int(person.items[-1])) for index, person in enumerate(people)]
+    expected = measuring.measured_centrally(simulation.parameters, cases).metrics
+    assert [(round_.state, round_.published_version_id, round_.metrics) for round_ in rounds] == [
+        (RoundState.PUBLISHED, None, expected)
+    ]
+    assert operator.version(version).metrics == expected
+    again = Simulation(manifest, Population.of_recipe(measuring, people, seed=20), base=simulation.parameters)
+    assert [record.metrics for record in again.run()] == [expected]

@@ -153,7 +153,7 @@ class MetricsRequest(Message):
     """Record what participants measured of a version."""
 
     metrics: dict[MetricName, FiniteFloat] = Field(
-        max_length=64,
+        max_length=256,
         examples=[{"hr@10": 0.21, "ndcg@10": 0.12}],
         json_schema_extra={"additionalProperties": False},  # the schema would allow any other name
     )

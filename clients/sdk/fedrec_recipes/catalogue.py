@@ -10,6 +10,7 @@ from fedrec_recipes.autoencoder import Autoencoder
 from fedrec_recipes.blend import Blend
 from fedrec_recipes.blend_choice import BlendChoice
 from fedrec_recipes.ease import Ease
+from fedrec_recipes.federated_evaluation import FederatedEvaluation
 from fedrec_recipes.gfcf import Gfcf
 from fedrec_recipes.mf import MatrixFactorisation
 from fedrec_recipes.popularity import Popularity
@@ -79,6 +80,7 @@ for _built_in in (
     Blend,
     BlendChoice,
     Ease,
+    FederatedEvaluation,
     Gfcf,
     MatrixFactorisation,
     Popularity,

@@ -68,6 +68,8 @@ class Recipe(ABC, Generic[ConfigT]):
     """Name patterns of tensors that never leave the device."""
     usual_rounds: ClassVar[int] = 30
     """Training rounds in which it learns most of what it will, with the defaults and with everybody in every round."""
+    learns: ClassVar[bool] = True
+    """Whether `train` learns. Held-out interactions are kept from what learns; what only measures gets them."""
 
     def __init__(self, config: ConfigT) -> None:
         self.config = config

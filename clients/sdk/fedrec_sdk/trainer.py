@@ -73,13 +73,13 @@ class RecipeTrainer:
 
     def count_examples(self, history: History) -> int:
         """Interactions to train on."""
-        return len(self._training_history(history))
+        return len(self.training_history(history))
 
     def train(
         self, shared: Tensors, private: Tensors, history: History, plan: TrainingPlan, generator: np.random.Generator
     ) -> LocalResult:
         """One local training of the recipe."""
-        return self.recipe.train(shared, private, self._training_history(history), plan, generator)
+        return self.recipe.train(shared, private, self.training_history(history), plan, generator)
 
     def evaluate(self, shared: Tensors, private: Tensors, history: History, metrics: tuple[str, ...]) -> Evaluation:
         """Full ranking of the held-out interactions."""
@@ -91,8 +91,9 @@ class RecipeTrainer:
         """Scores from the whole history, the held-out interactions included."""
         return self.recipe.score(shared, private, self._known(history))
 
-    def _training_history(self, history: History) -> History:
-        return self._known(history).without_last(self.holdout)
+    def training_history(self, history: History) -> History:
+        """What the recipe's training gets to see."""
+        return self._known(history).without_last(self.holdout if self.recipe.learns else 0)
 
     def _known(self, history: History) -> History:
         known = history.items < self.recipe.config.number_of_items

@@ -66,7 +66,7 @@ def aggregate(context: Context, round_id: str, lease: Lease) -> None:
     except (NotReleasable, MasksStay, RoundAborted, sealing.SealBroken, ObjectMissing) as error:
         _abandon(context, round_, lease, str(error))
         return
-    _store(context, task, round_, lease, _Release(_outcome(layout, vector, report_count), step, charge))
+    _store(context, task, round_, lease, _Release(_outcome(layout, vector, report_count, step), step, charge))
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ def _step(context: Context, task: Task, round_: Round, vector: Accumulator, repo
     total = RoundSum(Totals(vector, layout), int(vector[layout.weight]), report_count)
     base = context.registry.weights(round_.base)
     step = catalogue.step(task.manifest.aggregation, base, total, _rule_state(context, task))
-    for name, values in step.parameters.items():
+    for name, values in (step.parameters or {}).items():
         if not np.isfinite(values).all():
             raise NotReleasable(f"tensor {name!r} would not be finite: lower the learning rate or the maximum norm")
     return step
@@ -135,8 +135,8 @@ def _rule_state(context: Context, task: Task) -> Tensors:
     return codec.decode(content, maximum_header_bytes=_STATE_HEADER_BYTES) if content else {}
 
 
-def _outcome(layout: Layout, vector: Accumulator, report_count: int) -> Outcome:
-    measured = Measured.of(vector, layout)
+def _outcome(layout: Layout, vector: Accumulator, report_count: int, step: Step | None) -> Outcome:
+    measured = Measured.of(vector, layout, step)
     return Outcome(report_count, int(vector[layout.weight]), measured.evaluated, measured.metrics, None, None)
 
 
@@ -144,7 +144,8 @@ def _store(context: Context, task: Task, round_: Round, lease: Lease, release: _
     outcome, step = release.outcome, release.step
 
     def write(tx: Connection) -> None:
-        result = None if step is None else context.home.put(tx, [codec.encode(step.parameters)])
+        parameters = None if step is None else step.parameters
+        result = None if parameters is None else context.home.put(tx, [codec.encode(parameters)])
         state = None if step is None or not step.state else context.home.put(tx, [codec.encode(step.state)])
         leases.require(tx, lease)
         rounds.get(tx, round_.id, lock=True)

@@ -7,7 +7,7 @@ import structlog
 from sqlalchemy import Connection
 
 from fedrec_protocol.manifest import TaskManifest
-from fedrec_protocol.messages import ModelReference, RoundState
+from fedrec_protocol.messages import ModelReference, RoundKind, RoundState
 from fedrec_protocol.registry_messages import Lineage, VersionRequest
 from services.aggregator.domain.privacy.statement import privacy_statement
 from services.aggregator.domain.privacy.task import mechanism_of
@@ -86,8 +86,8 @@ def _record(tx: Connection, context: Context, round_id: str, lease: Lease, versi
     outcome = outcomes.get(tx, round_id)
     rounds.save(tx, round_.published())
     outcomes.set_published(tx, round_id, version)
-    if version is not None and outcome is not None:
-        task = task.advanced(version)
+    if round_.kind is RoundKind.TRAINING and outcome is not None:
+        task = task.advanced(version or round_.base)  # what only measures leaves the version as it is
         tasks.save(tx, task)
         superseded = [outcome.result_object, tasks.rule_state_object(tx, task.id)]
         tasks.set_rule_state_object(tx, task.id, outcome.rule_state_object)

@@ -12,7 +12,7 @@ import pytest
 from fedrec_protocol.manifest import AggregationRule
 from fedrec_protocol.tensors import Tensors
 from services.aggregator.domain.aggregation import catalogue
-from services.aggregator.domain.aggregation.rule import RoundSum, Rule
+from services.aggregator.domain.aggregation.rule import RoundSum, Rule, Step
 from services.aggregator.domain.errors import InvalidManifest
 
 BASE = [0.5, -1.0, 2.0, 0.0]
@@ -25,7 +25,7 @@ ROUNDS = [
 
 Participant = tuple[int, list[float]]
 Slow = Callable[[float, float, dict[str, float]], float]
-MEAN_RULES = sorted(set(catalogue.RULES) - {"solve"})
+MEAN_RULES = sorted(set(catalogue.RULES) - {"measure", "solve"})
 
 
 def round_sum(participants: list[Participant]) -> RoundSum:
@@ -40,8 +40,13 @@ def run(rule: str, **params: float) -> list[float]:
     state: Tensors = {}
     for participants in ROUNDS:
         step = catalogue.step(choice, parameters, round_sum(participants), state)
-        parameters, state = step.parameters, step.state
+        parameters, state = learnt(step), step.state
     return [float(value) for value in parameters["items"].ravel()]
+
+
+def learnt(step: Step) -> Tensors:
+    assert step.parameters is not None
+    return step.parameters
 
 
 def run_slowly(step: Slow) -> list[float]:
@@ -117,7 +122,7 @@ def test_fedyogi_is_the_papers() -> None:
 def test_every_rule_keeps_names_shapes_and_element_types(name: str) -> None:
     base = {"items": np.array(BASE, np.float32).reshape(2, 2)}
     step = catalogue.step(AggregationRule(rule=name), base, round_sum(ROUNDS[0]), {})
-    assert {k: (v.shape, v.dtype) for k, v in step.parameters.items()} == {"items": ((2, 2), np.dtype(np.float32))}
+    assert {k: (v.shape, v.dtype) for k, v in learnt(step).items()} == {"items": ((2, 2), np.dtype(np.float32))}
     assert isinstance(catalogue.RULES[name], Rule)
     assert catalogue.RULES[name].__doc__
 
@@ -127,7 +132,7 @@ def test_every_rule_stays_where_it_is_when_nobody_learnt_anything(name: str) -> 
     base = {"items": np.array(BASE, np.float32).reshape(2, 2)}
     nothing: list[Participant] = [(3, [0.0] * 4)]
     step = catalogue.step(AggregationRule(rule=name), base, round_sum(nothing), {})
-    np.testing.assert_array_equal(step.parameters["items"], base["items"])
+    np.testing.assert_array_equal(learnt(step)["items"], base["items"])
 
 
 @pytest.mark.parametrize(

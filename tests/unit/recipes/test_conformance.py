@@ -13,11 +13,15 @@ from tests.unit.recipes.data import people_with_taste
 from tests.unit.recipes.federate import first_version
 
 NAMES = recipe_names()
+NEEDED: dict[str, dict[str, Any]] = {
+    "evaluation": {"recipe": {"name": "popularity", "config": {"number_of_items": 60}}},
+}
+"""What a recipe cannot do without, beside the number of items."""
 HISTORY = people_with_taste()[0]
 
 
 def of(name: str) -> Recipe[Any]:
-    return recipe(RecipeChoice(name=name, config={"number_of_items": 60}))
+    return recipe(RecipeChoice(name=name, config={"number_of_items": 60, **NEEDED.get(name, {})}))
 
 
 def manifest_of(chosen: Recipe[Any]) -> TaskManifest:

@@ -9,12 +9,13 @@ from fedrec_protocol.tensors import Tensors
 from services.aggregator.domain.aggregation.adaptive import FedAdagrad, FedAdam, FedYogi
 from services.aggregator.domain.aggregation.fedavg import FedAvg
 from services.aggregator.domain.aggregation.fedavgm import FedAvgM
+from services.aggregator.domain.aggregation.measure import Measure
 from services.aggregator.domain.aggregation.rule import RoundSum, Rule, Step
 from services.aggregator.domain.aggregation.solve import Solve
 from services.aggregator.domain.errors import InvalidManifest
 
 RULES: dict[str, Rule[Any]] = {
-    rule.name: rule for rule in (FedAvg(), FedAvgM(), FedAdagrad(), FedAdam(), FedYogi(), Solve())
+    rule.name: rule for rule in (FedAvg(), FedAvgM(), FedAdagrad(), FedAdam(), FedYogi(), Solve(), Measure())
 }
 
 

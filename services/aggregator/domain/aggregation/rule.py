@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
@@ -63,10 +63,14 @@ class RoundSum:
 class Step:
     """What a rule makes of a round."""
 
-    parameters: Tensors
-    """The next shared parameters: names, shapes and element types of the base."""
+    parameters: Tensors | None
+    """The next shared parameters: names, shapes and element types of the base; None where nothing is learnt."""
     state: Tensors
     """What the rule remembers until the next round, e.g. a momentum; empty for most."""
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    """What the sum says of the base version, beside the metrics that participants report."""
+    evaluated: int = 0
+    """Evaluations behind these metrics; 0 when there are none."""
 
 
 class Rule(ABC, Generic[ParamsT]):

@@ -39,11 +39,7 @@ class Solve(Rule[SolveParams]):
 
     def check(self, manifest: TaskManifest, params: SolveParams) -> None:
         """Refuse tensors that are not the recipe's."""
-        recipe = statistics_recipe(params.recipe)
-        if _shapes(manifest.shared) != _shapes(recipe.shared):
-            raise InvalidManifest(f"the shared tensors are not those of recipe {recipe.name!r}")
-        if _shapes(manifest.report_tensors) != _shapes(recipe.statistics):
-            raise InvalidManifest(f"the report's tensors are not the statistics of recipe {recipe.name!r}")
+        check_tensors(manifest, statistics_recipe(params.recipe))
 
 
 def statistics_recipe(choice: RecipeChoice) -> StatisticsRecipe[Any]:
@@ -56,6 +52,18 @@ def statistics_recipe(choice: RecipeChoice) -> StatisticsRecipe[Any]:
     if not isinstance(recipe, StatisticsRecipe):
         raise catalogue.InvalidRecipeConfig(f"recipe {choice.name!r} is not solved from sums")
     return recipe
+
+
+def check_tensors(manifest: TaskManifest, recipe: StatisticsRecipe[Any]) -> None:
+    """Refuse a manifest whose tensors are not the recipe's.
+
+    Raises:
+        InvalidManifest: saying which.
+    """
+    if _shapes(manifest.shared) != _shapes(recipe.shared):
+        raise InvalidManifest(f"the shared tensors are not those of recipe {recipe.name!r}")
+    if _shapes(manifest.report_tensors) != _shapes(recipe.statistics):
+        raise InvalidManifest(f"the report's tensors are not the statistics of recipe {recipe.name!r}")
 
 
 def _shapes(specs: tuple[TensorSpec, ...]) -> list[tuple[str, tuple[int, ...]]]:
