@@ -1,19 +1,17 @@
-"""`fedrec privacy`: what a promise costs, before training starts."""
+"""`fedrec privacy`: what a promise costs before training starts, and what attacks find of it."""
 
-from typing import Annotated
+import json
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
+from rich.console import Console
 
 from services.aggregator.domain.privacy.accountant import UnsupportedRelease
 from services.aggregator.domain.privacy.participation import ParticipationLimit
 from services.aggregator.domain.privacy.plan import Mechanism, Scenario, plan
 
-privacy = typer.Typer(help="Differential privacy: plan it before training.", no_args_is_help=True)
-
-
-@privacy.callback()
-def _root() -> None:
-    """Keeps `plan` a sub-command while it is the only one."""
+privacy = typer.Typer(help="Privacy: plan it before training, and measure what attacks find.", no_args_is_help=True)
 
 
 @privacy.command("plan")
@@ -44,3 +42,54 @@ def plan_command(
         raise typer.BadParameter(str(error)) from error
     for sentence in found.sentences(coordinates):
         typer.echo(sentence)
+
+
+@privacy.command("audit")
+def audit_command(
+    data: Annotated[Path, typer.Argument(help="A file of interactions, or a folder that holds one.")],
+    recipe: Annotated[str, typer.Option(help="What is trained; its reports must be deltas, averaged.")] = "mf",
+    config: Annotated[str, typer.Option(help="The recipe's configuration, as JSON.")] = "{}",
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds; everybody reports in each.")] = 5,
+    participants: Annotated[int | None, typer.Option(min=20, help="People. [default: all]")] = None,
+    minimum_support: Annotated[int, typer.Option(min=1, help="Leave out items with fewer interactions.")] = 5,
+    clipping_norm: Annotated[float, typer.Option(min=1e-6, help="L2 bound on one report.")] = 5.0,
+    noise: Annotated[
+        list[float] | None, typer.Option(help="A noise multiplier; repeat. [default: 0.5 1 2 4 8]")
+    ] = None,
+    canaries: Annotated[int, typer.Option(min=10, help="Canaries; half of them take part.")] = 1000,
+    delta: Annotated[float, typer.Option(min=1e-12, max=0.1, help="At which epsilon is stated.")] = 1e-5,
+    confidence: Annotated[float, typer.Option(min=0.5, max=0.9999, help="Of each lower bound.")] = 0.95,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of everything.")] = 0,
+    out: Annotated[Path, typer.Option(help="Folder for the figures and the plot.")] = Path("privacy-audit"),
+) -> None:
+    """Attack published models and received reports, and bound epsilon from below; exit 1 where a promise fails."""
+    from fedrec.data.interactions import DataError  # noqa: PLC0415 - --help need not load numpy
+    from simulation.audit.audit import AuditOptions, run_audit  # noqa: PLC0415 - as above
+
+    chosen: dict[str, Any] = {} if not noise else {"noise_multipliers": tuple(noise)}
+    try:
+        options = AuditOptions(
+            data=data,
+            recipe=recipe,
+            config=json.loads(config),
+            rounds=rounds,
+            participants=participants,
+            minimum_support=minimum_support,
+            clipping_norm=clipping_norm,
+            canaries=canaries,
+            target_delta=delta,
+            confidence=confidence,
+            seed=seed,
+            out=out,
+            **chosen,
+        )
+        leaks = list(run_audit(options, Console()).leaks())
+    except (DataError, LookupError, OSError, ValueError) as problem:
+        raise typer.BadParameter(str(problem)) from problem
+    except ImportError as failure:
+        typer.echo(f"fedrec: {failure}", err=True)
+        raise typer.Exit(1) from failure
+    for leak in leaks:
+        typer.echo(f"LEAK: {leak}", err=True)
+    if leaks:
+        raise typer.Exit(1)

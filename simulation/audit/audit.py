@@ -1,0 +1,139 @@
+"""`fedrec privacy audit` from data to figures."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import JsonValue
+from rich.console import Console
+from rich.table import Table
+
+from fedrec.data.interactions import DataError
+from fedrec.data.opening import read_interactions
+from fedrec_protocol.manifest import RecipeChoice
+from fedrec_recipes import catalogue
+from fedrec_recipes.recipe import Recipe
+from simulation.audit.canaries import audit_canaries
+from simulation.audit.figures import AuditFigures
+from simulation.audit.membership import audit_membership
+from simulation.audit.plot import write_plot
+from simulation.audit.rates import Auc
+from simulation.audit.reports import audit_reports
+from simulation.audit.task import AuditedTask
+from simulation.population import Population
+from simulation.results import require_writers
+
+MASKED_PEOPLE = 100
+"""People whose single reports are attacked, at most: each of them exchanges keys with all others."""
+
+
+@dataclass(frozen=True)
+class AuditOptions:
+    """What can be chosen."""
+
+    data: Path
+    recipe: str = "mf"
+    config: dict[str, JsonValue] = field(default_factory=dict)
+    """The recipe's own configuration, without the number of items."""
+    rounds: int = 5
+    participants: int | None = None
+    minimum_support: int = 5
+    clipping_norm: float = 5.0
+    noise_multipliers: tuple[float, ...] = (0.5, 1.0, 2.0, 4.0, 8.0)
+    local_multipliers: tuple[float, ...] = (0.01, 1.0)
+    canaries: int = 1000
+    target_delta: float = 1e-5
+    confidence: float = 0.95
+    seed: int = 0
+    out: Path = Path("privacy-audit")
+
+
+def run_audit(options: AuditOptions, console: Console) -> AuditFigures:
+    """Attack, measure, and write `audit.json` and `audit.png`.
+
+    Raises:
+        DataError: the data cannot be read, or is too little.
+        NotAuditable: a recipe whose versions the attacks cannot read.
+        LookupError, ValueError: an unknown recipe, or figures out of range.
+        ImportError: an optional extra is missing.
+    """
+    require_writers()
+    people, recipe = _people(options)
+    task = AuditedTask(recipe, options.rounds, options.clipping_norm, options.target_delta, options.seed)
+    few = Population(people.histories[:MASKED_PEOPLE], people.trainer_of, people.seed)
+    levels = (None, *options.noise_multipliers)
+    console.print(f"[bold]{len(people)} people[/], recipe [bold]{recipe.name}[/], {options.rounds} rounds")
+    with console.status("single reports"):
+        reports = audit_reports(task, few, options.local_multipliers)
+    with console.status("membership"):
+        membership = [audit_membership(task, people, noise_multiplier=level) for level in levels]
+    with console.status("canaries"):
+        canaries = [
+            audit_canaries(
+                task, people, noise_multiplier=level, canaries=options.canaries, confidence=options.confidence
+            )
+            for level in levels
+        ]
+    figures = AuditFigures(_setting(options, people, recipe), reports, membership, canaries)
+    for table in tables(figures):
+        console.print(table)
+    options.out.mkdir(parents=True, exist_ok=True)
+    figures.write(options.out / "audit.json")
+    write_plot(figures, options.out / "audit.png")
+    console.print(f"Results: {options.out / 'audit.json'}, {options.out / 'audit.png'}")
+    return figures
+
+
+def tables(figures: AuditFigures) -> list[Table]:
+    """What was measured, for a terminal."""
+    reports = _table("One report: AUC with 95% interval", "the server sees", "which items?", "whose report?")
+    for seen in figures.reports:
+        reports.add_row(seen.seen, _rate(seen.had_item), _rate(seen.whose_report))
+    membership = _table("Membership: AUC with 95% interval", "noise", "ledger's ε", "last version", "all versions")
+    for found in figures.membership:
+        noise = _number(found.noise_multiplier)
+        rates = (_rate(found.from_last_version), _rate(found.from_all_versions))
+        membership.add_row(noise, _number(found.ledger_epsilon), *rates)
+    canaries = _table("Canaries", "noise", "ledger's ε", "lower bound", "estimate", "right guesses")
+    for canary in figures.canaries:
+        right = f"{canary.right_guesses} of {canary.guesses}"
+        epsilons = (canary.ledger_epsilon, canary.epsilon_lower_bound, canary.epsilon_estimate)
+        canaries.add_row(_number(canary.noise_multiplier), *(_number(value) for value in epsilons), right)
+    return [reports, membership, canaries]
+
+
+def _people(options: AuditOptions) -> tuple[Population, Recipe[Any]]:
+    interactions = read_interactions(options.data).with_item_support(options.minimum_support)
+    histories = [history for history in interactions.histories() if len(history) >= 3][: options.participants]
+    if len(histories) < 20:
+        raise DataError(f"{options.data}: {len(histories)} people with three interactions, and an audit needs 20")
+    config = {**options.config, "number_of_items": interactions.number_of_items}
+    recipe = catalogue.recipe(RecipeChoice(name=options.recipe, config=config))
+    return Population.of_recipe(recipe, histories, seed=options.seed, holdout=0), recipe
+
+
+def _setting(options: AuditOptions, people: Population, recipe: Recipe[Any]) -> dict[str, Any]:
+    return {
+        "people": len(people),
+        "recipe": recipe.choice.model_dump(mode="json"),
+        "rounds": options.rounds,
+        "clipping_norm": options.clipping_norm,
+        "target_delta": options.target_delta,
+        "confidence": options.confidence,
+        "seed": options.seed,
+    }
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left")
+    for column in columns:
+        table.add_column(column)
+    return table
+
+
+def _rate(rate: Auc) -> str:
+    return f"{rate.mean:.3f} ({rate.low:.3f} to {rate.high:.3f})"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3g}"
