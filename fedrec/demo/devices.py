@@ -18,7 +18,6 @@ from fedrec_sdk import Participant
 from fedrec_sdk.errors import FedrecError
 from fedrec_sdk.transport import Transport
 
-_JOIN_SECONDS = 20
 _DEVICES_PER_POOL = 8
 
 
@@ -87,12 +86,12 @@ def run_devices(fleet: Fleet, devices: Sequence[Device], *, processes: int = 2) 
             pipes.append(here)
         yield Devices(list(started), pipes)
     finally:
-        for pipe in pipes:
-            pipe.close()  # this is what tells the devices to stop
         for process in started:
-            process.join(_JOIN_SECONDS)
-            if process.is_alive():
-                process.kill()
+            process.kill()  # a device may be switched off at any moment, and these stores are thrown away
+        for process in started:
+            process.join()
+        for pipe in pipes:
+            pipe.close()
 
 
 def _process(fleet: Fleet, devices: Sequence[Device], pipe: Connection) -> None:
@@ -104,7 +103,7 @@ def _process(fleet: Fleet, devices: Sequence[Device], pipe: Connection) -> None:
         while True:
             pipe.send(_answer(participants, pipe.recv()))
     except (EOFError, OSError):
-        os._exit(0)  # threads may be waiting for the server; there is nothing left to finish
+        os._exit(0)  # whoever started us is gone; threads may be waiting for the server
 
 
 def _participants(fleet: Fleet, devices: Sequence[Device]) -> Iterator[tuple[int, Participant]]:
