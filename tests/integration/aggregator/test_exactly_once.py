@@ -40,7 +40,7 @@ def test_one_report_through_two_processes_at_once_is_counted_once(world: World) 
     threads = [
         threading.Thread(target=send, args=(number, url))
         for number in range(PARTICIPANTS)
-        for url in world.aggregator_urls
+        for url in world.aggregator_urls[:2]
     ]
     for thread in threads:
         thread.start()
@@ -75,7 +75,7 @@ def test_of_two_different_reports_at_once_one_is_counted(world: World) -> None:
     threads = [
         threading.Thread(target=send, args=(number, number + PARTICIPANTS * index, url))
         for number in range(PARTICIPANTS)
-        for index, url in enumerate(world.aggregator_urls)
+        for index, url in enumerate(world.aggregator_urls[:2])
     ]
     for thread in threads:
         thread.start()
