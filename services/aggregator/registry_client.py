@@ -2,15 +2,21 @@
 
 import hashlib
 import threading
+from collections import OrderedDict
 from typing import Any
 
 import httpx
 
 from fedrec_protocol import codec
 from fedrec_protocol.messages import ModelReference
+from fedrec_protocol.problems import Problem
 from fedrec_protocol.registry_messages import MetricsRequest, ModelRequest, VersionRequest, VersionView
 from fedrec_protocol.tensors import Tensors
-from services.aggregator.domain.errors import Unavailable
+from services.aggregator.domain.errors import RegistryRefused, Unavailable
+
+_PERMANENT = frozenset(range(400, 500)) - {408, 425, 429}
+"""Answers that will be the same the next time."""
+_MODELS_REMEMBERED = 4
 
 
 class VersionMissing(Exception):
@@ -18,7 +24,7 @@ class VersionMissing(Exception):
 
 
 class RegistryClient:
-    """Publishes and reads versions; remembers the newest weights, which the next round starts from."""
+    """Publishes and reads versions; remembers each model's newest weights, which the next round starts from."""
 
     def __init__(self, url: str, key: str, public_url: str) -> None:
         """`public_url` is what devices reach the registry by; `key` is an operator key of role `run`."""
@@ -27,7 +33,7 @@ class RegistryClient:
         )
         self.public_url = public_url.rstrip("/")
         self._lock = threading.Lock()
-        self._newest: tuple[str, bytes] = ("", b"")
+        self._newest: OrderedDict[str, tuple[str, bytes]] = OrderedDict()
 
     def ensure_model(self, name: str) -> None:
         """Make the model unless it exists."""
@@ -62,8 +68,7 @@ class RegistryClient:
         self._send("PUT", path, content=weights, headers={"Content-Type": codec.MEDIA_TYPE}, accept=(200, 201))
         body = request.model_dump(mode="json")
         answer = self._send("POST", f"/v1/models/{model}/versions", json=body, accept=(200, 201))
-        with self._lock:
-            self._newest = (request.digest, weights)
+        self._remember(model, request.digest, weights)
         return self.reference(VersionView.model_validate(answer.json()))
 
     def put_metrics(self, version_id: str, metrics: dict[str, float], evaluated: int) -> None:
@@ -74,24 +79,40 @@ class RegistryClient:
     def weights(self, reference: ModelReference) -> Tensors:
         """A version's tensors, as views of the file."""
         with self._lock:
-            digest, content = self._newest
+            digest, content = self._newest.get(reference.model, ("", b""))
         if digest != reference.digest:
             content = self._send("GET", f"/v1/versions/{reference.version_id}/weights", accept=(200,)).content
             if hashlib.sha256(content).hexdigest() != reference.digest:
                 raise Unavailable(f"the registry's weights of version {reference.version_id} are not what they were")
-            with self._lock:
-                self._newest = (reference.digest, content)
+        self._remember(reference.model, reference.digest, content)
         return codec.decode(content)
 
     def close(self) -> None:
         """Close the connections."""
         self._http.close()
 
+    def _remember(self, model: str, digest: str, content: bytes) -> None:
+        with self._lock:
+            self._newest[model] = (digest, content)
+            self._newest.move_to_end(model)
+            while len(self._newest) > _MODELS_REMEMBERED:
+                self._newest.popitem(last=False)
+
     def _send(self, method: str, path: str, *, accept: tuple[int, ...], **options: Any) -> httpx.Response:
         try:
             answer = self._http.request(method, path, **options)
         except httpx.HTTPError as error:
             raise Unavailable(f"the model registry cannot be reached ({type(error).__name__})") from error
-        if answer.status_code not in accept:
-            raise Unavailable(f"the model registry answered {method} {path} with {answer.status_code}")
-        return answer
+        if answer.status_code in accept:
+            return answer
+        if answer.status_code in _PERMANENT:
+            raise RegistryRefused(f"the model registry refused {method} {path}: {_why(answer)}")
+        raise Unavailable(f"the model registry answered {method} {path} with {answer.status_code}")
+
+
+def _why(answer: httpx.Response) -> str:
+    try:
+        problem = Problem.model_validate(answer.json())
+    except ValueError:
+        return str(answer.status_code)
+    return f"{problem.status} {problem.slug}, {problem.detail or problem.title}"

@@ -16,12 +16,11 @@ from functools import partial
 
 import structlog
 
-from services.aggregator.pipeline.aggregate import aggregate
 from services.aggregator.pipeline.close import close_if_due
 from services.aggregator.pipeline.context import Context
+from services.aggregator.pipeline.finish_round import finish_round
 from services.aggregator.pipeline.first_version import first_version
 from services.aggregator.pipeline.open_round import open_round
-from services.aggregator.pipeline.publish import publish
 from services.aggregator.pipeline.secure.advance import advance_if_due
 from services.aggregator.settings import Settings
 from services.aggregator.storage import leases, notifications, rounds, secure_rounds, tasks
@@ -99,8 +98,7 @@ class Worker:
         pause = self._retry
         try:
             with self._kept(lease):
-                aggregate(self._context, round_id, lease)
-                publish(self._context, round_id, lease)
+                finish_round(self._context, round_id, lease)
             pause = timedelta(0)
         except leases.FencedOff:
             log.warning("fenced off", round_id=round_id)

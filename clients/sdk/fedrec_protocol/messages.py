@@ -16,7 +16,7 @@ class TaskState(StrEnum):
     ACTIVE = "active"  # rounds open one after the other
     PAUSED = "paused"  # the open round may finish; no new one opens
     COMPLETED = "completed"  # converged, or a budget is used up
-    FAILED = "failed"  # cannot go on without an operator
+    FAILED = "failed"  # stopped: an operator puts right what the reason says, and resumes it
 
 
 class RoundKind(StrEnum):

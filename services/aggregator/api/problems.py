@@ -34,4 +34,5 @@ STATUS: dict[type[Exception], int] = {
     errors.Overloaded: 503,
     errors.RateLimited: 429,
     errors.Unavailable: 503,
+    errors.RegistryRefused: 503,
 }

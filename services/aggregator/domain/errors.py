@@ -205,3 +205,7 @@ class Unavailable(AggregatorError):
 
     slug = Slug.UNAVAILABLE
     retry_after_seconds = 2.0
+
+
+class RegistryRefused(Unavailable):
+    """The model registry refused, and would again: an operator has to put something right."""

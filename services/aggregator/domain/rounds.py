@@ -52,8 +52,10 @@ class Round:
         return replace(self, state=RoundState.AGGREGATING, closed_at=now)
 
 
-def waiting_for(round_: Round, policy: RoundPolicy, *, reports: int, assignments: int) -> str:
-    """What must happen next, in words for an operator."""
+def waiting_for(
+    round_: Round, policy: RoundPolicy, *, reports: int, assignments: int, task_failure: str | None = None
+) -> str:
+    """What must happen next, in words for an operator; `task_failure` is why the task has failed, if it has."""
     match round_.state:
         case RoundState.COLLECTING:
             at_work = max(assignments - reports, 0)
@@ -62,6 +64,8 @@ def waiting_for(round_: Round, policy: RoundPolicy, *, reports: int, assignments
                 f"{reports} of {policy.aggregation_goal} reported, {at_work} at work, "
                 f"closes {round_.deadline:%H:%M:%S} UTC{floor}"
             )
+        case RoundState.AGGREGATING if task_failure is not None:
+            return f"an operator to resume the task: {task_failure}"
         case RoundState.AGGREGATING:
             return "a worker to aggregate and publish"
         case RoundState.PUBLISHED:

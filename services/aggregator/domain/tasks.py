@@ -26,12 +26,12 @@ class Task:
 
     def resumed(self, by: str) -> "Task":
         """Rounds open again."""
-        self._require(TaskState.PAUSED)
+        self._require(TaskState.PAUSED, TaskState.FAILED)
         return replace(self, state=TaskState.ACTIVE, state_reason=f"resumed by {by}")
 
     def cancelled(self, by: str) -> "Task":
         """Over, before it was done; the last published version stays the result."""
-        self._require(TaskState.ACTIVE, TaskState.PAUSED)
+        self._require(TaskState.ACTIVE, TaskState.PAUSED, TaskState.FAILED)
         return replace(self, state=TaskState.COMPLETED, state_reason=f"cancelled by {by}")
 
     def completed(self, reason: str) -> "Task":
@@ -39,7 +39,8 @@ class Task:
         return replace(self, state=TaskState.COMPLETED, state_reason=reason)
 
     def failed(self, reason: str) -> "Task":
-        """Cannot go on without an operator."""
+        """Cannot go on until an operator has put something right, and resumes it."""
+        self._require(TaskState.ACTIVE, TaskState.PAUSED)
         return replace(self, state=TaskState.FAILED, state_reason=reason)
 
     def with_first_version(self, version: ModelReference) -> "Task":

@@ -59,11 +59,12 @@ def assign(context: Context, task_id: str, asking: Sequence[CheckingIn]) -> list
 
 def _why_closed(task: Task, round_: Round | None) -> NotSelectedReason | None:
     collecting = round_ is not None and round_.state is RoundState.COLLECTING
-    if task.state in {TaskState.COMPLETED, TaskState.FAILED}:
+    if task.state is TaskState.COMPLETED:
         return NotSelectedReason.TASK_ENDED
     if collecting:
         return None
-    return NotSelectedReason.TASK_PAUSED if task.state is TaskState.PAUSED else NotSelectedReason.NO_OPEN_ROUND
+    is_stopped = task.state in {TaskState.PAUSED, TaskState.FAILED}
+    return NotSelectedReason.TASK_PAUSED if is_stopped else NotSelectedReason.NO_OPEN_ROUND
 
 
 def _refuse(reason: NotSelectedReason, who: CheckingIn, crowd: int) -> NotSelected:

@@ -9,6 +9,7 @@ from fedrec_protocol import codec
 from fedrec_protocol.manifest import TaskManifest
 from fedrec_protocol.messages import ModelReference, TaskState
 from fedrec_protocol.registry_messages import Lineage, VersionRequest
+from services.aggregator.domain.errors import RegistryRefused
 from services.aggregator.domain.initialise import initial_parameters
 from services.aggregator.pipeline.context import Context
 from services.aggregator.pipeline.open_round import advance
@@ -20,12 +21,19 @@ log = structlog.get_logger(__name__)
 def first_version(context: Context, task_id: str) -> None:
     """Publish the initial parameters, or take the version that the manifest names; then open round 1.
 
-    Running it twice publishes once: the registry knows the task's initial version by its lineage.
+    Running it twice publishes once: the registry knows the task's initial version by its lineage. Where it
+    refuses, the task fails until an operator resumes it.
     """
     task = context.db.run("read_task", lambda tx: tasks.get(tx, task_id))
     if task.current_version is not None:
         return
-    version = _version(context, task_id, task.manifest)
+    try:
+        version = _version(context, task_id, task.manifest)
+    except RegistryRefused as refusal:
+        reason = f"no first version: {refusal}"
+        context.db.run("stop_task", lambda tx: _stop(tx, task_id, reason))
+        log.error("task has no first version", task_id=task_id, reason=reason)
+        return
 
     def step(tx: Connection) -> None:
         locked = tasks.get(tx, task_id, lock=True)
@@ -37,6 +45,12 @@ def first_version(context: Context, task_id: str) -> None:
 
     context.db.run("first_version", step)
     log.info("task has its first version", task_id=task_id, version_id=version.version_id)
+
+
+def _stop(tx: Connection, task_id: str, reason: str) -> None:
+    task = tasks.get(tx, task_id, lock=True)
+    if task.state is TaskState.ACTIVE:
+        tasks.save(tx, task.failed(reason))
 
 
 def _version(context: Context, task_id: str, manifest: TaskManifest) -> ModelReference:

@@ -55,6 +55,13 @@ def get(tx: Connection, round_id: str) -> Outcome | None:
     )
 
 
+def discard(tx: Connection, round_id: str) -> list[str]:
+    """Forget what a round would have published; returns the keys of its objects."""
+    row = tx.execute(select(rounds.c.result_object, rounds.c.rule_state_object).where(rounds.c.id == round_id)).one()
+    tx.execute(update(rounds).where(rounds.c.id == round_id).values(result_object=None, rule_state_object=None))
+    return [key for key in row if key is not None]
+
+
 def set_published(tx: Connection, round_id: str, version: ModelReference | None) -> None:
     """Record the published version; the result's object is no longer pointed to."""
     values = {"published_version": None if version is None else version.model_dump(mode="json")}

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, RowMapping, select
 
-from fedrec_protocol.messages import RoundState, RoundView
+from fedrec_protocol.messages import RoundState, RoundView, TaskState
 from services.aggregator.domain.errors import UnknownRound
 from services.aggregator.domain.rounds import waiting_for
 from services.aggregator.domain.secure_round import in_words
@@ -57,7 +57,8 @@ def _secure_words(tx: Connection, round_id: str) -> str:
 
 def _view(tx: Connection, row: RowMapping, now: datetime) -> RoundView:
     round_ = round_queries.to_round(row)
-    policy = tasks.get(tx, round_.task_id).manifest.rounds
+    task = tasks.get(tx, round_.task_id)
+    policy, failure = task.manifest.rounds, task.state_reason if task.state is TaskState.FAILED else None
     collecting = round_.state is RoundState.COLLECTING
     counted = row["report_count"]
     reports = round_queries.report_count(tx, round_.id) if counted is None else counted
@@ -70,7 +71,7 @@ def _view(tx: Connection, row: RowMapping, now: datetime) -> RoundView:
         kind=round_.kind,
         state=round_.state,
         waiting_for=_secure_words(tx, round_.id)
-        or waiting_for(round_, policy, reports=reports, assignments=assignments),
+        or waiting_for(round_, policy, reports=reports, assignments=assignments, task_failure=failure),
         base_version_id=round_.base.version_id,
         published_version_id=None if published is None else published["version_id"],
         opened_at=round_.opened_at,

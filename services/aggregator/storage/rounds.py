@@ -131,11 +131,15 @@ def collecting(tx: Connection) -> list[str]:
 
 
 def aggregating(tx: Connection) -> list[str]:
-    """Ids of the rounds whose sum is to be taken or published; not of those whose masks are still on."""
+    """Ids of the rounds whose sum is to be taken or published.
+
+    Not of those whose masks are still on, nor of those whose task waits for an operator.
+    """
     masked = select(secure_rounds.c.round_id).where(
         secure_rounds.c.round_id == rounds.c.id, secure_rounds.c.phase != SecurePhase.UNMASKING
     )
-    query = select(rounds.c.id).where(rounds.c.state == RoundState.AGGREGATING, ~masked.exists())
+    failed = select(tasks.c.id).where(tasks.c.id == rounds.c.task_id, tasks.c.state == TaskState.FAILED)
+    query = select(rounds.c.id).where(rounds.c.state == RoundState.AGGREGATING, ~masked.exists(), ~failed.exists())
     query = query.order_by(rounds.c.closed_at)
     return list(tx.execute(query).scalars())
 

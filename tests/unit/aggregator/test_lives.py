@@ -78,9 +78,23 @@ def test_a_task_is_paused_resumed_and_cancelled() -> None:
     assert (cancelled.state, cancelled.state_reason) == (TaskState.COMPLETED, "cancelled by bob")
 
 
+def test_a_failed_task_is_resumed_or_cancelled() -> None:
+    failed = task().failed("the registry refused")
+    assert (failed.state, failed.state_reason) == (TaskState.FAILED, "the registry refused")
+    assert failed.resumed("ada").state is TaskState.ACTIVE
+    assert failed.cancelled("ada").state is TaskState.COMPLETED
+
+
 def test_what_a_tasks_state_does_not_allow_is_refused() -> None:
-    done = task().completed("done")
-    for change in (task().resumed, done.paused, done.resumed, done.cancelled, task().paused("ada").paused):
+    done, failed = task().completed("done"), task().failed("refused")
+    for change in (
+        task().resumed,
+        done.paused,
+        done.resumed,
+        done.cancelled,
+        task().paused("ada").paused,
+        failed.paused,
+    ):
         with pytest.raises(TaskNotActive):
             change("ada")
 

@@ -1,0 +1,48 @@
+"""Take a closed round to its end, or stop its task where only an operator can help."""
+
+import structlog
+from sqlalchemy import Connection
+
+from fedrec_protocol.messages import TaskState
+from services.aggregator.domain.errors import RegistryRefused
+from services.aggregator.pipeline.aggregate import aggregate
+from services.aggregator.pipeline.close import abandon
+from services.aggregator.pipeline.context import Context
+from services.aggregator.pipeline.publish import publish
+from services.aggregator.storage import leases, notifications, outcomes, rounds, tasks
+from services.aggregator.storage.leases import Lease
+
+log = structlog.get_logger(__name__)
+
+
+def finish_round(context: Context, round_id: str, lease: Lease) -> None:
+    """Take the sum of a closed round and publish what it comes to.
+
+    A registry that refuses would refuse again: the task fails with its reason, the round keeps what it came to,
+    and goes on from there when an operator resumes the task.
+
+    Raises:
+        Unavailable: the registry cannot be reached; try again later.
+        FencedOff: another worker has taken over.
+    """
+    try:
+        aggregate(context, round_id, lease)
+        publish(context, round_id, lease)
+    except RegistryRefused as refusal:
+        reason = str(refusal)
+        context.db.run("stop_task", lambda tx: _stop(tx, context, round_id, lease, reason))
+        log.error("the registry refused a round", round_id=round_id, reason=reason)
+
+
+def _stop(tx: Connection, context: Context, round_id: str, lease: Lease, reason: str) -> None:
+    leases.require(tx, lease)
+    round_ = rounds.get(tx, round_id, lock=True)
+    task = tasks.get(tx, round_.task_id, lock=True)
+    if task.state is TaskState.COMPLETED:  # cancelled meanwhile: nobody would resume it
+        for key in outcomes.discard(tx, round_id):
+            context.home.delete(tx, key)
+        abandon(tx, context, round_.abandoned(reason, context.now()))
+        leases.retire(tx, lease)
+        return
+    tasks.save(tx, task.failed(f"round {round_.number}: {reason}"))
+    notifications.notify(tx, notifications.ROUNDS, task.id)
