@@ -52,7 +52,7 @@ class SimulatedAggregator:
     def __init__(self, manifest: TaskManifest, base: Tensors | None = None) -> None:
         check_runnable(manifest)
         self._privacy = None if manifest.privacy is None else SimulatedPrivacy(manifest, manifest.privacy)
-        overspent = self._overspent(RoundKind.TRAINING, 1)
+        overspent = None if self._privacy is None else self._privacy.why_no_room(RoundKind.TRAINING, 1, 0)
         if overspent is not None:
             raise InvalidManifest(f"the budget has no room for one round: {overspent}")
         self.parameters = initial_parameters(manifest.shared, manifest.seed) if base is None else base
@@ -83,7 +83,7 @@ class SimulatedAggregator:
     def open_round(self, now: datetime) -> Round | None:
         """The next round, or None when the task is completed."""
         following = next_step(self.task, self._last_kind, self._metric_history)
-        overspent = None if following.kind is None else self._overspent(following.kind, self._rounds_opened + 1)
+        overspent = None if following.kind is None else self._overspent(following.kind)
         if overspent is not None:
             following = Next(None, f"the privacy budget is used up: {overspent}")
         if following.kind is None:
@@ -112,12 +112,13 @@ class SimulatedAggregator:
         if closed is None or closed.state is RoundState.ABANDONED:
             return Outcome(closed or round_, 0, 0, {})
         layout = self.work(round_).layout
-        vector = total.vector if self._privacy is None else self._privacy.noised(total.vector, layout)
+        trained = self.task.rounds_published
+        vector = total.vector if self._privacy is None else self._privacy.noised(total.vector, layout, round_, trained)
         step = self._step(vector, total.report_count, layout) if round_.kind is RoundKind.TRAINING else None
         if step is not None and not _is_finite(step):
             return Outcome(round_.abandoned("the parameters would not be finite", now), 0, 0, {})
         if self._privacy is not None:
-            self._privacy.charge(round_)
+            self._privacy.charge(round_, trained)
         if step is not None:
             self._publish(step)
         measured = Measured.of(vector, layout, step)
@@ -127,8 +128,10 @@ class SimulatedAggregator:
             self._metric_history.append(measured.metrics[convergence.metric])
         return Outcome(closed.published(), int(vector[layout.weight]), measured.evaluated, measured.metrics)
 
-    def _overspent(self, kind: RoundKind, round_number: int) -> str | None:
-        return None if self._privacy is None else self._privacy.why_no_room(kind, round_number)
+    def _overspent(self, kind: RoundKind) -> str | None:
+        if self._privacy is None:
+            return None
+        return self._privacy.why_no_room(kind, self._rounds_opened + 1, self.task.rounds_published)
 
     def _step(self, vector: Accumulator, report_count: int, layout: Layout) -> Step:
         total = RoundSum(Totals(vector, layout), int(vector[layout.weight]), report_count)

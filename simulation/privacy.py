@@ -10,7 +10,7 @@ from services.aggregator.domain.kernels import Accumulator
 from services.aggregator.domain.layout import Layout
 from services.aggregator.domain.privacy.events import Charge
 from services.aggregator.domain.privacy.ledger import BudgetExceeded
-from services.aggregator.domain.privacy.task import charge_for, new_ledger, noised
+from services.aggregator.domain.privacy.task import NoisyRound, charge_for, new_ledger, noised
 from services.aggregator.domain.rounds import Round
 
 _PURPOSE = b"fedrec/simulation/noise/1"
@@ -33,21 +33,25 @@ class SimulatedPrivacy:
         """User-level epsilon spent so far, at the policy's delta."""
         return self._ledger.spent
 
-    def why_no_room(self, kind: RoundKind, round_number: int) -> str | None:
+    def why_no_room(self, kind: RoundKind, number: int, trained: int) -> str | None:
         """Why the budget has no room for this round; None where it has."""
         try:
-            self._ledger.require_room_for(self._charge(kind, round_number))
+            self._ledger.require_room_for(self._charge(self._round(kind, number, trained)))
         except BudgetExceeded as error:
             return str(error)
         return None
 
-    def noised(self, vector: Accumulator, layout: Layout) -> Accumulator:
+    def noised(self, vector: Accumulator, layout: Layout, round_: Round, trained: int) -> Accumulator:
         """A round's sum with noise; nothing else of the sum may be released."""
-        return noised(vector, layout, self._manifest, self._policy, self._bits)
+        return noised(vector, layout, self._round(round_.kind, round_.number, trained), self._bits)
 
-    def charge(self, round_: Round) -> None:
+    def charge(self, round_: Round, trained: int) -> None:
         """Enter what a round is about to release."""
-        self._ledger = self._ledger.with_charge(self._charge(round_.kind, round_.number))
+        self._ledger = self._ledger.with_charge(self._charge(self._round(round_.kind, round_.number, trained)))
 
-    def _charge(self, kind: RoundKind, round_number: int) -> Charge:
-        return charge_for(self._manifest, self._policy, kind, round_number, f"round-{round_number}")
+    def _round(self, kind: RoundKind, number: int, trained: int) -> NoisyRound:
+        return NoisyRound(self._manifest, self._policy, kind, number, trained)
+
+    @staticmethod
+    def _charge(round_: NoisyRound) -> Charge:
+        return charge_for(round_, f"round-{round_.number}")

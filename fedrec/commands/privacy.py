@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from fedrec.private_recommender import private_recommender
 from services.aggregator.domain.privacy.accountant import UnsupportedRelease
 from services.aggregator.domain.privacy.participation import ParticipationLimit
 from services.aggregator.domain.privacy.plan import Mechanism, Scenario, plan
@@ -93,3 +94,22 @@ def audit_command(
         typer.echo(f"LEAK: {leak}", err=True)
     if leaks:
         raise typer.Exit(1)
+
+
+@privacy.command("recommender")
+def recommender_command(
+    name: Annotated[str, typer.Argument(help="Name of the task and of its model.")],
+    items: Annotated[int, typer.Option(min=2, help="Items of the catalogue.")],
+    people: Annotated[int, typer.Option(min=2, help="Reports that close a round.")],
+    epsilon: Annotated[float, typer.Option(min=0.001, help="What the task may spend on one user.")],
+    delta: Annotated[float | None, typer.Option(help="[default: one tenth of 1 / people]")] = None,
+) -> None:
+    """The manifest of a recommender with user-level privacy, as JSON: two rounds of the recipe `neighbours`."""
+    manifest = private_recommender(
+        name=name,
+        number_of_items=items,
+        people=people,
+        epsilon=epsilon,
+        target_delta=0.1 / people if delta is None else delta,
+    )
+    typer.echo(manifest.model_dump_json(indent=2))

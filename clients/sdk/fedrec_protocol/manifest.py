@@ -208,7 +208,7 @@ class TaskManifest(Message):
             maximum_weight=self.report.maximum_weight,
             maximum_norm=self.report.maximum_norm,
             maximum_reports=self.rounds.maximum_reports,
-            noise_multiplier=0.0 if self.privacy is None else self.privacy.noise_multiplier,
+            noise_multiplier=0.0 if self.privacy is None else self.privacy.largest_multiplier,
         )
         if self.secure_aggregation is None:
             return bits

@@ -19,9 +19,24 @@ class CentralPrivacy(Message):
     """The server is trusted to add the noise, and not to keep the sum."""
     noise_multiplier: PositiveFloat
     """Standard deviation of the noise on the model's sum divided by the clipping norm."""
+    noise_schedule: tuple[PositiveFloat, ...] = Field(default=(), max_length=1000)
+    """Noise multipliers of the first training rounds, where they differ: a cheap first look, a dear last one."""
     metrics_noise_multiplier: PositiveFloat | None = None
     """The same for the sums of metrics; required when the task has metrics, for they are released too."""
     budget_epsilon: PositiveFloat
     """No round opens that would bring epsilon above this."""
     target_delta: float = Field(gt=0, lt=1)
     """The delta at which epsilon is stated; well below one divided by the number of users."""
+
+    def multiplier_of(self, training_rounds: int) -> float:
+        """Noise multiplier of the training round that follows so many published ones."""
+        return (
+            self.noise_schedule[training_rounds]
+            if training_rounds < len(self.noise_schedule)
+            else self.noise_multiplier
+        )
+
+    @property
+    def largest_multiplier(self) -> float:
+        """Of all training rounds."""
+        return max((self.noise_multiplier, *self.noise_schedule))

@@ -13,6 +13,7 @@ from fedrec_recipes.ease import Ease
 from fedrec_recipes.federated_evaluation import FederatedEvaluation
 from fedrec_recipes.gfcf import Gfcf
 from fedrec_recipes.mf import MatrixFactorisation
+from fedrec_recipes.neighbours import Neighbours
 from fedrec_recipes.popularity import Popularity
 from fedrec_recipes.recipe import Recipe
 from fedrec_recipes.slit import Slit
@@ -83,6 +84,7 @@ for _built_in in (
     FederatedEvaluation,
     Gfcf,
     MatrixFactorisation,
+    Neighbours,
     Popularity,
     Slit,
 ):

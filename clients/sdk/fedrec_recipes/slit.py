@@ -10,7 +10,7 @@ from fedrec_protocol.tensors import DType, Tensors, TensorSpec
 from fedrec_recipes.linear import ITEM_WEIGHTS, LinearItemModel
 from fedrec_recipes.packed import packed_size, positions, unpack
 from fedrec_recipes.recipe import History
-from fedrec_recipes.statistics_recipe import StatisticsConfig, Totals, last
+from fedrec_recipes.statistics_recipe import StatisticsConfig, Totals, last, without_repeats
 
 CONTEXT_GRAM = "context_gram"
 NEXT_ITEM = "next_item"
@@ -82,7 +82,7 @@ class Slit(LinearItemModel[SlitConfig]):
         history: History,
     ) -> None:
         """Add one person's contexts and next items."""
-        items = _without_repeats(last(history, self.config.maximum_history))
+        items = without_repeats(last(history, self.config.maximum_history))
         weights = self.context_weights
         for older in range(min(len(weights), len(items))):
             following = items[older + 1 :]
@@ -129,9 +129,3 @@ def _running_products(weights: NDArray[np.int64]) -> list[NDArray[np.int64]]:
     """For each distance d: sums of w_k w_{k+d} over the first 0, 1, 2, ... values of k."""
     pairs = [weights[: len(weights) - distance] * weights[distance:] for distance in range(len(weights))]
     return [np.concatenate([[0], np.cumsum(products)]) for products in pairs]
-
-
-def _without_repeats(items: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Each item at its first place only."""
-    _, first = np.unique(items, return_index=True)
-    return items[np.sort(first)]

@@ -111,3 +111,9 @@ class StatisticsRecipe(Recipe[ConfigT], Generic[ConfigT]):
 def last(history: History, maximum: int) -> NDArray[np.int64]:
     """The items of the last `maximum` interactions, oldest first."""
     return history.items[max(len(history.items) - maximum, 0) :]
+
+
+def without_repeats(items: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Each item at its first place only."""
+    _, first = np.unique(items, return_index=True)
+    return items[np.sort(first)]

@@ -19,7 +19,7 @@ from services.aggregator.domain.kernels import Accumulator
 from services.aggregator.domain.layout import Layout
 from services.aggregator.domain.measured import Measured
 from services.aggregator.domain.privacy.events import Charge
-from services.aggregator.domain.privacy.task import charge_for, noised
+from services.aggregator.domain.privacy.task import NoisyRound, charge_for, noised
 from services.aggregator.domain.rounds import Round
 from services.aggregator.domain.tasks import Task
 from services.aggregator.pipeline.close import abandon
@@ -59,9 +59,9 @@ def aggregate(context: Context, round_id: str, lease: Lease) -> None:
         if task.manifest.privacy is not None:
             # From here on nothing knows the exact sum. A worker that dies before it has stored the outcome has
             # released nothing; the next one draws noise of its own.
-            charge = charge_for(task.manifest, task.manifest.privacy, round_.kind, round_.number, new_id("chg"))
-            bits = RandomBits.from_operating_system()
-            vector = noised(vector, layout, task.manifest, task.manifest.privacy, bits)
+            noisy = NoisyRound(task.manifest, task.manifest.privacy, round_.kind, round_.number, task.rounds_published)
+            charge = charge_for(noisy, new_id("chg"))
+            vector = noised(vector, layout, noisy, RandomBits.from_operating_system())
         step = _step(context, task, round_, vector, report_count)
     except (NotReleasable, MasksStay, RoundAborted, sealing.SealBroken, ObjectMissing) as error:
         _abandon(context, round_, lease, str(error))

@@ -6,7 +6,7 @@ from fedrec_protocol.manifest import TaskManifest
 from fedrec_protocol.messages import RoundKind, TaskState, TaskView
 from services.aggregator.domain.errors import InvalidManifest
 from services.aggregator.domain.privacy.ledger import BudgetExceeded
-from services.aggregator.domain.privacy.task import charge_for, new_ledger
+from services.aggregator.domain.privacy.task import NoisyRound, charge_for, new_ledger
 from services.aggregator.domain.runnable import check_runnable
 from services.aggregator.domain.tasks import Task
 from services.aggregator.pipeline.context import Context
@@ -46,8 +46,9 @@ def _open_ledger(tx: Connection, task: Task) -> None:
             raise InvalidManifest(f"model {manifest.model!r} is private: train without privacy under another name")
         return
     ledger = new_ledger(manifest, manifest.privacy)
+    first = NoisyRound(manifest, manifest.privacy, RoundKind.TRAINING, number=1, trained=0)
     try:
-        ledger.require_room_for(charge_for(manifest, manifest.privacy, RoundKind.TRAINING, 1, "first"))
+        ledger.require_room_for(charge_for(first, "first"))
     except BudgetExceeded as error:
         raise InvalidManifest(f"the budget has no room for one round: {error}") from error
     if not ledgers.open_ledger(tx, ledger, task.id):

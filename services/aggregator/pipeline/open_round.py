@@ -9,7 +9,7 @@ from fedrec_protocol.messages import RoundKind, RoundState, TaskState
 from fedrec_protocol.secagg.of_task import round_deadlines
 from services.aggregator.domain import sealing
 from services.aggregator.domain.privacy.ledger import BudgetExceeded
-from services.aggregator.domain.privacy.task import charge_for
+from services.aggregator.domain.privacy.task import NoisyRound, charge_for
 from services.aggregator.domain.rounds import Round
 from services.aggregator.domain.tasks import Next, Task, next_step
 from services.aggregator.pipeline.context import Context
@@ -78,9 +78,9 @@ def _overspent(tx: Connection, task: Task, kind: RoundKind) -> str | None:
     ledger = ledgers.find(tx, manifest.model)
     if ledger is None:
         return "the ledger is missing"
-    number = rounds.next_number(tx, task.id)
+    following = NoisyRound(manifest, manifest.privacy, kind, rounds.next_number(tx, task.id), task.rounds_published)
     try:
-        ledger.require_room_for(charge_for(manifest, manifest.privacy, kind, number, "next"))
+        ledger.require_room_for(charge_for(following, "next"))
     except BudgetExceeded as error:
         return str(error)
     return None

@@ -55,6 +55,20 @@ def test_noise_on_the_published_mean_has_deviation_z_times_c_over_goal(world: Wo
     assert abs(noise.mean()) < 4 * 1.5 / sqrt(COORDINATES)
 
 
+def test_the_first_rounds_may_have_noise_of_their_own(world: World) -> None:
+    task = private(world, multiplier=1.0, privacy={"noise_schedule": [3.0]})
+    base = task.weights()["items"]
+    spreads = []
+    for _ in range(2):
+        run_round(task, zeros())
+        newest = task.weights()["items"]
+        spreads.append((newest - base).std())
+        base = newest
+    assert spreads == pytest.approx([3.0, 1.0], rel=0.015)
+    # Gaussian releases compose to one with 1 / z^2 = 1 / 9 + 1.
+    assert task.get("/privacy")["spent_epsilon"] == pytest.approx(gaussian_epsilon(sqrt(0.9), 1), rel=0.01)
+
+
 def test_the_ledger_is_charged_for_every_release_at_the_gaussian_price(world: World) -> None:
     task = private(world)
     assert task.get("/privacy")["spent_epsilon"] == 0

@@ -1,6 +1,7 @@
 """What a private task releases in a round, and the noise that goes with it."""
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,21 +44,36 @@ def mechanism_of(manifest: TaskManifest) -> Mechanism:
     )
 
 
-def charge_for(
-    manifest: TaskManifest, policy: CentralPrivacy, kind: RoundKind, round_number: int, charge_id: str
-) -> Charge:
+@dataclass(frozen=True)
+class NoisyRound:
+    """A round of a private task, as far as its noise depends on it."""
+
+    manifest: TaskManifest
+    policy: CentralPrivacy
+    """The manifest's."""
+    kind: RoundKind
+    number: int
+    """Number of the round in its task, from 1."""
+    trained: int
+    """Training rounds that were published before it."""
+
+    @property
+    def noise_multiplier(self) -> float:
+        """Of the model's sum."""
+        return self.policy.multiplier_of(self.trained)
+
+
+def charge_for(round_: NoisyRound, charge_id: str) -> Charge:
     """What a round of this kind releases: the model's sum, unless it only evaluates, and the metrics' sums."""
-    releases = []
-    if kind is RoundKind.TRAINING:
-        releases.append(GaussianRelease(what="model", noise_multiplier=policy.noise_multiplier))
-    if manifest.metrics and policy.metrics_noise_multiplier is not None:
+    releases, policy = [], round_.policy
+    if round_.kind is RoundKind.TRAINING:
+        releases.append(GaussianRelease(what="model", noise_multiplier=round_.noise_multiplier))
+    if round_.manifest.metrics and policy.metrics_noise_multiplier is not None:
         releases.append(GaussianRelease(what="metrics", noise_multiplier=policy.metrics_noise_multiplier))
-    return Charge(charge_id=charge_id, round_number=round_number, releases=tuple(releases))
+    return Charge(charge_id=charge_id, round_number=round_.number, releases=tuple(releases))
 
 
-def noised(
-    vector: NDArray[np.int64], layout: Layout, manifest: TaskManifest, policy: CentralPrivacy, bits: RandomBits
-) -> NDArray[np.int64]:
+def noised(vector: NDArray[np.int64], layout: Layout, round_: NoisyRound, bits: RandomBits) -> NDArray[np.int64]:
     """A round's sum with its noise: discrete Gaussian, on the integers, drawn once.
 
     The weight's coordinate, which counts who took part, is replaced by the aggregation goal: the public
@@ -66,16 +82,15 @@ def noised(
     Args:
         vector: The exact sum, int64, shape (layout.size,); not changed.
         layout: Its coordinates.
-        manifest: The bounds on one participant's report.
-        policy: The noise multipliers.
+        round_: The bounds on one participant's report, and the noise multipliers.
         bits: Where randomness comes from.
 
     Returns:
         int64, shape (layout.size,).
     """
-    private = vector.copy()
+    private, manifest, policy = vector.copy(), round_.manifest, round_.policy
     if layout.model_size:
-        plan = NoisePlan(_model_sensitivity(layout, manifest.report.maximum_norm), policy.noise_multiplier)
+        plan = NoisePlan(_model_sensitivity(layout, manifest.report.maximum_norm), round_.noise_multiplier)
         private[: layout.model_size] += discrete_gaussian(plan.variance_steps, layout.model_size, bits)
     if layout.metric_names and policy.metrics_noise_multiplier is not None:
         plan = NoisePlan(_metrics_sensitivity(layout, manifest), policy.metrics_noise_multiplier)
