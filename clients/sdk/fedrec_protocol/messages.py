@@ -285,6 +285,8 @@ class RoundView(Response):
     """Means of the reported metrics of the base version; null until closed."""
     examples: int | None
     """Total weight of the round; null until closed."""
+    blamed: dict[str, str] = {}
+    """In a secure round, what is held against whom: words by client id. Nobody is revoked for it by itself."""
 
 
 class PrivacyView(Response):

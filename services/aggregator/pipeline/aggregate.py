@@ -1,6 +1,8 @@
 """Take the sum of a closed round and turn it into the next parameters."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import numpy as np
 import structlog
@@ -9,7 +11,6 @@ from sqlalchemy import Connection
 from fedrec_protocol import codec
 from fedrec_protocol.messages import RoundKind, RoundState
 from fedrec_protocol.noise.random_bits import RandomBits
-from fedrec_protocol.secagg.errors import RoundAborted
 from fedrec_protocol.secagg.of_task import round_layout
 from fedrec_protocol.tensors import Tensors
 from services.aggregator.domain import sealing
@@ -54,7 +55,7 @@ def aggregate(context: Context, round_id: str, lease: Lease) -> None:
         return
     layout = Layout.of(task.manifest, round_.kind)
     try:
-        vector, report_count = _sum(context, task, round_)
+        vector, report_count, blamed = _sum(context, task, round_)
         charge = None
         if task.manifest.privacy is not None:
             # From here on nothing knows the exact sum. A worker that dies before it has stored the outcome has
@@ -63,10 +64,13 @@ def aggregate(context: Context, round_id: str, lease: Lease) -> None:
             charge = charge_for(noisy, new_id("chg"))
             vector = noised(vector, layout, noisy, RandomBits.from_operating_system())
         step = _step(context, task, round_, vector, report_count)
-    except (NotReleasable, MasksStay, RoundAborted, sealing.SealBroken, ObjectMissing) as error:
+    except MasksStay as error:
+        _abandon(context, round_, lease, str(error), error.blamed)
+        return
+    except (NotReleasable, sealing.SealBroken, ObjectMissing) as error:
         _abandon(context, round_, lease, str(error))
         return
-    _store(context, task, round_, lease, _Release(_outcome(layout, vector, report_count, step), step, charge))
+    _store(context, task, round_, lease, _Release(_outcome(layout, vector, report_count, step), step, charge, blamed))
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,8 @@ class _Release:
     outcome: Outcome
     step: Step | None
     charge: Charge | None
+    blamed: Mapping[str, str]
+    """What is held against whom: words by client id."""
 
 
 def _read(tx: Connection, round_id: str) -> tuple[Task, Round, Outcome | None]:
@@ -83,15 +89,16 @@ def _read(tx: Connection, round_id: str) -> tuple[Task, Round, Outcome | None]:
     return tasks.get(tx, round_.task_id), round_, outcomes.get(tx, round_id)
 
 
-def _sum(context: Context, task: Task, round_: Round) -> tuple[Accumulator, int]:
-    """The exact sum of a round's reports, and their number."""
+def _sum(context: Context, task: Task, round_: Round) -> tuple[Accumulator, int, Mapping[str, str]]:
+    """The exact sum of a round's reports, their number, and what is held against whom."""
     manifest = task.manifest
     if manifest.secure_aggregation is None:
         size = Layout.of(manifest, round_.kind).size
-        return context.db.run("merge_partial_sums", lambda tx: _merge(tx, context, round_, size))
+        return *context.db.run("merge_partial_sums", lambda tx: _merge(tx, context, round_, size)), {}
     size = round_layout(manifest, round_.kind).coordinates
     masked, report_count = context.db.run("merge_partial_sums", lambda tx: _merge(tx, context, round_, size))
-    return unmasked(context, manifest, round_, masked), report_count
+    total = unmasked(context, manifest, round_, masked)
+    return total.vector, report_count, total.blamed
 
 
 def _merge(tx: Connection, context: Context, round_: Round, size: int) -> tuple[Accumulator, int]:
@@ -152,6 +159,7 @@ def _store(context: Context, task: Task, round_: Round, lease: Lease, release: _
         if release.charge is not None:
             ledgers.charge(tx, task.manifest.model, release.charge, context.now())
         outcomes.save(tx, round_.id, replace(outcome, result_object=result, rule_state_object=state))
+        outcomes.set_blamed(tx, round_.id, release.blamed, context.now())
         for key in partial_sums.delete_of_round(tx, round_.id):
             context.home.delete(tx, key)
         secure_rounds.delete_round(tx, round_.id)
@@ -161,10 +169,13 @@ def _store(context: Context, task: Task, round_: Round, lease: Lease, release: _
     log.info("round aggregated", round_id=round_.id, number=round_.number, reports=outcome.report_count)
 
 
-def _abandon(context: Context, round_: Round, lease: Lease, reason: str) -> None:
+def _abandon(
+    context: Context, round_: Round, lease: Lease, reason: str, blamed: Mapping[str, str] = MappingProxyType({})
+) -> None:
     def write(tx: Connection) -> None:
         leases.require(tx, lease)
         abandon(tx, context, rounds.get(tx, round_.id, lock=True).abandoned(reason, context.now()))
+        outcomes.set_blamed(tx, round_.id, blamed, context.now())
         leases.retire(tx, lease)
 
     context.db.run("abandon_round", write)

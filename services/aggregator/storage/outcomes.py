@@ -1,11 +1,17 @@
 """What came of a round: the sum's facts, the next parameters, the published version."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import Connection, select, update
 
 from fedrec_protocol.messages import ModelReference
+from services.aggregator.storage import credentials
 from services.aggregator.storage.tables import rounds
+
+_AGGREGATOR = "aggregator"
+"""Who acts in the audit log where no operator did."""
 
 
 @dataclass(frozen=True)
@@ -66,3 +72,12 @@ def set_published(tx: Connection, round_id: str, version: ModelReference | None)
     """Record the published version; the result's object is no longer pointed to."""
     values = {"published_version": None if version is None else version.model_dump(mode="json")}
     tx.execute(update(rounds).where(rounds.c.id == round_id).values(result_object=None, **values))
+
+
+def set_blamed(tx: Connection, round_id: str, blamed: Mapping[str, str], now: datetime) -> None:
+    """Record what is held against whom, with the round and in the audit log: words by client id."""
+    if not blamed:
+        return
+    tx.execute(update(rounds).where(rounds.c.id == round_id).values(blamed=dict(blamed)))
+    for client_id, words in blamed.items():
+        credentials.log_action(tx, _AGGREGATOR, f"blame in {round_id}: {words}", client_id, now)

@@ -84,4 +84,5 @@ def _view(tx: Connection, row: RowMapping, now: datetime) -> RoundView:
         evaluated=row["evaluated"],
         metrics=row["metrics"],
         examples=row["weight"],
+        blamed=row["blamed"] or {},
     )

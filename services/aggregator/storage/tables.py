@@ -118,6 +118,7 @@ rounds = Table(
     Column("result_object", String),  # the next parameters, until they are published
     Column("rule_state_object", String),
     Column("published_version", JSONB(none_as_null=True)),
+    Column("blamed", JSONB(none_as_null=True)),  # what is held against whom: words by client id
     UniqueConstraint("task_id", "number"),
     # At most one round of a task is under way: two workers cannot open the same one.
     Index(

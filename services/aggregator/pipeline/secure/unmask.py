@@ -1,14 +1,19 @@
 """Take the masks off a round's sum, and hand it on as the sum of plain reports."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 import numpy as np
 import structlog
 from sqlalchemy import Connection
 
 from fedrec_protocol import fixed_point
 from fedrec_protocol.manifest import TaskManifest
+from fedrec_protocol.secagg.errors import RoundAborted
 from fedrec_protocol.secagg.messages import Reveal, Shares
 from fedrec_protocol.secagg.of_task import round_layout
 from fedrec_protocol.secagg.quantise import EVALUATIONS, WEIGHT, metric_name
+from fedrec_protocol.secagg.server.blame import faults
 from fedrec_protocol.secagg.server.reveals import check_reveal
 from fedrec_protocol.secagg.server.unmasking import recover_masks, unmask
 from fedrec_protocol.secure_messages import SecurePhase
@@ -25,11 +30,29 @@ log = structlog.get_logger(__name__)
 
 
 class MasksStay(Exception):
-    """The masks cannot be taken off: nothing of the round can be released."""
+    """The masks cannot be taken off: nothing of the round can be released.
+
+    Attributes:
+        blamed: what is held against whom: words by client id.
+    """
+
+    def __init__(self, reason: str, blamed: Mapping[str, str]) -> None:
+        super().__init__(reason)
+        self.blamed = blamed
 
 
-def unmasked(context: Context, manifest: TaskManifest, round_: Round, masked: Accumulator) -> Accumulator:
-    """The exact sum of the survivors' reports, on the coordinates of a plain round, int64.
+@dataclass(frozen=True)
+class Unmasked:
+    """A round's sum without masks."""
+
+    vector: Accumulator
+    """On the coordinates of a plain round, int64."""
+    blamed: Mapping[str, str]
+    """What is held against whom, though the sum is exact: words by client id."""
+
+
+def unmasked(context: Context, manifest: TaskManifest, round_: Round, masked: Accumulator) -> Unmasked:
+    """The exact sum of the survivors' reports.
 
     Args:
         context: The aggregator's stores and keys.
@@ -38,14 +61,19 @@ def unmasked(context: Context, manifest: TaskManifest, round_: Round, masked: Ac
         masked: The sum of masked reports modulo 2**64, int64, shape (coordinates,).
 
     Raises:
-        MasksStay: the round's secrets are gone.
-        RoundAborted: too few shares were revealed, or a dealer's shares do not fit what it signed.
+        MasksStay: the round's secrets are gone, too few shares were revealed, or a dealer's shares do not fit what it
+            signed.
     """
     row, reveals, shares = context.db.run("read_reveals", lambda tx: _read(tx, context, round_))
     rostered, sets = rostered_round(row), sets_of(row)
     checked = [check_reveal(rostered, holder, reveal, sets, shares) for holder, reveal in reveals.items()]
-    total = unmask(masked, recover_masks(rostered, sets, checked), row.secure.descriptor.grid)
-    return _plain(total, manifest, round_)
+    try:
+        masks = recover_masks(rostered, sets, checked)
+    except RoundAborted as error:
+        blamed = faults(rostered, checked, error.blamed)
+        raise MasksStay("; ".join([str(error), *blamed]), blamed) from error
+    total = unmask(masked, masks, row.secure.descriptor.grid)
+    return Unmasked(_plain(total, manifest, round_), faults(rostered, checked, ()))
 
 
 def reveal_name(assignment_id: str) -> str:
@@ -56,7 +84,7 @@ def reveal_name(assignment_id: str) -> str:
 def _read(tx: Connection, context: Context, round_: Round) -> tuple[SecureRow, dict[int, Reveal], dict[int, Shares]]:
     row, wrapped = secure_rounds.find(tx, round_.id), rounds.wrapped_key(tx, round_.id)
     if row is None or wrapped is None:
-        raise MasksStay("the round's secrets were erased before its masks were taken off")
+        raise MasksStay("the round's secrets were erased before its masks were taken off", {})
     key = sealing.unwrap(wrapped, context.deployment_keys, round_.id)
     ids = secure_rounds.assignment_ids(tx, round_.id)
     stored = secure_rounds.messages(tx, round_.id, SecurePhase.REVEALING)
