@@ -82,11 +82,11 @@ def sampled_ranks(
         negatives: For each case the items that compete with it; the target itself, if listed, does not.
     """
     pairs = zip(cases, negatives, strict=True)
-    return np.array([_rank_among(score(case.history), case.target, listed) for case, listed in pairs], dtype=np.int64)
+    return np.array([rank_among(score(case.history), case.target, listed) for case, listed in pairs], dtype=np.int64)
 
 
-def _rank_among(scores: NDArray[np.floating], target: int, listed: NDArray[np.integer]) -> int:
-    """Rank of the target among itself and the listed items."""
+def rank_among(scores: NDArray[np.floating], target: int, listed: NDArray[np.integer]) -> int:
+    """Rank of the target among itself and the listed items; the target, if it is listed too, competes once."""
     competitors = np.asarray(listed)[np.asarray(listed) != target]
     nobody = np.zeros(0, dtype=np.int64)
     return rank_of(scores[np.concatenate([[target], competitors])], 0, nobody)
@@ -110,5 +110,5 @@ def probe_hit_rate(
         rarity = -np.bincount(drawn, minlength=number_of_items).astype(np.float64)
         unseen = np.setdiff1d(np.arange(number_of_items), case.history.items)
         competitors = generator.choice(unseen[unseen != case.target], size=99, replace=False)
-        hits += int(_rank_among(rarity, case.target, competitors) <= 10)
+        hits += int(rank_among(rarity, case.target, competitors) <= 10)
     return hits / len(cases)

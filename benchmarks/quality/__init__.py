@@ -1,0 +1,1 @@
+"""Recommendation quality on public data, by one protocol: `python -m benchmarks.quality`."""

@@ -1,0 +1,87 @@
+"""What is trained on which data."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from benchmarks.quality.data import QualityData, leave_one_out, movielens_1m, pfedrec_split
+from benchmarks.quality.training import Stage
+
+SEEDS = (0, 1, 2, 3, 4)
+ONE = (0,)
+"""For what has no randomness."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One model: trained as devices would, and centrally where that is something else."""
+
+    model: str
+    stages: tuple[Stage, ...]
+    fit: str = "train"
+    seeds: tuple[int, ...] = ONE
+    with_central: bool = False
+    """Whether central training of the last stage is a row too."""
+
+
+POPULARITY = Entry("popularity", (Stage("popularity"),))
+EASE = Entry("ease", (Stage("ease"),), with_central=True)
+SLIT = Entry("slit", (Stage("slit"),))
+GFCF = Entry("gfcf", (Stage("gfcf"),))
+BLEND = Entry("blend", (Stage("blend"),))
+BLEND_REFITTED = Entry("blend", (Stage("blend", holdout=0),), fit="train + validation")
+BLEND_CHOSEN = Entry(
+    "blend, mixture chosen by devices",
+    (Stage("blend"), Stage("blend-choice", holdout=0), Stage("blend", holdout=0)),
+    fit="train + validation",
+)
+MF = Entry("mf", (Stage("mf"),), seeds=SEEDS, with_central=True)
+ALS = Entry("als", (Stage("als"),), seeds=SEEDS, with_central=True)
+AUTOENCODER = Entry("autoencoder", (Stage("autoencoder"),), seeds=SEEDS, with_central=True)
+
+_LINEAR = (POPULARITY, EASE, SLIT, GFCF, BLEND, BLEND_REFITTED, BLEND_CHOSEN)
+
+
+@dataclass(frozen=True)
+class Table:
+    """A data set and its models."""
+
+    slug: str
+    """For the command line."""
+    load: Callable[[Path], QualityData]
+    """From the folder that holds all data sets."""
+    entries: tuple[Entry, ...]
+    protocol: str
+    """In words, for the page."""
+
+
+_LEAVE_ONE_OUT = "each person's last item tests, the one before validates; full ranking of all unseen items"
+_PFEDREC = f"split of PFedRec: {_LEAVE_ONE_OUT}; beside it the published 99 negatives"
+
+TABLES = (
+    Table(
+        "ml-latest-small",
+        lambda folder: leave_one_out(folder / "ml-latest-small", "MovieLens latest small", minimum_support=5),
+        (*_LINEAR, MF, ALS, AUTOENCODER),
+        f"items with at least 5 ratings; {_LEAVE_ONE_OUT}",
+    ),
+    Table(
+        "ml-100k",
+        partial(pfedrec_split, subfolder="ml-100k", name="MovieLens-100K", number_of_items=1682),
+        (*_LINEAR, MF, ALS, AUTOENCODER),
+        _PFEDREC,
+    ),
+    Table(
+        "ml-1m",
+        movielens_1m,
+        (*_LINEAR, MF, ALS),
+        f"split of NCF: {_LEAVE_ONE_OUT}; beside it the published 99 negatives",
+    ),
+    Table(
+        "lastfm",
+        lambda folder: leave_one_out(folder / "s3rec" / "LastFM.txt", "LastFM"),
+        (*_LINEAR, MF, ALS),
+        f"sequences of S3-Rec: {_LEAVE_ONE_OUT}",
+    ),
+)

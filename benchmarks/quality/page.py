@@ -1,0 +1,84 @@
+"""The results as a page."""
+
+from collections.abc import Sequence
+
+from benchmarks.quality.entries import TABLES
+from benchmarks.quality.rows import Interval, Row
+
+_HEADER = """# Results
+
+Made by `./run results --data FOLDER`, and never by hand: rows are kept in `docs/results.json`, which the command adds
+to. FOLDER holds the data sets in folders of their own; `fedrec_recipes`' shipped defaults are used throughout.
+
+- **Ranking** is full: all items that the person has not seen compete, ties count against the model. `99 neg.` is the
+  older protocol with published sampled negatives, for comparison with papers; it can reverse an order.
+- **Fit**: `train` leaves out the validation item (which is in the history that is scored from: it is known by then);
+  `train + validation` is a refit after every choice was made on validation.
+- **Intervals** are 95% bootstrap intervals over people; **+-** is the standard deviation of NDCG over seeds.
+- **Federated** rows come from the simulator, which publishes the bits that the services publish over HTTP
+  (`tests/integration/test_simulator_equals_http.py`). Linear recipes equal
+  central training exactly; EASE shows it.
+- **Up** and **down** are the bytes of one person over all rounds; everybody takes part in every round.
+"""
+_COLUMNS = [
+    *("model", "how", "fit", "HR@10", "NDCG@10", "+-", "99 neg. HR/NDCG"),
+    *("coverage@10", "rounds", "MB up", "MB down", "epsilon", "s"),
+]
+
+
+def page(rows: Sequence[Row], probes: dict[str, float]) -> str:
+    """Markdown: a table for each data set, and the probe for leaks."""
+    parts = [_HEADER]
+    for table in TABLES:
+        own = [row for row in rows if row.slug == table.slug]
+        if own:
+            parts.append(f"## {own[0].data}\n\nProtocol: {table.protocol}.\n\n{_table(own)}\n")
+    if probes:
+        parts.append(_probes(probes))
+    return "\n".join(parts)
+
+
+def _table(rows: Sequence[Row]) -> str:
+    cells = [_COLUMNS, ["---"] * len(_COLUMNS), *(_cells(row) for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in cells)
+
+
+def _cells(row: Row) -> list[str]:
+    sampled = (
+        "" if row.sampled_hr is None or row.sampled_ndcg is None else f"{row.sampled_hr:.3f}/{row.sampled_ndcg:.3f}"
+    )
+    spread = "" if row.spread is None else f"{row.spread:.4f} ({row.seeds} seeds)"
+    is_federated = row.rounds > 0
+    return [
+        row.model,
+        row.how,
+        row.fit,
+        _interval(row.hr),
+        _interval(row.ndcg),
+        spread,
+        sampled,
+        f"{row.coverage:.2f}",
+        str(row.rounds) if is_federated else "",
+        f"{row.megabytes_up:.2f}" if is_federated else "",
+        f"{row.megabytes_down:.2f}" if is_federated else "",
+        "" if row.epsilon is None else f"{row.epsilon:g}",
+        f"{row.seconds:.0f}",
+    ]
+
+
+def _interval(value: Interval) -> str:
+    return f"**{value.mean:.4f}** ({value.low:.3f} to {value.high:.3f})"
+
+
+def _probes(probes: dict[str, float]) -> str:
+    lines = [
+        "## The probe for leaks",
+        "",
+        "A scorer that knows no taste, only how rarely an item was drawn as a training negative, is scored among 99",
+        "negatives. At chance it hits 0.10. With a sampler that avoids the held-out item it would reach 1.00, and",
+        "every figure of a trained model above would be worthless.",
+        "",
+        "| data | HR@10 of the probe |",
+        "|---|---|",
+    ]
+    return "\n".join([*lines, *(f"| {name} | {value:.3f} |" for name, value in sorted(probes.items()))]) + "\n"

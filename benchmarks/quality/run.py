@@ -1,0 +1,65 @@
+"""From an entry to its rows."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+from benchmarks.quality.data import QualityData
+from benchmarks.quality.entries import Entry, Table
+from benchmarks.quality.rows import HR, NDCG, Row, intervals, score
+from benchmarks.quality.training import Model, central, federated
+
+CENTRAL = "central"
+FEDERATED = "federated"
+
+
+def rows_of(table: Table, entry: Entry, data: QualityData) -> Iterator[Row]:
+    """Train with every seed, look at the test once for each, and sum up."""
+    yield _row(table, entry, data, FEDERATED, lambda seed: federated(data, entry.stages, seed))
+    if entry.with_central:
+        yield _row(table, entry, data, CENTRAL, lambda seed: central(data, entry.stages[-1], seed))
+
+
+def _row(table: Table, entry: Entry, data: QualityData, how: str, train: Callable[[int], Model]) -> Row:
+    started = time.monotonic()
+    models, scored = [], []
+    for seed in entry.seeds:
+        model = train(seed)
+        scored.append(score(model, data))
+        models.append((model.rounds, model.bytes_up, model.bytes_down))  # not the model: it may be large
+    hr, ndcg = intervals(scored)
+    rounds, up, down = models[0]
+    return Row(
+        slug=table.slug,
+        data=data.name,
+        model=entry.model,
+        how=how,
+        fit=entry.fit,
+        hr=hr,
+        ndcg=ndcg,
+        sampled_hr=_mean_or_none([each.sampled_mean(HR) for each in scored]),
+        sampled_ndcg=_mean_or_none([each.sampled_mean(NDCG) for each in scored]),
+        spread=_deviation([each.mean(NDCG) for each in scored]),
+        seeds=len(entry.seeds),
+        coverage=_mean([each.coverage for each in scored]),
+        rounds=rounds,
+        megabytes_up=up / 1e6,
+        megabytes_down=down / 1e6,
+        seconds=(time.monotonic() - started) / len(entry.seeds),
+    )
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
+
+
+def _mean_or_none(values: Sequence[float | None]) -> float | None:
+    present = [value for value in values if value is not None]
+    return _mean(present) if present else None
+
+
+def _deviation(values: Sequence[float]) -> float | None:
+    """Sample standard deviation; None for one value."""
+    if len(values) < 2:
+        return None
+    mean = _mean(values)
+    return float((sum((value - mean) ** 2 for value in values) / (len(values) - 1)) ** 0.5)

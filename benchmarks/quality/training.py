@@ -1,0 +1,84 @@
+"""Train as devices would, in the simulator, and count what it costs them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from benchmarks.quality.data import QualityData
+from fedrec.manifests import manifest_for
+from fedrec_protocol.manifest import RecipeChoice, RoundPolicy, TaskManifest
+from fedrec_protocol.tensors import Tensors
+from fedrec_recipes import catalogue
+from fedrec_recipes.recipe import History, Recipe
+from simulation.final_test import PrivateOf
+from simulation.population import Population
+from simulation.simulation import Simulation
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One task of a chain: it starts from what the stage before has left."""
+
+    recipe: str
+    config: dict[str, Any] = field(default_factory=dict)
+    """Without the number of items."""
+    holdout: int = 1
+    """Last interactions that devices keep from training: 0 trains on the validation item too."""
+    rounds: int | None = None
+    """None: what is usual for the recipe."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trained model, and what it cost."""
+
+    recipe: Recipe[Any]
+    shared: Tensors
+    private_of: PrivateOf
+    rounds: int
+    bytes_up: float
+    """Bytes that one person sent over all rounds."""
+    bytes_down: float
+    """Bytes that one person fetched over all rounds."""
+
+
+def federated(data: QualityData, stages: Sequence[Stage], seed: int = 0) -> Model:
+    """Run the stages with everybody in every round.
+
+    Raises:
+        InvalidManifest: a stage that an aggregator would refuse.
+    """
+    base: Tensors | None = None
+    rounds, up, down = 0, 0, 0
+    for stage in stages:
+        recipe = recipe_of(stage, data.number_of_items)
+        population = Population.of_recipe(recipe, data.on_devices, seed=seed, holdout=stage.holdout)
+        simulation = Simulation(_manifest(recipe, stage, len(population), seed), population, base=base)
+        for record in simulation.run():
+            rounds, up, down = rounds + 1, up + record.bytes_up, down + record.bytes_down
+        base = simulation.parameters
+    people = len(data.train)
+    return Model(recipe, simulation.parameters, simulation.private_of, rounds, up / people, down / people)
+
+
+def central(data: QualityData, stage: Stage, seed: int = 0) -> Model:
+    """The recipe's own objective with everybody's data in one place; nobody sends anything."""
+    recipe = recipe_of(stage, data.number_of_items)
+    histories: list[History] = data.train if stage.holdout else data.on_devices
+    shared = recipe.train_central(histories, np.random.default_rng(seed))
+    return Model(recipe, shared, lambda _: {}, rounds=0, bytes_up=0.0, bytes_down=0.0)
+
+
+def recipe_of(stage: Stage, number_of_items: int) -> Recipe[Any]:
+    """The recipe that a stage trains."""
+    return catalogue.recipe(
+        RecipeChoice(name=stage.recipe, config={**stage.config, "number_of_items": number_of_items})
+    )
+
+
+def _manifest(recipe: Recipe[Any], stage: Stage, people: int, seed: int) -> TaskManifest:
+    rounds = stage.rounds or recipe.usual_rounds
+    policy = RoundPolicy(aggregation_goal=people)
+    return manifest_for(recipe, name="quality", rounds=policy, round_budget=rounds, metrics=(), seed=seed)

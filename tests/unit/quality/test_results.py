@@ -1,0 +1,97 @@
+"""The results page: what a row says, and that rows survive."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.quality.data import QualityData, leave_one_out, pfedrec_split
+from benchmarks.quality.entries import Entry, Table
+from benchmarks.quality.page import page
+from benchmarks.quality.rows import Row
+from benchmarks.quality.run import rows_of
+from benchmarks.quality.stored import Stored
+from benchmarks.quality.training import Stage
+from fedrec_recipes.evaluation import HeldOut
+from tests.unit.recipes.data import people_with_taste
+
+ITEMS = 60
+
+
+def some_people() -> QualityData:
+    people = people_with_taste(80, ITEMS)
+    return QualityData(
+        name="Small",
+        number_of_items=ITEMS,
+        train=[person.without_last(2) for person in people],
+        validation=[HeldOut(p, person.without_last(2), int(person.items[-2])) for p, person in enumerate(people)],
+        test=[HeldOut(p, person.without_last(1), int(person.items[-1])) for p, person in enumerate(people)],
+        negatives=[np.setdiff1d(np.arange(ITEMS), person.items)[:20] for person in people],
+    )
+
+
+def small_table(*entries: Entry) -> Table:
+    return Table("ml-1m", lambda _: some_people(), entries, "everything")
+
+
+def rows(entry: Entry) -> list[Row]:
+    return list(rows_of(small_table(entry), entry, some_people()))
+
+
+def test_a_linear_recipe_scores_the_same_federated_and_centrally() -> None:
+    federated, central = rows(Entry("ease", (Stage("ease"),), with_central=True))
+    assert (federated.how, central.how) == ("federated", "central")
+    assert (federated.hr, federated.ndcg, federated.coverage) == (central.hr, central.ndcg, central.coverage)
+    assert federated.hr.mean > 3 * 10 / ITEMS  # people have taste, and the model finds it
+    assert federated.megabytes_up == pytest.approx(ITEMS * (ITEMS + 1) / 2 / 1e6, rel=0.5)  # a byte for each pair
+
+
+def test_a_chain_of_stages_counts_the_rounds_and_bytes_of_all() -> None:
+    chosen = Entry("chosen", (Stage("blend"), Stage("blend-choice", holdout=0), Stage("blend", holdout=0)))
+    (three,) = rows(chosen)
+    (one,) = rows(Entry("blend", (Stage("blend"),)))
+    assert (one.rounds, three.rounds) == (1, 3)
+    assert three.megabytes_down == pytest.approx(3 * one.megabytes_down)
+
+
+def test_what_is_random_has_a_spread_over_its_seeds() -> None:
+    (row,) = rows(Entry("mf", (Stage("mf", {"dimension": 4}, rounds=2),), seeds=(0, 1, 2)))
+    assert row.seeds == 3
+    assert row.spread is not None
+    assert 0 < row.spread < 0.2
+    assert row.ndcg.low < row.ndcg.mean < row.ndcg.high
+
+
+def test_a_row_made_again_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
+    file = tmp_path / "results.json"
+    (row,) = rows(Entry("popularity", (Stage("popularity"),)))
+    stored = Stored.read(file)
+    stored.put(row.model_copy(update={"seconds": 99.0}))
+    stored.put(row)
+    stored.probes["Small"] = 0.1
+    stored.write(file)
+    assert Stored.read(file) == Stored(rows=[row], probes={"Small": 0.1})
+    text = page(stored.rows, stored.probes)
+    assert f"**{row.hr.mean:.4f}**" in text
+    assert "| Small | 0.100 |" in text
+
+
+def test_a_split_of_pfedrec_puts_validation_before_test(tmp_path: Path) -> None:
+    folder = tmp_path / "x" / "pfedrec_split"
+    folder.mkdir(parents=True)
+    (folder / "train.csv").write_text("userId,itemId,rating,timestamp\n0,4,5,30\n0,2,5,10\n1,3,1,7\n")
+    (folder / "valid.txt").write_text("0 5 6\n1 0 2\n")
+    (folder / "test.txt").write_text("0 1 6\n1 6 2\n")
+    data = pfedrec_split(tmp_path, "x", "X", 7)
+    assert [history.items.tolist() for history in data.train] == [[2, 4], [3]]
+    assert [(case.history.items.tolist(), case.target) for case in data.test] == [([2, 4, 5], 1), ([3, 0], 6)]
+    assert [history.items.tolist() for history in data.on_devices] == [[2, 4, 5], [3, 0]]
+
+
+def test_leave_one_out_holds_back_two_items_of_everybody(tmp_path: Path) -> None:
+    file = tmp_path / "people.txt"
+    file.write_text("ada a b c d\nbob b a\n")
+    data = leave_one_out(file, "X")
+    assert [history.items.tolist() for history in data.train] == [[0, 1]]
+    assert [(case.history.items.tolist(), case.target) for case in data.validation] == [([0, 1], 2)]
+    assert [(case.history.items.tolist(), case.target) for case in data.test] == [([0, 1, 2], 3)]
