@@ -5,6 +5,7 @@ import random
 from collections.abc import Callable
 
 from fedrec_protocol.messages import Assigned, NotSelected, NotSelectedReason
+from services.aggregator.domain.recent_participants import RecentParticipants
 from services.aggregator.pipeline.assign import CheckingIn, assign
 from services.aggregator.pipeline.context import Context
 from services.kit.batcher import Batcher
@@ -30,6 +31,7 @@ class CheckInDesk:
         self._context = context
         self._batchers: dict[str, Batcher[CheckingIn, Assigned | NotSelected]] = {}
         self._changes: dict[str, asyncio.Event] = {}
+        self._recent: dict[str, RecentParticipants] = {}
         self._is_leaving = False
 
     async def check_in(self, task_id: str, who: CheckingIn, wait_seconds: float) -> Assigned | NotSelected:
@@ -66,4 +68,11 @@ class CheckInDesk:
         return self._batchers[task_id]
 
     def _assign(self, task_id: str) -> Callable[[list[CheckingIn]], list[Assigned | NotSelected]]:
-        return lambda asking: assign(self._context, task_id, asking)
+        recent = self._recent.setdefault(task_id, RecentParticipants())
+
+        def run(asking: list[CheckingIn]) -> list[Assigned | NotSelected]:
+            now = self._context.now()
+            recent.add((who.client_id for who in asking), now)
+            return assign(self._context, task_id, asking, recent.estimate(now))
+
+        return run

@@ -37,22 +37,26 @@ class CheckingIn:
     kinds: tuple[RoundKind, ...]
 
 
-def assign(context: Context, task_id: str, asking: Sequence[CheckingIn]) -> list[Assigned | NotSelected]:
+def assign(
+    context: Context, task_id: str, asking: Sequence[CheckingIn], participants: float = 0
+) -> list[Assigned | NotSelected]:
     """Answer participants of one task, in order: an assignment each while there is room.
 
-    Asking again while an assignment is open gives the same assignment.
+    Asking again while an assignment is open gives the same assignment. `participants` is how many distinct ones
+    asked recently: the more, the longer those stay away who get no work.
     """
 
     def step(tx: Connection) -> list[Assigned | NotSelected]:
         task = tasks.get(tx, task_id)
         round_ = rounds.current(tx, task_id)
         closed = _why_closed(task, round_)
+        pace = _Pace.of(tx, context, task, round_, participants=participants, asking=len(asking))
         if closed is not None or round_ is None:
-            return [_refuse(closed or NotSelectedReason.NO_OPEN_ROUND, who, len(asking)) for who in asking]
+            return [pace.refuse(closed or NotSelectedReason.NO_OPEN_ROUND, who) for who in asking]
         try:
-            return _Desk(context, tx, task, round_).answer(asking)
+            return _Desk(context, tx, task, round_, pace).answer(asking)
         except RoundClosed:  # since it was read
-            return [_refuse(NotSelectedReason.NO_OPEN_ROUND, who, len(asking)) for who in asking]
+            return [pace.refuse(NotSelectedReason.NO_OPEN_ROUND, who) for who in asking]
 
     return context.db.run("assign", step)
 
@@ -67,16 +71,37 @@ def _why_closed(task: Task, round_: Round | None) -> NotSelectedReason | None:
     return NotSelectedReason.TASK_PAUSED if is_stopped else NotSelectedReason.NO_OPEN_ROUND
 
 
-def _refuse(reason: NotSelectedReason, who: CheckingIn, crowd: int) -> NotSelected:
-    seconds = pacing.retry_after_seconds(reason, who.client_id, crowd=crowd)
-    return NotSelected(reason=reason, detail=pacing.DETAIL[reason], retry_after_seconds=seconds)
+@dataclass(frozen=True)
+class _Pace:
+    """When those who get no work should ask again."""
+
+    demand: pacing.Demand
+    asking: int
+    round_number: int
+
+    @classmethod
+    def of(
+        cls, tx: Connection, context: Context, task: Task, newest: Round | None, *, participants: float, asking: int
+    ) -> "_Pace":
+        policy, seconds = task.manifest.rounds, 0.0
+        if newest is None:
+            return cls(pacing.Demand(participants, policy.cohort_size, seconds), asking, 0)
+        if pacing.is_crowd(participants, policy.cohort_size):
+            seconds = min(rounds.mean_seconds(tx, newest, context.now()), policy.deadline_seconds)
+        return cls(pacing.Demand(participants, policy.cohort_size, seconds), asking, newest.number)
+
+    def refuse(self, reason: NotSelectedReason, who: CheckingIn) -> NotSelected:
+        seconds = pacing.retry_after_seconds(
+            reason, who.client_id, self.demand, asking=self.asking, round_number=self.round_number
+        )
+        return NotSelected(reason=reason, detail=pacing.DETAIL[reason], retry_after_seconds=seconds)
 
 
 class _Desk:
     """One transaction's view of a collecting round."""
 
-    def __init__(self, context: Context, tx: Connection, task: Task, round_: Round) -> None:
-        self._context, self._tx, self._task, self._round = context, tx, task, round_
+    def __init__(self, context: Context, tx: Connection, task: Task, round_: Round, pace: _Pace) -> None:
+        self._context, self._tx, self._task, self._round, self._pace = context, tx, task, round_, pace
         self._now = context.now()
 
     def answer(self, asking: Sequence[CheckingIn]) -> list[Assigned | NotSelected]:
@@ -90,12 +115,12 @@ class _Desk:
         answers: list[Assigned | NotSelected] = []
         for who in asking:
             if who.client_id in existing:
-                answers.append(self._existing(who, existing[who.client_id], len(asking)))
+                answers.append(self._existing(who, existing[who.client_id]))
             elif who.client_id in chosen:
                 answers.append(self._assigned(chosen[who.client_id], self._expiry()))
             else:
                 reason = refused.get(who.client_id, NotSelectedReason.COHORT_FULL)
-                answers.append(_refuse(reason, who, len(asking)))
+                answers.append(self._pace.refuse(reason, who))
         return answers
 
     def _take_turn(self) -> None:
@@ -152,11 +177,11 @@ class _Desk:
             return self._round.deadline
         return min(self._round.deadline, self._now + timedelta(seconds=seconds))
 
-    def _existing(self, who: CheckingIn, row: AssignmentRow, crowd: int) -> Assigned | NotSelected:
+    def _existing(self, who: CheckingIn, row: AssignmentRow) -> Assigned | NotSelected:
         if row.receipt is not None:
-            return _refuse(NotSelectedReason.ALREADY_REPORTED, who, crowd)
+            return self._pace.refuse(NotSelectedReason.ALREADY_REPORTED, who)
         if row.expires_at <= self._now or not self._is_joinable(row.id):
-            return _refuse(NotSelectedReason.TOO_LATE, who, crowd)
+            return self._pace.refuse(NotSelectedReason.TOO_LATE, who)
         return self._assigned(row.id, row.expires_at)
 
     def _assigned(self, assignment_id: str, expires_at: datetime) -> Assigned:

@@ -10,6 +10,8 @@ from services.aggregator.domain.errors import UnknownRound
 from services.aggregator.domain.rounds import Round
 from services.aggregator.storage.tables import assignments, partial_sums, receipts, rounds, secure_rounds, tasks
 
+_RECENT_ROUNDS = 5
+
 
 def insert_round(tx: Connection, round_: Round, wrapped_key: bytes) -> None:
     """Store a new round with its wrapped key."""
@@ -81,6 +83,15 @@ def current(tx: Connection, task_id: str) -> Round | None:
 def next_number(tx: Connection, task_id: str) -> int:
     """Number of the task's next round, from 1."""
     return 1 + (tx.execute(select(func.max(rounds.c.number)).where(rounds.c.task_id == task_id)).scalar() or 0)
+
+
+def mean_seconds(tx: Connection, newest: Round, now: datetime) -> float:
+    """Time from one round of a task to the next: the mean of the last few, or the newest one's age if that is more."""
+    first = max(newest.number - _RECENT_ROUNDS, 1)
+    query = select(rounds.c.opened_at).where(rounds.c.task_id == newest.task_id, rounds.c.number == first)
+    opened_at: datetime = tx.execute(query).scalar_one()
+    mean = (newest.opened_at - opened_at) / max(newest.number - first, 1)
+    return max(mean, now - newest.opened_at).total_seconds()
 
 
 def abandoned_in_a_row(tx: Connection, task_id: str) -> int:

@@ -200,6 +200,18 @@ def test_a_check_in_that_waits_in_vain_is_told_when_to_come_back(world: World) -
     assert (answer["reason"], answer["retry_after_seconds"] > 0) == ("cohort-full", True)
 
 
+def test_in_a_crowd_who_was_turned_away_asks_once_in_a_turn_and_who_took_part_later(world: World) -> None:
+    task = world.task(rounds={"aggregation_goal": 1, "deadline_seconds": 600})
+    lucky, *others = task.devices(10)
+    lucky.report(lucky.assigned()["assignment_id"], ONES)
+    world.advance(100)  # as old as the round is by now
+    turned_away = [device.check_in() for device in others][-1]
+    turn = 100 * 10 / 2
+    assert turned_away["reason"] == "cohort-full"
+    assert 0.75 * turn <= turned_away["retry_after_seconds"] <= 1.25 * turn
+    assert 1.5 * turn <= lucky.check_in()["retry_after_seconds"] <= 2.5 * turn
+
+
 def test_many_who_ask_at_once_get_the_places_that_there_are(world: World) -> None:
     task = world.task(rounds={"aggregation_goal": 5, "over_selection_factor": 1.2})
     devices, outcomes = task.devices(12), list[str]()

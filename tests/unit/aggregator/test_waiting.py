@@ -1,4 +1,4 @@
-"""Waiting: how long to stay away, how much may be held in memory, and who is answered together."""
+"""Waiting: how much may be held in memory, and who is answered together."""
 
 from __future__ import annotations
 
@@ -8,32 +8,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from fedrec_protocol.messages import NotSelectedReason
 from services.aggregator.api.body import MemoryBudget
 from services.aggregator.domain.errors import Overloaded
-from services.aggregator.domain.pacing import DETAIL, retry_after_seconds
 from services.kit.batcher import Batcher
-
-
-def test_participants_come_back_spread_over_half_the_time_around_it() -> None:
-    times = [retry_after_seconds(NotSelectedReason.COHORT_FULL, f"cli_{n}") for n in range(2000)]
-    assert min(times) >= 0.75 * 5
-    assert max(times) <= 1.25 * 5
-    assert sum(times) / len(times) == pytest.approx(5, rel=0.02)
-    in_tenths = [sum(3.75 + 0.25 * n <= time < 4.0 + 0.25 * n for time in times) for n in range(10)]
-    assert min(in_tenths) > 120  # of 200 expected
-
-
-def test_a_crowd_stays_away_long_enough_to_be_served() -> None:
-    waits = [retry_after_seconds(NotSelectedReason.NO_OPEN_ROUND, f"cli_{n}", crowd=10_000) for n in range(200)]
-    assert min(waits) >= 0.75 * 10_000 / 200
-    assert max(waits) <= 1.25 * 10_000 / 200
-
-
-@pytest.mark.parametrize("reason", NotSelectedReason)
-def test_every_reason_has_a_time_and_words(reason: NotSelectedReason) -> None:
-    assert retry_after_seconds(reason, "cli_1") > 0
-    assert DETAIL[reason]
 
 
 def test_bodies_beyond_the_budget_wait_in_order_of_arrival() -> None:
