@@ -12,7 +12,7 @@ from benchmarks.quality.page import page
 from benchmarks.quality.rows import Row
 from benchmarks.quality.run import rows_of
 from benchmarks.quality.stored import Stored
-from fedrec_recipes.evaluation import probe_hit_rate
+from fedrec_recipes.evaluation import HeldOut, probe_hit_rate
 from fedrec_recipes.negatives import sample_negatives
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -37,7 +37,7 @@ def main(
     stored = Stored.read(out / "results.json")
     for table in (table for table in TABLES if not only or table.slug in only):
         loaded = table.load(data)
-        probed = loaded.test[:MOST_PROBED]
+        probed = [HeldOut(case.person, case.history, int(case.targets[0])) for case in loaded.test[:MOST_PROBED]]
         stored.probes[loaded.name] = probe_hit_rate(
             sample_negatives, probed, loaded.number_of_items, np.random.default_rng(0)
         )
@@ -53,7 +53,7 @@ def main(
 def _in_short(row: Row) -> str:
     return (
         f"{row.data}: {row.model}, {row.how}, fitted on {row.fit}: "
-        f"HR@10 {row.hr.mean:.4f}, NDCG@10 {row.ndcg.mean:.4f} ({row.seconds:.0f} s)"
+        f"{row.hr.mean:.4f}/{row.ndcg.mean:.4f} ({row.seconds:.0f} s)"
     )
 
 

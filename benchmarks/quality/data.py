@@ -15,6 +15,15 @@ from fedrec_recipes.recipe import History
 
 
 @dataclass(frozen=True)
+class Question:
+    """Who, what they had done so far, and what they did next: one item, or several."""
+
+    person: int
+    history: History
+    targets: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
 class QualityData:
     """Who learns from what, and what comes next."""
 
@@ -24,12 +33,12 @@ class QualityData:
     """One history per person, oldest first, without what is held out."""
     validation: list[HeldOut]
     """What choices are made on."""
-    test: list[HeldOut]
+    test: list[Question]
     """What is looked at once. Histories include the validation item, which is known by then."""
     negatives: list[NDArray[np.int64]] | None = None
     """For each test case the published sampled negatives."""
-    is_ordered: bool = True
-    """Whether histories are in the order of time."""
+    cutoff: int = 10
+    """Places of the list that counts."""
 
     @property
     def on_devices(self) -> list[History]:
@@ -41,17 +50,17 @@ class QualityData:
 def movielens_1m(folder: Path) -> QualityData:
     """MovieLens-1M, the split and the negatives of He et al. 2017; the last training item validates."""
     ncf = folder / "ml-1m" / "ncf"
-    lines = [np.array(line.split(), dtype=np.int64) for line in (ncf / "ml-1m.train.reconstructed.txt").open()]
+    lines = [np.array(line.split(), dtype=np.int64) for line in _lines(ncf / "ml-1m.train.reconstructed.txt")]
     known = {int(line[0]): History(line[1:]) for line in lines}
     tests = np.loadtxt(ncf / "ml-1m.test.rating", dtype=np.int64, usecols=(0, 1))
-    negatives = [np.array(line.split()[1:], dtype=np.int64) for line in (ncf / "ml-1m.test.negative").open()]
+    negatives = [np.array(line.split()[1:], dtype=np.int64) for line in _lines(ncf / "ml-1m.test.negative")]
     people = [known[int(user)] for user, _ in tests]
     return QualityData(
         name="MovieLens-1M",
         number_of_items=3706,
         train=[history.without_last(1) for history in people],
         validation=[HeldOut(p, history.without_last(1), int(history.items[-1])) for p, history in enumerate(people)],
-        test=[HeldOut(p, people[p], int(item)) for p, (_, item) in enumerate(tests)],
+        test=[Question(p, people[p], np.array([item])) for p, (_, item) in enumerate(tests)],
         negatives=negatives,
     )
 
@@ -72,7 +81,9 @@ def pfedrec_split(folder: Path, subfolder: str, name: str, number_of_items: int)
         number_of_items=number_of_items,
         train=train,
         validation=[HeldOut(person, train[person], item) for person, item in validation],
-        test=[HeldOut(person, _followed_by(train[person], held_out[person]), item) for person, item in test],
+        test=[
+            Question(person, _followed_by(train[person], held_out[person]), np.array([item])) for person, item in test
+        ],
         negatives=negatives,
     )
 
@@ -81,7 +92,21 @@ def leave_one_out(path: Path, name: str, minimum_support: int = 1) -> QualityDat
     """Everybody's last item tests, the one before validates; people with fewer than three are left out."""
     interactions = read_interactions(path).with_item_support(minimum_support)
     split = leave_last_out([history for history in interactions.histories() if len(history) >= 3])
-    return QualityData(name, interactions.number_of_items, split.train, split.validation, split.test)
+    test = [Question(case.person, case.history, np.array([case.target])) for case in split.test]
+    return QualityData(name, interactions.number_of_items, split.train, split.validation, test)
+
+
+def gowalla(folder: Path) -> QualityData:
+    """Gowalla check-ins, the random split of LightGCN (He et al. 2020): several test items each, and no order."""
+    train, test = (_sets(folder / "gowalla-lightgcn" / file) for file in ("train.txt", "test.txt"))
+    return QualityData(
+        name="Gowalla",
+        number_of_items=40_981,
+        train=[History(items) for items in train],
+        validation=[],
+        test=[Question(p, History(train[p]), targets) for p, targets in enumerate(test) if len(targets)],
+        cutoff=20,
+    )
 
 
 def _by_time(pairs: list[tuple[float, int]]) -> History:
@@ -95,7 +120,16 @@ def _followed_by(history: History, item: int) -> History:
     return History(np.append(history.items, item))
 
 
+def _sets(path: Path) -> list[NDArray[np.int64]]:
+    """Lines of `user item item ...`, one for each user in order."""
+    return [np.array(line.split()[1:], dtype=np.int64) for line in _lines(path)]
+
+
 def _listed(path: Path) -> tuple[list[tuple[int, int]], list[NDArray[np.int64]]]:
     """Lines of `user item negative ...`."""
     table = np.loadtxt(path, dtype=np.int64)
     return [(int(user), int(item)) for user, item in table[:, :2]], list(table[:, 2:])
+
+
+def _lines(path: Path) -> list[str]:
+    return path.read_text(encoding="utf-8").splitlines()

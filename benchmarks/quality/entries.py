@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from benchmarks.quality.data import QualityData, leave_one_out, movielens_1m, pfedrec_split
+from benchmarks.quality.data import QualityData, gowalla, leave_one_out, movielens_1m, pfedrec_split
 from benchmarks.quality.training import Stage
 
 SEEDS = (0, 1, 2, 3, 4)
@@ -54,6 +54,7 @@ class Table:
     entries: tuple[Entry, ...]
     protocol: str
     """In words, for the page."""
+    metrics: tuple[str, str] = ("HR@10", "NDCG@10")
 
 
 _LEAVE_ONE_OUT = "each person's last item tests, the one before validates; full ranking of all unseen items"
@@ -83,5 +84,25 @@ TABLES = (
         lambda folder: leave_one_out(folder / "s3rec" / "LastFM.txt", "LastFM"),
         (*_LINEAR, MF, ALS),
         f"sequences of S3-Rec: {_LEAVE_ONE_OUT}",
+    ),
+    Table(
+        "amazon-video",
+        partial(pfedrec_split, subfolder="amazon-instant-video", name="Amazon Instant Video", number_of_items=11_830),
+        (POPULARITY, EASE, BLEND, BLEND_REFITTED, BLEND_CHOSEN),
+        _PFEDREC,
+    ),
+    Table(
+        "beauty",
+        lambda folder: leave_one_out(folder / "s3rec" / "Beauty.txt", "Amazon Beauty"),
+        (POPULARITY, EASE, BLEND, BLEND_REFITTED, BLEND_CHOSEN),
+        f"sequences of S3-Rec: {_LEAVE_ONE_OUT}",
+    ),
+    Table(
+        "gowalla",
+        gowalla,
+        (POPULARITY, EASE, GFCF),
+        "random split of LightGCN, several test items each; full ranking of all unseen items; no order of time, no "
+        "validation: shipped defaults",
+        metrics=("Recall@20", "NDCG@20"),
     ),
 )

@@ -21,8 +21,8 @@ to. FOLDER holds the data sets in folders of their own; `fedrec_recipes`' shippe
 - **Up** and **down** are the bytes of one person over all rounds; everybody takes part in every round.
 """
 _COLUMNS = [
-    *("model", "how", "fit", "HR@10", "NDCG@10", "+-", "99 neg. HR/NDCG"),
-    *("coverage@10", "rounds", "MB up", "MB down", "epsilon", "s"),
+    *("model", "how", "fit", "+-", "99 neg. HR/NDCG"),
+    *("coverage", "rounds", "MB up", "MB down", "epsilon", "s"),
 ]
 
 
@@ -32,14 +32,15 @@ def page(rows: Sequence[Row], probes: dict[str, float]) -> str:
     for table in TABLES:
         own = [row for row in rows if row.slug == table.slug]
         if own:
-            parts.append(f"## {own[0].data}\n\nProtocol: {table.protocol}.\n\n{_table(own)}\n")
+            parts.append(f"## {own[0].data}\n\nProtocol: {table.protocol}.\n\n{_table(own, table.metrics)}\n")
     if probes:
         parts.append(_probes(probes))
     return "\n".join(parts)
 
 
-def _table(rows: Sequence[Row]) -> str:
-    cells = [_COLUMNS, ["---"] * len(_COLUMNS), *(_cells(row) for row in rows)]
+def _table(rows: Sequence[Row], metrics: tuple[str, str]) -> str:
+    columns = [*_COLUMNS[:3], *metrics, *_COLUMNS[3:]]
+    cells = [columns, ["---"] * len(columns), *(_cells(row) for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in cells)
 
 

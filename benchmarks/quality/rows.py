@@ -9,10 +9,8 @@ from pydantic import BaseModel
 
 from benchmarks.quality.data import QualityData
 from benchmarks.quality.training import Model
-from fedrec_recipes.evaluation import Estimate, estimate, rank_among
-from fedrec_recipes.metrics import metric_value, rank_of
-
-HR, NDCG = "hr@10", "ndcg@10"
+from fedrec_recipes.evaluation import estimate_mean, rank_among
+from fedrec_recipes.metrics import rank_of
 
 
 class Interval(BaseModel):
@@ -21,11 +19,6 @@ class Interval(BaseModel):
     mean: float
     low: float
     high: float
-
-    @classmethod
-    def of(cls, estimated: Estimate) -> "Interval":
-        """From an estimate."""
-        return cls(mean=estimated.mean, low=estimated.low, high=estimated.high)
 
 
 class Row(BaseModel):
@@ -40,6 +33,7 @@ class Row(BaseModel):
     fit: str
     """What the model was fitted on: `train`, or `train + validation`."""
     hr: Interval
+    """Recall where a person has several targets; at the table's cut-off."""
     ndcg: Interval
     sampled_hr: float | None = None
     """Among the published 99 negatives; None where none are published."""
@@ -48,7 +42,7 @@ class Row(BaseModel):
     """Standard deviation of NDCG over the seeds; None for what has no randomness."""
     seeds: int = 1
     coverage: float
-    """Share of the catalogue that is in anybody's first ten."""
+    """Share of the catalogue that is in anybody's first places."""
     rounds: int
     megabytes_up: float
     """One person's, over all rounds."""
@@ -63,22 +57,31 @@ class Row(BaseModel):
 
 
 @dataclass(frozen=True)
+class Values:
+    """One value per person of the two metrics."""
+
+    hits: NDArray[np.float64]
+    """Share of a person's targets in the first places: HR of one target, recall of several."""
+    gains: NDArray[np.float64]
+    """NDCG; the ideal list begins with all targets."""
+
+    @classmethod
+    def of(cls, ranks: Sequence[NDArray[np.int64]], cutoff: int) -> "Values":
+        """From the ranks of everybody's targets."""
+        hits = [float(np.mean(each <= cutoff)) for each in ranks]
+        gains = [_gain(each[each <= cutoff]) / _gain(np.arange(1, min(len(each), cutoff) + 1)) for each in ranks]
+        return cls(np.array(hits), np.array(gains))
+
+
+@dataclass(frozen=True)
 class Scored:
-    """Ranks of every test item, and how the first ten places are used."""
+    """What came of every test question, and how the first places are used."""
 
-    full: NDArray[np.int64]
-    """Ranks among all unseen items, shape (cases,)."""
-    sampled: NDArray[np.int64] | None
-    """Ranks among the published negatives."""
+    full: Values
+    """Among all unseen items."""
+    sampled: Values | None
+    """Among the published negatives."""
     coverage: float
-
-    def mean(self, metric: str) -> float:
-        """Mean of a metric over people, by full ranking."""
-        return _mean(metric, self.full)
-
-    def sampled_mean(self, metric: str) -> float | None:
-        """The same among the published negatives; None where there are none."""
-        return None if self.sampled is None else _mean(metric, self.sampled)
 
 
 def score(model: Model, data: QualityData) -> Scored:
@@ -87,28 +90,31 @@ def score(model: Model, data: QualityData) -> Scored:
     shown = np.zeros(data.number_of_items, dtype=bool)
     for place, case in enumerate(data.test):
         scores = model.recipe.score(model.shared, model.private_of(case.person), case.history)
-        full.append(rank_of(scores, case.target, case.history.items))
-        shown[_first_ten(scores, case.history.items)] = True
+        full.append(np.array([rank_of(scores, target, case.history.items) for target in case.targets.tolist()]))
+        shown[_first(data.cutoff, scores, case.history.items)] = True
         if data.negatives is not None:
-            sampled.append(rank_among(scores, case.target, data.negatives[place]))
-    return Scored(np.array(full), np.array(sampled) if sampled else None, float(shown.mean()))
+            sampled.append(np.array([rank_among(scores, int(case.targets[0]), data.negatives[place])]))
+    among = Values.of(sampled, data.cutoff) if sampled else None
+    return Scored(Values.of(full, data.cutoff), among, float(shown.mean()))
 
 
 def intervals(scored: Sequence[Scored]) -> tuple[Interval, Interval]:
-    """HR and NDCG: means over the seeds, the interval of the first seed moved there."""
-    found = []
-    for metric in (HR, NDCG):
-        first = estimate(metric, scored[0].full, np.random.default_rng(0))
-        shift = float(np.mean([each.mean(metric) for each in scored])) - first.mean
-        found.append(Interval(mean=first.mean + shift, low=first.low + shift, high=first.high + shift))
-    return found[0], found[1]
+    """Hits and gains: means over the seeds, the interval of the first seed moved there."""
+    hits, gains = [each.full.hits for each in scored], [each.full.gains for each in scored]
+    return _over_seeds(hits), _over_seeds(gains)
 
 
-def _mean(metric: str, ranks: NDArray[np.int64]) -> float:
-    return float(np.mean([metric_value(metric, int(rank)) for rank in ranks]))
+def _over_seeds(values: Sequence[NDArray[np.float64]]) -> Interval:
+    first = estimate_mean(values[0], np.random.default_rng(0))
+    shift = float(np.mean([each.mean() for each in values])) - first.mean
+    return Interval(mean=first.mean + shift, low=first.low + shift, high=first.high + shift)
 
 
-def _first_ten(scores: NDArray[np.floating], seen: NDArray[np.integer]) -> NDArray[np.int64]:
+def _gain(ranks: NDArray[np.int64]) -> float:
+    return float((1 / np.log2(ranks + 1)).sum())
+
+
+def _first(count: int, scores: NDArray[np.floating], seen: NDArray[np.integer]) -> NDArray[np.int64]:
     unseen = np.asarray(scores, dtype=np.float64).copy()
     unseen[seen] = -np.inf
-    return np.argpartition(-unseen, 10)[:10]
+    return np.argpartition(-unseen, count)[:count]

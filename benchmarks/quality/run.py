@@ -3,9 +3,11 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 
+import numpy as np
+
 from benchmarks.quality.data import QualityData
 from benchmarks.quality.entries import Entry, Table
-from benchmarks.quality.rows import HR, NDCG, Row, intervals, score
+from benchmarks.quality.rows import Row, intervals, score
 from benchmarks.quality.training import Model, central, federated
 
 CENTRAL = "central"
@@ -36,11 +38,11 @@ def _row(table: Table, entry: Entry, data: QualityData, how: str, train: Callabl
         fit=entry.fit,
         hr=hr,
         ndcg=ndcg,
-        sampled_hr=_mean_or_none([each.sampled_mean(HR) for each in scored]),
-        sampled_ndcg=_mean_or_none([each.sampled_mean(NDCG) for each in scored]),
-        spread=_deviation([each.mean(NDCG) for each in scored]),
+        sampled_hr=_mean([each.sampled.hits.mean() for each in scored if each.sampled]),
+        sampled_ndcg=_mean([each.sampled.gains.mean() for each in scored if each.sampled]),
+        spread=float(np.std([each.full.gains.mean() for each in scored], ddof=1)) if len(scored) > 1 else None,
         seeds=len(entry.seeds),
-        coverage=_mean([each.coverage for each in scored]),
+        coverage=float(np.mean([each.coverage for each in scored])),
         rounds=rounds,
         megabytes_up=up / 1e6,
         megabytes_down=down / 1e6,
@@ -48,18 +50,6 @@ def _row(table: Table, entry: Entry, data: QualityData, how: str, train: Callabl
     )
 
 
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)
-
-
-def _mean_or_none(values: Sequence[float | None]) -> float | None:
-    present = [value for value in values if value is not None]
-    return _mean(present) if present else None
-
-
-def _deviation(values: Sequence[float]) -> float | None:
-    """Sample standard deviation; None for one value."""
-    if len(values) < 2:
-        return None
-    mean = _mean(values)
-    return float((sum((value - mean) ** 2 for value in values) / (len(values) - 1)) ** 0.5)
+def _mean(values: Sequence[float]) -> float | None:
+    """None where there is nothing to take the mean of."""
+    return float(np.mean(values)) if values else None

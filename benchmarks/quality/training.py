@@ -54,7 +54,9 @@ def federated(data: QualityData, stages: Sequence[Stage], seed: int = 0) -> Mode
     rounds, up, down = 0, 0, 0
     for stage in stages:
         recipe = recipe_of(stage, data.number_of_items)
-        population = Population.of_recipe(recipe, data.on_devices, seed=seed, holdout=stage.holdout)
+        population = Population.of_recipe(
+            recipe, data.on_devices, seed=seed, holdout=stage.holdout if data.validation else 0
+        )
         simulation = Simulation(_manifest(recipe, stage, len(population), seed), population, base=base)
         for record in simulation.run():
             rounds, up, down = rounds + 1, up + record.bytes_up, down + record.bytes_down

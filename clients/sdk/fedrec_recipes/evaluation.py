@@ -56,12 +56,19 @@ def estimate(
     confidence: float = 0.95,
     resamples: int = 1000,
 ) -> Estimate:
-    """Mean of a metric with a percentile bootstrap over people (Efron 1979).
+    """Mean of a metric with a percentile bootstrap over people; see `estimate_mean`.
 
     Raises:
         UnknownMetric: no metric has this name.
     """
     values = np.array([metric_value(name, int(rank)) for rank in of_ranks])
+    return estimate_mean(values, generator, confidence=confidence, resamples=resamples)
+
+
+def estimate_mean(
+    values: NDArray[np.float64], generator: np.random.Generator, *, confidence: float = 0.95, resamples: int = 1000
+) -> Estimate:
+    """Mean of one value per person with a percentile bootstrap over people (Efron 1979)."""
     # Resampling n people with replacement is drawing how often each of them is taken.
     counts = generator.multinomial(len(values), np.full(len(values), 1 / len(values)), size=resamples)
     low, high = np.quantile(counts @ values / len(values), [(1 - confidence) / 2, (1 + confidence) / 2])

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.quality.data import QualityData, leave_one_out, pfedrec_split
+from benchmarks.quality.data import QualityData, Question, gowalla, leave_one_out, pfedrec_split
 from benchmarks.quality.entries import Entry, Table
 from benchmarks.quality.page import page
-from benchmarks.quality.rows import Row
+from benchmarks.quality.rows import Row, Values
 from benchmarks.quality.run import rows_of
 from benchmarks.quality.stored import Stored
 from benchmarks.quality.training import Stage
@@ -25,7 +25,7 @@ def some_people() -> QualityData:
         number_of_items=ITEMS,
         train=[person.without_last(2) for person in people],
         validation=[HeldOut(p, person.without_last(2), int(person.items[-2])) for p, person in enumerate(people)],
-        test=[HeldOut(p, person.without_last(1), int(person.items[-1])) for p, person in enumerate(people)],
+        test=[Question(p, person.without_last(1), person.items[-1:]) for p, person in enumerate(people)],
         negatives=[np.setdiff1d(np.arange(ITEMS), person.items)[:20] for person in people],
     )
 
@@ -84,7 +84,10 @@ def test_a_split_of_pfedrec_puts_validation_before_test(tmp_path: Path) -> None:
     (folder / "test.txt").write_text("0 1 6\n1 6 2\n")
     data = pfedrec_split(tmp_path, "x", "X", 7)
     assert [history.items.tolist() for history in data.train] == [[2, 4], [3]]
-    assert [(case.history.items.tolist(), case.target) for case in data.test] == [([2, 4, 5], 1), ([3, 0], 6)]
+    assert [(case.history.items.tolist(), case.targets.tolist()) for case in data.test] == [
+        ([2, 4, 5], [1]),
+        ([3, 0], [6]),
+    ]
     assert [history.items.tolist() for history in data.on_devices] == [[2, 4, 5], [3, 0]]
 
 
@@ -94,4 +97,21 @@ def test_leave_one_out_holds_back_two_items_of_everybody(tmp_path: Path) -> None
     data = leave_one_out(file, "X")
     assert [history.items.tolist() for history in data.train] == [[0, 1]]
     assert [(case.history.items.tolist(), case.target) for case in data.validation] == [([0, 1], 2)]
-    assert [(case.history.items.tolist(), case.target) for case in data.test] == [([0, 1, 2], 3)]
+    assert [(case.history.items.tolist(), case.targets.tolist()) for case in data.test] == [([0, 1, 2], [3])]
+
+
+def test_several_targets_are_measured_by_recall_and_an_ideal_list() -> None:
+    """Targets at ranks 1, 3 and 30 of a list of 20: two of three, and the gain of 1 and 3 over that of 1, 2, 3."""
+    values = Values.of([np.array([1, 3, 30])], 20)
+    assert values.hits.tolist() == pytest.approx([2 / 3])
+    assert values.gains.tolist() == pytest.approx([(1 + 1 / 2) / (1 + 1 / np.log2(3) + 1 / 2)])
+
+
+def test_people_without_a_test_item_are_not_asked(tmp_path: Path) -> None:
+    folder = tmp_path / "gowalla-lightgcn"
+    folder.mkdir()
+    (folder / "train.txt").write_text("0 4 2\n1 3\n")
+    (folder / "test.txt").write_text("0 1 5\n1\n")
+    data = gowalla(tmp_path)
+    assert [(case.person, case.targets.tolist()) for case in data.test] == [(0, [1, 5])]
+    assert [history.items.tolist() for history in data.on_devices] == [[4, 2], [3]]
