@@ -8,7 +8,6 @@ from fedrec_protocol.manifest import RecipeChoice
 from fedrec_recipes.als import AlternatingLeastSquares
 from fedrec_recipes.autoencoder import Autoencoder
 from fedrec_recipes.blend import Blend
-from fedrec_recipes.blend_choice import BlendChoice
 from fedrec_recipes.ease import Ease
 from fedrec_recipes.federated_evaluation import FederatedEvaluation
 from fedrec_recipes.gfcf import Gfcf
@@ -79,7 +78,6 @@ for _built_in in (
     AlternatingLeastSquares,
     Autoencoder,
     Blend,
-    BlendChoice,
     Ease,
     FederatedEvaluation,
     Gfcf,

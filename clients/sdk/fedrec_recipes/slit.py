@@ -23,9 +23,9 @@ for the fixed-point grid of a round with thousands of reports."""
 class SlitConfig(StatisticsConfig):
     """Hyperparameters of `slit`."""
 
-    window: PositiveInt = 50
+    window: PositiveInt = 100
     """Items of a context; older ones weigh nothing."""
-    power: PositiveFloat = 1.25
+    power: PositiveFloat = 1.0
     """The item k places back weighs (1 + k / offset)^-power."""
     offset: PositiveFloat = 2.0
     """Places back at which the weight has fallen to 2^-power."""
