@@ -113,6 +113,16 @@ def test_fedadam_is_the_papers() -> None:
     assert run("fedadam", learning_rate=0.2, beta_1=0.5, beta_2=0.95, tau=0.01) == pytest.approx(expected, rel=1e-12)
 
 
+@pytest.mark.parametrize("rule", ["fedadam", "fedadagrad", "fedyogi"])
+def test_a_statistic_beside_the_parameters_of_an_adaptive_rule_moves_by_the_plain_mean(rule: str) -> None:
+    choice = AggregationRule(rule=rule, params={"averaged": ["items"]})
+    step = catalogue.step(choice, {"items": np.array(BASE).reshape(2, 2)}, round_sum(ROUNDS[0]), {})
+    n = sum(n_k for n_k, _ in ROUNDS[0])
+    mean = [BASE[index] + sum(n_k / n * delta[index] for n_k, delta in ROUNDS[0]) for index in range(4)]
+    assert step.parameters["items"].ravel() == pytest.approx(mean)
+    assert not step.state
+
+
 def test_fedyogi_is_the_papers() -> None:
     expected = run_slowly(adaptive(lambda v, d2: v - 0.05 * d2 * sign(v - d2), 0.2, 0.5, 0.01))
     assert run("fedyogi", learning_rate=0.2, beta_1=0.5, beta_2=0.95, tau=0.01) == pytest.approx(expected, rel=1e-12)

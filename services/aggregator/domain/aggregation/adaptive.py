@@ -24,6 +24,8 @@ class AdaptiveParams(RuleParams):
     """Decay of the second moment; not used by FedAdagrad."""
     tau: PositiveFloat = 1e-3
     """Added to the root of the second moment: the degree of adaptivity."""
+    averaged: tuple[str, ...] = ()
+    """Tensors that move by the plain mean: statistics that travel with the parameters, e.g. a mean over people."""
 
 
 class AdaptiveRule(Rule[AdaptiveParams]):
@@ -44,6 +46,9 @@ class AdaptiveRule(Rule[AdaptiveParams]):
         parameters = {}
         for name in base:
             delta = total.mean(name)
+            if name in params.averaged:
+                parameters[name] = moved(base[name], delta)
+                continue
             first = params.beta_1 * state.get(f"first.{name}", np.zeros(delta.shape)) + (1 - params.beta_1) * delta
             before = state.get(f"second.{name}", np.full(delta.shape, params.tau**2))
             second = self.second_moment(before, delta, params)
