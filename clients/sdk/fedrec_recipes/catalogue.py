@@ -8,14 +8,19 @@ from fedrec_protocol.manifest import RecipeChoice
 from fedrec_recipes.als import AlternatingLeastSquares
 from fedrec_recipes.autoencoder import Autoencoder
 from fedrec_recipes.blend import Blend
+from fedrec_recipes.bpr import BayesianPersonalisedRanking
 from fedrec_recipes.ease import Ease
 from fedrec_recipes.federated_evaluation import FederatedEvaluation
 from fedrec_recipes.gfcf import Gfcf
 from fedrec_recipes.mf import MatrixFactorisation
+from fedrec_recipes.multvae import MultVae
+from fedrec_recipes.ncf import Ncf
 from fedrec_recipes.neighbours import Neighbours
 from fedrec_recipes.popularity import Popularity
 from fedrec_recipes.recipe import Recipe
+from fedrec_recipes.sasrec import Sasrec
 from fedrec_recipes.slit import Slit
+from fedrec_recipes.two_tower import TwoTower
 
 RecipeType = type[Recipe[Any]]
 
@@ -77,13 +82,18 @@ _RECIPES: dict[str, RecipeType] = {}
 for _built_in in (
     AlternatingLeastSquares,
     Autoencoder,
+    BayesianPersonalisedRanking,
     Blend,
     Ease,
     FederatedEvaluation,
     Gfcf,
     MatrixFactorisation,
+    MultVae,
+    Ncf,
     Neighbours,
     Popularity,
+    Sasrec,
     Slit,
+    TwoTower,
 ):
     register(_built_in)

@@ -24,3 +24,15 @@ def sample_negatives(
     # The r-th unknown item is r plus the number of known items before it.
     gaps = known - np.arange(len(known))
     return np.asarray(drawn + np.searchsorted(gaps, drawn, side="right"), dtype=np.int64)
+
+
+def spread_negatives(history: History, number_of_items: int, count: int) -> NDArray[np.int64]:
+    """Items that are not in this history, evenly spread over the catalogue: for scoring, which draws nothing.
+
+    Returns:
+        Shape (count,), an item more than once where there are fewer; empty if the history holds every item.
+    """
+    unknown = np.setdiff1d(np.arange(number_of_items), history.items)
+    if len(unknown) == 0:
+        return unknown
+    return unknown[np.arange(count) * len(unknown) // max(count, 1)]

@@ -6,8 +6,10 @@ from typing import Any
 import numpy as np
 
 from fedrec_protocol.manifest import TrainingPlan, Weighting
-from fedrec_protocol.tensors import InitialiserKind, TensorSpec
+from fedrec_protocol.tensors import InitialiserKind, Tensors, TensorSpec
 from fedrec_recipes.recipe import History, Recipe
+from services.aggregator.domain.aggregation import catalogue as rules
+from services.aggregator.domain.aggregation.rule import RoundSum
 
 
 def first_version(recipe: Recipe[Any], seed: int = 0) -> dict[str, np.ndarray]:
@@ -43,6 +45,23 @@ def federated_averaging(
             velocity[name] = momentum * velocity[name] + total[name] / weight
             shared[name] = (shared[name] + learning_rate * velocity[name]).astype(np.float32)
     return shared
+
+
+def federated_by_its_own_rule(
+    recipe: Recipe[Any], histories: Sequence[History], *, rounds: int, seed: int = 0
+) -> dict[str, np.ndarray]:
+    """The recipe's own aggregation rule and training plan, with everybody in every round, all of equal weight."""
+    shared: Tensors = first_version(recipe, seed)
+    state: Tensors = {}
+    for round_number in range(rounds):
+        totals = {name: np.zeros(value.shape) for name, value in shared.items()}
+        for person, history in enumerate(histories):
+            generator = np.random.default_rng((seed, round_number, person))
+            for name, value in recipe.train(shared, {}, history, recipe.training, generator).report.items():
+                totals[name] += value
+        step = rules.step(recipe.aggregation, shared, RoundSum(totals, len(histories), len(histories)), state)
+        shared, state = step.parameters, step.state
+    return dict(shared)
 
 
 def _initial(spec: TensorSpec, generator: np.random.Generator) -> np.ndarray:

@@ -1,0 +1,136 @@
+"""Recommenders that learn by gradients: what a person reports is the descent of their own loss."""
+
+from abc import abstractmethod
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar, Generic
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedrec_protocol.manifest import AggregationRule, ReportFormat, TrainingPlan, Weighting
+from fedrec_protocol.tensors import InitialiserKind, Tensors, TensorSpec
+from fedrec_recipes.adam import Adam
+from fedrec_recipes.recipe import ConfigT, History, LocalResult, Recipe
+
+Gradient = dict[str, NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class LocalGradient:
+    """The gradient of one person's loss."""
+
+    shared: Gradient
+    """By the trained tensors, of their shapes."""
+    private: Tensors = field(default_factory=dict)
+    """The private tensors at which it was taken, solved from the history."""
+
+
+class GradientRecipe(Recipe[ConfigT], Generic[ConfigT]):
+    """A recommender whose objective is the mean over people of a loss that each device can differentiate.
+
+    A device takes `epochs` plain steps of `learning_rate` down its own loss and reports where it came to; the server
+    treats the mean of the reports as a gradient and gives it to Adam (FedAdam, Reddi et al. 2021,
+    https://arxiv.org/abs/2003.00295). Adam is needed because hardly anybody's loss depends on a rare item: in a plain
+    mean its row would not move. It also makes the length of the local step unimportant when there is one.
+
+    Private tensors are solved from the history for every base version, never kept from round to round (as in FedRecon,
+    Singhal et al. 2021, https://arxiv.org/abs/2102.03448): who takes part rarely, or never did, is served alike.
+    """
+
+    server_learning_rate: ClassVar[float] = 0.02
+    """Step of the server's Adam."""
+    server_averages: ClassVar[tuple[str, ...]] = ()
+    """Shared tensors that are means over people, not parameters: the server takes them as they are."""
+
+    @abstractmethod
+    def gradient(self, parameters: Tensors, history: History, generator: np.random.Generator) -> LocalGradient:
+        """The gradient of one person's loss.
+
+        Args:
+            parameters: The shared tensors.
+            history: The person's interactions, at least one.
+            generator: Randomness, of negatives or of dropout.
+        """
+
+    def averages(self, base: Tensors, history: History) -> Gradient:
+        """What one person reports of the tensors in `server_averages`: nothing, by default."""
+        return {}
+
+    @property
+    def report_format(self) -> ReportFormat:
+        """A delta per person; everybody counts the same, as in the objective."""
+        return ReportFormat(weighting=Weighting.UNIFORM, maximum_norm=100.0)
+
+    @property
+    def aggregation(self) -> AggregationRule:
+        """Adam on the server."""
+        params = {"learning_rate": self.server_learning_rate, "tau": 1e-7, "averaged": list(self.server_averages)}
+        return AggregationRule(rule="fedadam", params=params)
+
+    @property
+    def training(self) -> TrainingPlan:
+        """One local step: its length is of no account to the server's Adam."""
+        return TrainingPlan(learning_rate=1.0)
+
+    def train(
+        self,
+        shared: Tensors,
+        private: Tensors,  # unused: solved anew for every version
+        history: History,
+        plan: TrainingPlan,
+        generator: np.random.Generator,
+    ) -> LocalResult:
+        """`plan.epochs` steps of gradient descent; the report is a delta of the shared tensors."""
+        local = dict(shared)
+        for _ in range(plan.epochs):
+            gradient = self.gradient(local, history, generator)
+            for name, value in gradient.shared.items():
+                local[name] = local[name] - np.float32(plan.learning_rate) * value
+        report = {spec.name: local[spec.name] - shared[spec.name] for spec in self.shared}
+        return LocalResult(
+            report={**report, **self.averages(shared, history)}, examples=len(history), private=gradient.private
+        )
+
+    def train_central(
+        self,
+        histories: Sequence[History],
+        generator: np.random.Generator,
+        *,
+        epochs: int = 40,
+        batch_size: int = 32,
+        learning_rate: float = 3e-3,
+    ) -> dict[str, NDArray[np.float32]]:
+        """Minimise the same objective with everybody's data in one place, with Adam on batches of people."""
+        people = [history for history in histories if len(history)]
+        parameters = _initial(self.shared, generator)
+        adam = Adam(parameters, learning_rate)
+        for _ in range(epochs):
+            for name, value in mean(self.averages(parameters, history) for history in people).items():
+                parameters[name] += value
+            order = generator.permutation(len(people))
+            for start in range(0, len(order), batch_size):
+                batch = [people[person] for person in order[start : start + batch_size]]
+                adam.step(mean(self.gradient(parameters, history, generator).shared for history in batch))
+        return parameters
+
+
+def mean(gradients: Iterable[Gradient]) -> Gradient:
+    """The mean of gradients of the same tensors, at least one."""
+    total: Gradient = {}
+    count = 0
+    for gradient in gradients:
+        count += 1
+        for name, value in gradient.items():
+            total[name] = total[name] + value if name in total else value
+    return {name: value / np.float32(count) for name, value in total.items()}
+
+
+def _initial(specs: tuple[TensorSpec, ...], generator: np.random.Generator) -> Gradient:
+    """Parameters as a server would initialise them."""
+    return {
+        spec.name: generator.normal(0.0, spec.init.scale, spec.shape).astype(np.float32)
+        if spec.init.kind is InitialiserKind.NORMAL
+        else np.full(spec.shape, float(spec.init.kind is InitialiserKind.ONES), dtype=np.float32)
+        for spec in specs
+    }
