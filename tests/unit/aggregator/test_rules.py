@@ -119,6 +119,7 @@ def test_a_statistic_beside_the_parameters_of_an_adaptive_rule_moves_by_the_plai
     step = catalogue.step(choice, {"items": np.array(BASE).reshape(2, 2)}, round_sum(ROUNDS[0]), {})
     n = sum(n_k for n_k, _ in ROUNDS[0])
     mean = [BASE[index] + sum(n_k / n * delta[index] for n_k, delta in ROUNDS[0]) for index in range(4)]
+    assert step.parameters is not None
     assert step.parameters["items"].ravel() == pytest.approx(mean)
     assert not step.state
 

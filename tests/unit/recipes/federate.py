@@ -60,7 +60,7 @@ def federated_by_its_own_rule(
             for name, value in recipe.train(shared, {}, history, recipe.training, generator).report.items():
                 totals[name] += value
         step = rules.step(recipe.aggregation, shared, RoundSum(totals, len(histories), len(histories)), state)
-        shared, state = step.parameters, step.state
+        shared, state = step.parameters or shared, step.state
     return dict(shared)
 
 

@@ -18,7 +18,8 @@ def test_a_manifest_names_its_recipe_and_its_configuration() -> None:
 
 @pytest.mark.parametrize("name", recipe_names())
 def test_a_recipe_survives_the_way_through_a_manifest(name: str) -> None:
-    first = recipe(RecipeChoice(name=name, config={"number_of_items": 7}))
+    needed = {"recipe": {"name": "mf", "config": {"number_of_items": 7}}} if name == "evaluation" else {}
+    first = recipe(RecipeChoice(name=name, config={"number_of_items": 7, **needed}))
     again = recipe(RecipeChoice.model_validate_json(first.choice.model_dump_json()))
     assert again.config == first.config
     assert again.shared == first.shared
