@@ -6,6 +6,7 @@ import sys
 
 import typer
 
+from fedrec.commands.audit import audit
 from fedrec.commands.demo import demo
 from fedrec.commands.migrate import migrate
 from fedrec.commands.privacy import privacy
@@ -21,7 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(demo)
-for command in (serve, migrate, simulate):
+for command in (serve, migrate, simulate, audit):
     app.command()(command)
 app.add_typer(privacy, name="privacy")
 

@@ -6,12 +6,13 @@ import httpx
 from pydantic import TypeAdapter
 
 from fedrec_protocol.manifest import TaskManifest
-from fedrec_protocol.messages import EnrolmentKeyCreated, RoundView, TaskView
+from fedrec_protocol.messages import AuditEntry, EnrolmentKeyCreated, RoundView, TaskView
 from fedrec_protocol.problems import Problem
 from fedrec_protocol.registry_messages import AliasView, Gate, PromotionRequest, RollbackRequest, VersionView
 
 _ROUNDS = TypeAdapter(list[RoundView])
 _TASKS = TypeAdapter(list[TaskView])
+_AUDIT = TypeAdapter(list[AuditEntry])
 
 
 class OperatorError(Exception):
@@ -91,6 +92,21 @@ class Operator:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def read_audit(url: str, key: str, *, limit: int = 100) -> list[AuditEntry]:
+    """What operators did at one service, newest first.
+
+    Args:
+        url: Of the aggregator or of the model registry.
+        key: An operator key of role `admin` of that service.
+        limit: Entries at most.
+
+    Raises:
+        OperatorError: the service refused, or cannot be reached.
+    """
+    with _client(url, key) as client:
+        return _AUDIT.validate_python(_send(client, "GET", f"/v1/audit?limit={limit}"))
 
 
 def _client(url: str, key: str) -> httpx.Client:

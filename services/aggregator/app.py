@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from fedrec_protocol.messages import OperatorKeyView, Role
 from services.aggregator import keys as derived
-from services.aggregator.api import check_ins, dashboard, enrolment, operators, problems, reports, secure, tasks
+from services.aggregator.api import audit, check_ins, dashboard, enrolment, operators, problems, reports, secure, tasks
 from services.aggregator.api.access import Access, operator
 from services.aggregator.api.body import MemoryBudget
 from services.aggregator.api.check_in import CheckInDesk
@@ -51,7 +51,7 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
         redirect_slashes=False,
     )
     app.state.settings, app.state.context, app.state.access = settings, context, access
-    for module in (reports, check_ins, enrolment, secure, tasks, operators):
+    for module in (reports, check_ins, enrolment, secure, tasks, operators, audit):
         app.include_router(module.router)
     app.get("/.well-known/jwks.json", tags=["operation"], operation_id="getTokenKeys", summary="Token-signing keys")(
         _jwks(access)

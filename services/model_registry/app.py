@@ -14,7 +14,7 @@ from services.kit import problems as kit_problems
 from services.kit.clock import Clock, SystemClock
 from services.kit.db import Database
 from services.kit.objects import open_home
-from services.model_registry.api import aliases, download, models, operator_keys, problems, upload, versions
+from services.model_registry.api import aliases, audit, download, models, operator_keys, problems, upload, versions
 from services.model_registry.api.access import operator
 from services.model_registry.api.context import Context
 from services.model_registry.api.pieces import Pieces, Places
@@ -47,7 +47,7 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
         redirect_slashes=False,
     )
     app.state.context = context
-    for module in (models, upload, versions, download, aliases, operator_keys):
+    for module in (models, upload, versions, download, aliases, operator_keys, audit):
         app.include_router(module.router)
     kit_problems.install(app, RegistryError, problems.STATUS)
     body_limit.install(app, except_for=r"^/v1/weights/[^/]+$")

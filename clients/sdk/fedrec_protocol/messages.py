@@ -335,6 +335,21 @@ class EnrolmentKeyCreated(EnrolmentKeyView):
     """The key itself; only a keyed hash of it is stored."""
 
 
+class AuditEntry(Response):
+    """One action of an operator."""
+
+    number: int
+    """Number in the service's log; larger is newer."""
+    at: datetime
+    """When (UTC)."""
+    operator: str
+    """Name of the operator's key; `aggregator` where the service acted by itself."""
+    action: str
+    """What was done, in words."""
+    subject: str
+    """Id or name of what it was done to."""
+
+
 class OperatorKeyRequest(Message):
     """An administrator makes an operator key."""
 

@@ -15,7 +15,7 @@ from fedrec_protocol.messages import (
 )
 from services.aggregator.api.access import AdminDep, ContextDep, RunDep, access_of
 from services.aggregator.api.parameters import ClientId, KeyId, TaskId
-from services.aggregator.storage import credentials, tasks
+from services.aggregator.storage import audit, credentials, tasks
 from services.kit import keys
 from services.kit.ids import new_id
 from services.kit.problems import documented
@@ -48,7 +48,7 @@ def create_enrolment_key(
     def step(tx: Connection) -> None:
         tasks.get(tx, task_id)
         credentials.insert_enrolment_key(tx, view, key.lookup, key.key_hash)
-        credentials.log_action(tx, operator.name, "create enrolment key", view.key_id, now)
+        audit.record(tx, operator.name, "create enrolment key", view.key_id, now)
 
     context.db.run("create_enrolment_key", step)
     return view
@@ -82,7 +82,7 @@ def revoke_enrolment_key(task_id: TaskId, key_id: KeyId, operator: RunDep, conte
 
     def step(tx: Connection) -> None:
         credentials.revoke_enrolment_key(tx, task_id, key_id, context.now())
-        credentials.log_action(tx, operator.name, "revoke enrolment key", key_id, context.now())
+        audit.record(tx, operator.name, "revoke enrolment key", key_id, context.now())
 
     context.db.run("revoke_enrolment_key", step)
 
@@ -99,7 +99,7 @@ def revoke_client(task_id: TaskId, client_id: ClientId, operator: RunDep, contex
 
     def step(tx: Connection) -> None:
         credentials.revoke_client(tx, task_id, client_id, context.now())
-        credentials.log_action(tx, operator.name, "revoke client", client_id, context.now())
+        audit.record(tx, operator.name, "revoke client", client_id, context.now())
 
     context.db.run("revoke_client", step)
 
@@ -130,7 +130,7 @@ def create_operator_key(
 
     def step(tx: Connection) -> None:
         credentials.insert_operator_key(tx, view, key.lookup, key.key_hash)
-        credentials.log_action(tx, operator.name, "create operator key", view.key_id, now)
+        audit.record(tx, operator.name, "create operator key", view.key_id, now)
 
     context.db.run("create_operator_key", step)
     return view
@@ -159,6 +159,6 @@ def revoke_operator_key(key_id: KeyId, operator: AdminDep, context: ContextDep) 
 
     def step(tx: Connection) -> None:
         credentials.revoke_operator_key(tx, key_id, context.now())
-        credentials.log_action(tx, operator.name, "revoke operator key", key_id, context.now())
+        audit.record(tx, operator.name, "revoke operator key", key_id, context.now())
 
     context.db.run("revoke_operator_key", step)

@@ -11,7 +11,7 @@ from services.aggregator.domain.runnable import check_runnable
 from services.aggregator.domain.tasks import Task
 from services.aggregator.pipeline.context import Context
 from services.aggregator.registry_client import VersionMissing
-from services.aggregator.storage import credentials, ledgers, notifications, tasks
+from services.aggregator.storage import audit, ledgers, notifications, tasks
 from services.kit.ids import new_id
 
 
@@ -31,7 +31,7 @@ def create_task(context: Context, manifest: TaskManifest, operator: str) -> Task
     def step(tx: Connection) -> TaskView:
         tasks.insert_task(tx, task, manifest.digest, context.now())
         _open_ledger(tx, task)
-        credentials.log_action(tx, operator, "create task", task.id, context.now())
+        audit.record(tx, operator, "create task", task.id, context.now())
         notifications.notify(tx, notifications.WORK)
         return tasks.view(tx, task.id)
 

@@ -6,7 +6,7 @@ from fedrec_protocol.messages import RoundState, TaskView
 from services.aggregator.domain.tasks import Task
 from services.aggregator.pipeline.close import abandon
 from services.aggregator.pipeline.context import Context
-from services.aggregator.storage import credentials, notifications, rounds, tasks
+from services.aggregator.storage import audit, notifications, rounds, tasks
 
 
 def pause_task(context: Context, task_id: str, operator: str) -> TaskView:
@@ -42,7 +42,7 @@ def _get(tx: Connection, task_id: str) -> Task:
 
 def _save(tx: Connection, context: Context, task: Task, operator: str) -> TaskView:
     tasks.save(tx, task)
-    credentials.log_action(tx, operator, task.state_reason.split(" by ")[0] + " task", task.id, context.now())
+    audit.record(tx, operator, task.state_reason.split(" by ")[0] + " task", task.id, context.now())
     notifications.notify(tx, notifications.WORK)
     notifications.notify(tx, notifications.ROUNDS, task.id)
     return tasks.view(tx, task.id)

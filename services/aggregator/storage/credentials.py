@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from fedrec_protocol.messages import EnrolmentKeyView, OperatorKeyView, Role
 from services.aggregator.domain.errors import UnknownKey
-from services.aggregator.storage.tables import audit_log, clients, enrolment_keys, operator_keys
+from services.aggregator.storage.tables import clients, enrolment_keys, operator_keys
 
 
 @dataclass(frozen=True)
@@ -118,11 +118,6 @@ def client(tx: Connection, client_id: str) -> Client | None:
     """A client; None where there is none."""
     row = tx.execute(select(clients).where(clients.c.id == client_id)).mappings().one_or_none()
     return None if row is None else _client(row)
-
-
-def log_action(tx: Connection, operator: str, action: str, subject: str, now: datetime) -> None:
-    """Add to the audit log."""
-    tx.execute(insert(audit_log).values(at=now, operator=operator, action=action, subject=subject))
 
 
 def _revoke(tx: Connection, table: Table, where: Iterable[object], now: datetime, what: str) -> None:

@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import Connection, select, update
 
 from fedrec_protocol.messages import ModelReference
-from services.aggregator.storage import credentials
+from services.aggregator.storage import audit
 from services.aggregator.storage.tables import rounds
 
 _AGGREGATOR = "aggregator"
@@ -80,4 +80,4 @@ def set_blamed(tx: Connection, round_id: str, blamed: Mapping[str, str], now: da
         return
     tx.execute(update(rounds).where(rounds.c.id == round_id).values(blamed=dict(blamed)))
     for client_id, words in blamed.items():
-        credentials.log_action(tx, _AGGREGATOR, f"blame in {round_id}: {words}", client_id, now)
+        audit.record(tx, _AGGREGATOR, f"blame in {round_id}: {words}", client_id, now)

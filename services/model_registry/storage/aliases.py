@@ -8,7 +8,7 @@ from sqlalchemy.dialects.postgresql import insert
 from fedrec_protocol.registry_messages import AliasMove, AliasView
 from services.model_registry.domain.errors import UnknownAlias
 from services.model_registry.domain.promotion import AliasAction
-from services.model_registry.storage import versions
+from services.model_registry.storage import audit, versions
 from services.model_registry.storage.tables import alias_moves, aliases
 
 
@@ -37,6 +37,7 @@ def move(
     tx: Connection, model: str, alias: str, to_version_id: str, *, action: AliasAction, operator: str, reason: str
 ) -> AliasView:
     """Point an alias at a version and log it; the transaction has locked the model."""
+    audit.record(tx, operator, f"{action} {alias}", to_version_id)
     current = select(aliases.c.version_id).where(aliases.c.model == model, aliases.c.alias == alias)
     tx.execute(
         insert(alias_moves).values(

@@ -150,7 +150,12 @@ RUN |= {
     ("DELETE", "/v1/tasks/{task_id}/enrolment-keys/{key_id}"),
     ("DELETE", "/v1/tasks/{task_id}/clients/{client_id}"),
 }
-ADMIN = {("POST", "/v1/operator-keys"), ("GET", "/v1/operator-keys"), ("DELETE", "/v1/operator-keys/{key_id}")}
+ADMIN = {
+    ("GET", "/v1/audit"),
+    ("POST", "/v1/operator-keys"),
+    ("GET", "/v1/operator-keys"),
+    ("DELETE", "/v1/operator-keys/{key_id}"),
+}
 READ = {
     ("GET", "/v1/tasks"),
     ("GET", "/v1/tasks/{task_id}"),

@@ -35,6 +35,7 @@ ALLOWED: dict[tuple[str, str], set[str]] = {
     ("POST", "/v1/operator-keys"): {ADMIN},
     ("GET", "/v1/operator-keys"): {ADMIN},
     ("DELETE", "/v1/operator-keys/{key_id}"): {ADMIN},
+    ("GET", "/v1/audit"): {ADMIN},
 }
 BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/v1/models"): {"name": "songs"},
@@ -160,16 +161,17 @@ def test_keys_are_listed_without_their_secrets(registry: Registry) -> None:
 
 
 def test_operators_leave_a_trace(films: Registry) -> None:
-    films.publish("films", weights(1))
-    actions = films.context.db.run(
-        "audit", lambda tx: tx.exec_driver_sql("SELECT operator, action FROM registry.audit_log").all()
-    )
-    assert [tuple(action) for action in actions] == [
+    version_id = films.publish("films", weights(1))["version_id"]
+    assert films.send("PUT", "/v1/models/films/aliases/production", json={"version_id": version_id}).is_success
+    entries = films.send("GET", "/v1/audit", Role.ADMIN).json()
+    assert entries[0]["subject"] == version_id
+    assert [(entry["operator"], entry["action"]) for entry in reversed(entries)] == [
         ("bootstrap", "create operator key"),
         ("bootstrap", "create operator key"),
         ("a run", "create model"),
         ("a run", "upload weights"),
         ("a run", "publish version"),
+        ("a run", "promote production"),
     ]
 
 
