@@ -1,4 +1,4 @@
-"""Real processes on a Postgres of their own, and devices that report to them until they have a receipt.
+"""Devices that report to real processes until they have a receipt.
 
 Every participant sends its own power of two and tries again until it has a receipt, as a device would. A round
 closes when all have one, so a report that was lost would leave it open, and one counted twice would show.
@@ -9,59 +9,16 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import httpx
-from sqlalchemy import Engine, create_engine, text
 
-from fedrec.local.process import ServiceProcess
-from fedrec.local.stack import LocalStack
-from services.kit.clock import SystemClock
-from tests.integration.aggregator.deployment import Deployment, Device, Task
+from tests.integration.aggregator.deployment import Device, Task
+from tests.integration.aggregator.fleet import PATIENCE_SECONDS, until
 from tests.integration.aggregator.powers import counted, power_of_two
 
 CROWD = 10
-PATIENCE_SECONDS = 60.0
-
-
-class Stack(Deployment):
-    """Two API processes, a worker and a registry on a Postgres that survives being killed."""
-
-    def __init__(self, stack: LocalStack) -> None:
-        super().__init__(stack.aggregator_urls, stack.registry_url, stack.secrets, SystemClock())
-        self.stack = stack
-        assert stack.postgres is not None
-        self.postgres = stack.postgres
-        self.engine: Engine = create_engine(stack.postgres.url, pool_pre_ping=True)
-
-    def close(self) -> None:
-        self.http.close()
-        self.engine.dispose()
-
-    def process(self, name: str) -> ServiceProcess:
-        return self.stack.processes[name]
-
-    def work(self) -> None:
-        """The worker works by itself: wait until every task has an open round."""
-        waiting = "SELECT count(*) FROM aggregator.tasks WHERE current_version IS NULL"
-        until(lambda: self.value(waiting) == 0)
-
-    def value(self, query: str) -> object:
-        with self.engine.connect() as connection:
-            return connection.execute(text(query)).scalar()
-
-    def let_leases_expire(self) -> None:
-        """Half a minute passes."""
-        with self.engine.begin() as connection:
-            connection.execute(text("UPDATE aggregator.leases SET expires_at = now()"))
-
-
-def until(happened: Callable[[], object]) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not happened():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.05)
 
 
 def report_until_acknowledged(device: Device, exponent: int, rng: random.Random) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import itertools
+import socket
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -155,6 +156,27 @@ class Device:
         announced = {"Content-Type": codec.MEDIA_TYPE, "Content-Digest": content_digest(content)}
         announced |= {name.replace("_", "-"): value for name, value in headers.items()}
         return self.send("POST", f"/v1/assignments/{assignment_id}/report", url=url, content=content, headers=announced)
+
+    def report_and_leave(self, assignment_id: str, body: bytes, length: int, *, url: str = "") -> None:
+        """Send so many bytes of a body, and wait for no answer."""
+        lines = [
+            f"POST /v1/assignments/{assignment_id}/report HTTP/1.1",
+            "Host: aggregator",
+            f"Authorization: Bearer {self.token}",
+            f"Content-Type: {codec.MEDIA_TYPE}",
+            f"Content-Length: {len(body)}",
+            f"Content-Digest: {content_digest(body)}",
+        ]
+        head = "\r\n".join([*lines, "", ""]).encode()
+        address = httpx.URL(url or self.world.aggregator_urls[0])
+        with socket.create_connection((address.host, address.port or 80), timeout=60) as connection:
+            connection.sendall(head + body[:length])
+
+    def assignment(self, assignment_id: str) -> Any:
+        """What became of an assignment."""
+        answer = self.send("GET", f"/v1/assignments/{assignment_id}")
+        assert answer.status_code == 200, answer.text
+        return answer.json()
 
 
 def report_of(value: Any, *, examples: int = 1, metrics: list[float] | None = None, name: str = "items") -> Body:

@@ -9,19 +9,20 @@ from collections.abc import Iterator
 import pytest
 
 from fedrec.local.stack import local_stack
-from tests.integration.aggregator.crowd import CROWD, Stack, assert_all_counted_once, crowd_reports, until
+from tests.integration.aggregator.crowd import CROWD, assert_all_counted_once, crowd_reports
+from tests.integration.aggregator.fleet import Fleet, until
 from tests.integration.aggregator.powers import powers_task
 
 
 @pytest.fixture(scope="module")
-def deployment() -> Iterator[Stack]:
+def deployment() -> Iterator[Fleet]:
     with local_stack(aggregators=2, workers=1, environment={"FEDREC_AGGREGATOR_LOG_LEVEL": "error"}) as stack:
-        deployment = Stack(stack)
+        deployment = Fleet(stack)
         yield deployment
         deployment.close()
 
 
-def test_the_api_killed_under_load_loses_no_acknowledged_report(deployment: Stack) -> None:
+def test_the_api_killed_under_load_loses_no_acknowledged_report(deployment: Fleet) -> None:
     task = deployment.task(**powers_task(goal=CROWD, deadline_seconds=600))
     devices, rng = task.devices(CROWD), random.Random(1)
     for number in (1, 2):
@@ -35,7 +36,7 @@ def test_the_api_killed_under_load_loses_no_acknowledged_report(deployment: Stac
         assert_all_counted_once(task, number)
 
 
-def test_the_worker_killed_at_any_moment_publishes_once(deployment: Stack) -> None:
+def test_the_worker_killed_at_any_moment_publishes_once(deployment: Fleet) -> None:
     task = deployment.task(**powers_task(goal=CROWD, deadline_seconds=600))
     devices, rng, worker = task.devices(CROWD), random.Random(2), deployment.process("worker-0")
     for number in (1, 2, 3):
@@ -49,7 +50,7 @@ def test_the_worker_killed_at_any_moment_publishes_once(deployment: Stack) -> No
     assert task.version()["number"] == 3
 
 
-def test_the_worker_killed_between_the_sum_and_the_registry_publishes_what_it_had_stored(deployment: Stack) -> None:
+def test_the_worker_killed_between_the_sum_and_the_registry_publishes_what_it_had_stored(deployment: Fleet) -> None:
     task = deployment.task(**powers_task(goal=CROWD, deadline_seconds=600))
     devices, registry, worker = task.devices(CROWD), deployment.process("registry"), deployment.process("worker-0")
     registry.suspend()
@@ -66,7 +67,7 @@ def test_the_worker_killed_between_the_sum_and_the_registry_publishes_what_it_ha
     assert_all_counted_once(task, 1)
 
 
-def test_a_worker_that_slept_through_its_lease_changes_nothing(deployment: Stack) -> None:
+def test_a_worker_that_slept_through_its_lease_changes_nothing(deployment: Fleet) -> None:
     task = deployment.task(**powers_task(goal=CROWD, deadline_seconds=600))
     devices, registry, sleeper = task.devices(CROWD), deployment.process("registry"), deployment.process("worker-0")
     registry.suspend()
@@ -89,7 +90,7 @@ def test_a_worker_that_slept_through_its_lease_changes_nothing(deployment: Stack
     assert task.version()["number"] == 2
 
 
-def test_a_registry_that_is_killed_and_comes_back_gets_the_version(deployment: Stack) -> None:
+def test_a_registry_that_is_killed_and_comes_back_gets_the_version(deployment: Fleet) -> None:
     task = deployment.task(**powers_task(goal=CROWD, deadline_seconds=600))
     devices, registry = task.devices(CROWD), deployment.process("registry")
     registry.kill()
@@ -103,7 +104,7 @@ def test_a_registry_that_is_killed_and_comes_back_gets_the_version(deployment: S
     assert_all_counted_once(task, 1)
 
 
-def test_postgres_killed_under_load_loses_no_acknowledged_report(deployment: Stack) -> None:
+def test_postgres_killed_under_load_loses_no_acknowledged_report(deployment: Fleet) -> None:
     task = deployment.task(**powers_task(goal=CROWD, deadline_seconds=600))
     devices, rng = task.devices(CROWD), random.Random(3)
     for number in (1, 2):

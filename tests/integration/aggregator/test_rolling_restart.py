@@ -17,15 +17,16 @@ import pytest
 from fedrec.local.stack import local_stack
 from fedrec_protocol import codec
 from fedrec_protocol.digest import content_digest
-from tests.integration.aggregator.crowd import CROWD, Stack, crowd_reports, until
+from tests.integration.aggregator.crowd import CROWD, crowd_reports
 from tests.integration.aggregator.deployment import Device
+from tests.integration.aggregator.fleet import Fleet, until
 from tests.integration.aggregator.powers import counted, power_of_two, powers_task
 
 
 @pytest.fixture(scope="module")
-def deployment() -> Iterator[Stack]:
+def deployment() -> Iterator[Fleet]:
     with local_stack(aggregators=2, workers=2, fsync=False) as stack:
-        deployment = Stack(stack)
+        deployment = Fleet(stack)
         yield deployment
         deployment.close()
 
@@ -79,7 +80,7 @@ class SteadyLoad:
             self.acknowledged[assignment["round_id"]].add(number)
 
 
-def test_replacing_every_process_under_load_loses_no_acknowledgement(deployment: Stack) -> None:
+def test_replacing_every_process_under_load_loses_no_acknowledgement(deployment: Fleet) -> None:
     task = deployment.task(**powers_task(goal=CROWD, deadline_seconds=600))
     devices = task.devices(CROWD)
     load = SteadyLoad(devices)
@@ -96,7 +97,7 @@ def test_replacing_every_process_under_load_loses_no_acknowledgement(deployment:
         assert counted(task, round_["published_version_id"]) == set(range(CROWD))
 
 
-def test_a_report_that_is_on_its_way_when_its_process_is_stopped_is_counted(deployment: Stack) -> None:
+def test_a_report_that_is_on_its_way_when_its_process_is_stopped_is_counted(deployment: Fleet) -> None:
     task = deployment.task(**powers_task(goal=1, deadline_seconds=600))
     device, process = task.device(), deployment.process("aggregator-1")
     body = codec.encode(power_of_two(5))
@@ -110,7 +111,7 @@ def test_a_report_that_is_on_its_way_when_its_process_is_stopped_is_counted(depl
     assert counted(task) == {5}
 
 
-def test_whoever_waits_for_work_is_answered_when_the_process_is_stopped(deployment: Stack) -> None:
+def test_whoever_waits_for_work_is_answered_when_the_process_is_stopped(deployment: Fleet) -> None:
     task = deployment.task(**powers_task(goal=1, deadline_seconds=600))
     working, waiting = task.devices(2)
     working.assigned()
