@@ -21,6 +21,9 @@ _RETRIES = Counter("fedrec_transaction_retries_total", "Transactions run again a
 _CONFLICTS = frozenset({"40001", "40P01"})  # serialization failure, deadlock
 _ATTEMPTS = 5
 
+LONGEST_IDLE_SECONDS = 60
+"""A process that is frozen within a transaction, or whose host is gone, holds its locks no longer."""
+
 
 class DatabaseUnavailable(Exception):
     """The database cannot be reached, or gave up on a statement; the outcome may be unknown."""
@@ -29,7 +32,14 @@ class DatabaseUnavailable(Exception):
 class Database:
     """One Postgres database. Connections are pooled; none is held between transactions."""
 
-    def __init__(self, url: str, *, pool_size: int = 5) -> None:
+    def __init__(self, url: str, *, pool_size: int = 5, longest_idle_seconds: int = LONGEST_IDLE_SECONDS) -> None:
+        """Connect lazily.
+
+        Args:
+            url: SQLAlchemy URL.
+            pool_size: connections that are kept.
+            longest_idle_seconds: Postgres ends a transaction that says nothing for so long.
+        """
         self.engine: Engine = create_engine(
             url,
             pool_size=pool_size,
@@ -41,7 +51,8 @@ class Database:
             connect_args={
                 "prepare_threshold": None,  # a pooler in transaction mode forgets prepared statements
                 "connect_timeout": 5,
-                "options": "-c statement_timeout=30000 -c lock_timeout=5000 -c timezone=UTC",
+                "options": "-c statement_timeout=30000 -c lock_timeout=5000 -c timezone=UTC "
+                f"-c idle_in_transaction_session_timeout={1000 * longest_idle_seconds}",
             },
         )
 

@@ -31,6 +31,9 @@ such as `production`.
 Operators use keys; participants use the access tokens that the aggregator gives them, and see the model
 of their own task. Refusals are problem documents (RFC 9457): their `type` is a page that explains them."""
 
+_LONGEST_UPLOAD_SECONDS = 600
+"""A transaction that stores weights is silent while their bytes go to S3; it holds no lock that others wait for."""
+
 
 def create_app(settings: Settings | None = None, clock: Clock | None = None) -> FastAPI:
     """The service; settings come from the environment unless they are given."""
@@ -60,7 +63,7 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
 
 def make_context(settings: Settings, clock: Clock) -> Context:
     """The stores that the settings name."""
-    db = Database(settings.database_url, pool_size=10)
+    db = Database(settings.database_url, pool_size=10, longest_idle_seconds=_LONGEST_UPLOAD_SECONDS)
     home = open_home(settings.object_home, tables.object_homes)
 
     def read(key: str, start: int, end: int) -> bytes:

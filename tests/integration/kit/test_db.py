@@ -1,5 +1,6 @@
 """Transactions on a real Postgres."""
 
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
@@ -66,6 +67,20 @@ def test_a_database_that_is_gone_is_unavailable_and_used_again_when_it_is_back()
         postgres.start()
         assert look() == 1
         db.dispose()
+
+
+def test_a_transaction_that_says_nothing_for_too_long_is_ended_and_its_locks_with_it(empty_database_url: str) -> None:
+    db = Database(empty_database_url, longest_idle_seconds=1)
+
+    def fall_asleep(tx: Connection) -> None:
+        tx.execute(text("SELECT pg_advisory_xact_lock(1)"))
+        time.sleep(1.5)
+        tx.execute(text("SELECT 1"))
+
+    with pytest.raises(DatabaseUnavailable):
+        db.run("sleep", fall_asleep)
+    assert db.run("look", lambda tx: tx.execute(text("SELECT pg_try_advisory_lock(1)")).scalar()) is True
+    db.dispose()
 
 
 def test_what_was_to_be_stored_is_not_in_the_error_that_is_logged(db: Database) -> None:
