@@ -1,7 +1,7 @@
 # For those whose fingers type make; everything is in ./run.
-.PHONY: demo serve test check bench docker
+.PHONY: demo serve test soak check bench docker
 
-demo serve test check bench:
+demo serve test soak check bench:
 	./run $@
 
 docker:

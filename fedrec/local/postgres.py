@@ -59,6 +59,11 @@ class LocalPostgres:
         return f"postgresql+psycopg://fedrec@/postgres?host={self._run_directory}"
 
     @property
+    def is_running(self) -> bool:
+        """Whether it was started and has not ended by itself."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
     def pid(self) -> int:
         """Process id of the running server."""
         return self._running().pid
@@ -107,12 +112,17 @@ class LocalPostgres:
         guard_process(self._process.pid, signal.SIGINT)
         self._wait_until_ready(data / "postmaster.pid", self._process)
 
-    def stop(self) -> None:
-        """Shut down cleanly (`fast`: open transactions are rolled back), by force if it takes too long."""
+    def stop(self, *, immediately: bool = False) -> None:
+        """Shut down cleanly (`fast`: open transactions are rolled back), by force if it takes too long.
+
+        Args:
+            immediately: without the clean part, as `pg_ctl stop -m immediate` does; the next start recovers.
+        """
         process, self._process = self._process, None
         if process is None:
             return
-        for request in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
+        requests = (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL)
+        for request in requests[immediately:]:
             process.send_signal(request)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(STOP_SECONDS)

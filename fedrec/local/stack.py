@@ -7,7 +7,7 @@ its end, an exception, Ctrl-C or SIGTERM. Nothing is restarted silently.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from fedrec.local.guard import temporary_directory
@@ -39,6 +39,7 @@ class LocalStack:
         ports: tuple[int, int] = (ANY, ANY),
         postgres: LocalPostgres | None = None,
         environment: Mapping[str, str] | None = None,
+        runner: Sequence[str] = (),
     ) -> None:
         self.processes: dict[str, ServiceProcess] = {}
         self.secrets = secrets
@@ -46,6 +47,7 @@ class LocalStack:
         self._directory = directory
         self._database_url = database_url
         self._extra = dict(environment or {})
+        self._runner = tuple(runner)
         self._ports = {"aggregator-0": ReservedPort(ports[0]), "registry": ReservedPort(ports[1])}
 
     @property
@@ -114,7 +116,8 @@ class LocalStack:
             port = self._ports[name]
             module, url = ["services.kit.serving", app, "--port", str(port.number)], port.url
         log = self._directory / "logs" / f"{name}.log"
-        process = self.processes[name] = ServiceProcess(name, module, environment, log=log, url=url)
+        named = {**environment, "PGAPPNAME": name}  # what `pg_stat_activity` calls its connections
+        process = self.processes[name] = ServiceProcess(name, [*self._runner, *module], named, log=log, url=url)
         process.start()
         return process
 
@@ -151,6 +154,7 @@ def local_stack(
     aggregators: int = 1,
     workers: int = 1,
     environment: Mapping[str, str] | None = None,
+    runner: Sequence[str] = (),
     fsync: bool = True,
     progress: Progress = lambda _: None,
 ) -> Iterator[LocalStack]:
@@ -163,6 +167,7 @@ def local_stack(
         aggregators: replicas of the API.
         workers: worker processes.
         environment: more settings for the services, such as `FEDREC_AGGREGATOR_LOG_LEVEL`.
+        runner: a module, and its arguments, that is given each service's module to run.
         fsync: whether our own Postgres survives a power cut.
         progress: is told each step, in words.
 
@@ -186,6 +191,7 @@ def local_stack(
                 ports=ports,
                 postgres=postgres,
                 environment=environment,
+                runner=runner,
             )
             undo.callback(stack.stop)
             progress("starting the model registry, the aggregator and its worker")

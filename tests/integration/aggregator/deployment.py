@@ -32,12 +32,20 @@ class Deployment:
         clock: what the services go by.
     """
 
-    def __init__(self, aggregator_urls: list[str], registry_url: str, secrets: Secrets, clock: Clock) -> None:
+    def __init__(
+        self,
+        aggregator_urls: list[str],
+        registry_url: str,
+        secrets: Secrets,
+        clock: Clock,
+        *,
+        timeout_seconds: float = 60,
+    ) -> None:
         self.aggregator_urls = aggregator_urls
         self.registry_url = registry_url
         self.secrets = secrets
         self.clock = clock
-        self.http = httpx.Client(base_url=aggregator_urls[0], timeout=60, trust_env=False)
+        self.http = httpx.Client(base_url=aggregator_urls[0], timeout=timeout_seconds, trust_env=False)
 
     def work(self) -> None:
         """Return when the worker has done what is due."""
@@ -118,10 +126,10 @@ class Device:
     client_id: str = ""
     token: str = ""
 
-    def enrol(self, enrolment_key: str) -> httpx.Response:
+    def enrol(self, enrolment_key: str, *, url: str = "") -> httpx.Response:
         raw = base64.urlsafe_b64encode(self.key.public_key().public_bytes_raw()).decode().rstrip("=")
         headers = {"Authorization": f"Bearer {enrolment_key}"}
-        answer = self.world.http.post("/v1/enrolments", json={"public_key": raw}, headers=headers)
+        answer = self.world.http.post(f"{url}/v1/enrolments", json={"public_key": raw}, headers=headers)
         if answer.status_code == 201:
             self.client_id, self.token = answer.json()["client_id"], answer.json()["token"]["access_token"]
         return answer
@@ -131,8 +139,8 @@ class Device:
         own = {"iss": self.client_id, "sub": self.client_id, "aud": "fedrec", "iat": now, "exp": now + 60}
         return jwt.encode(own | claims, self.key, algorithm="EdDSA")
 
-    def renew(self, **claims: Any) -> httpx.Response:
-        answer = self.world.http.post("/v1/tokens", json={"assertion": self.assertion(**claims)})
+    def renew(self, *, url: str = "", **claims: Any) -> httpx.Response:
+        answer = self.world.http.post(f"{url}/v1/tokens", json={"assertion": self.assertion(**claims)})
         if answer.status_code == 201:
             self.token = answer.json()["access_token"]
         return answer

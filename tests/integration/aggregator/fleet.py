@@ -18,8 +18,9 @@ PATIENCE_SECONDS = 60.0
 class Fleet(Deployment):
     """Several API processes and workers and a registry, on a Postgres of their own."""
 
-    def __init__(self, stack: LocalStack, clock: Clock | None = None) -> None:
-        super().__init__(stack.aggregator_urls, stack.registry_url, stack.secrets, clock or SystemClock())
+    def __init__(self, stack: LocalStack, clock: Clock | None = None, *, timeout_seconds: float = 60) -> None:
+        urls, clock = stack.aggregator_urls, clock or SystemClock()
+        super().__init__(urls, stack.registry_url, stack.secrets, clock, timeout_seconds=timeout_seconds)
         self.stack = stack
         assert stack.postgres is not None
         self.postgres = stack.postgres
@@ -33,14 +34,15 @@ class Fleet(Deployment):
         waiting = "SELECT count(*) FROM aggregator.tasks WHERE current_version IS NULL AND state = 'active'"
         until(lambda: self.value(waiting) == 0)
 
-    def value(self, query: str) -> object:
+    def value(self, query: str, **parameters: object) -> object:
         with self.engine.connect() as connection:
-            return connection.execute(text(query)).scalar()
+            return connection.execute(text(query), parameters).scalar()
 
     def let_leases_expire(self) -> None:
-        """Half a minute passes."""
+        """Half a minute passes; not for those that are being written to this moment."""
+        free = "SELECT name FROM aggregator.leases FOR UPDATE SKIP LOCKED"
         with self.engine.begin() as connection:
-            connection.execute(text("UPDATE aggregator.leases SET expires_at = now()"))
+            connection.execute(text(f"UPDATE aggregator.leases SET expires_at = now() WHERE name IN ({free})"))
 
     def close(self) -> None:
         self.http.close()

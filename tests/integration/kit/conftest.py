@@ -1,11 +1,6 @@
 """The three homes of objects, each over a database of its own."""
 
-import contextlib
 import os
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +10,7 @@ from sqlalchemy import MetaData, text
 
 from services.kit.db import Database
 from services.kit.objects import ObjectHome, ObjectTables, object_tables, open_home
+from tests.integration.kit.s3 import moto_server
 
 SCHEMA = "shelf"
 
@@ -42,29 +38,8 @@ def s3_endpoint() -> Iterator[str]:
     if given:
         yield given
         return
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    # A process of its own: what it holds in memory is not ours.
-    server = subprocess.Popen(
-        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        wait_until_answering(port)
+    with moto_server() as port:
         yield f"http://127.0.0.1:{port}"
-    finally:
-        server.kill()
-        server.wait()
-
-
-def wait_until_answering(port: int) -> None:
-    for _ in range(300):
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
-            return
-        time.sleep(0.1)
-    raise TimeoutError("the S3 server did not start")
 
 
 @pytest.fixture(params=["postgres", "folder", "s3"])

@@ -1,0 +1,307 @@
+"""Operations done to a fleet while a crowd reports, and what must hold whatever was done."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import httpx
+from sqlalchemy.exc import DBAPIError
+
+from fedrec.local.postgres import PostgresFailed
+from fedrec.local.process import ProcessFailed, ServiceProcess
+from tests.integration.aggregator.book import Book
+from tests.integration.aggregator.deployment import Task
+from tests.integration.aggregator.fleet import Fleet, until
+from tests.integration.aggregator.powers import powers_task
+from tests.soak import breakpoints
+from tests.soak.breakpoints import Breakpoint, Step
+from tests.soak.clocks import SharedClock
+from tests.soak.crowd import LATER, Crowd, Member
+from tests.soak.homes import Home
+from tests.soak.operations import Operation, Verb
+
+PATIENCE_SECONDS = 120.0
+"""For whatever must happen once nothing is broken any more."""
+ARRIVAL_SECONDS = 8.0
+DEADLINE_SECONDS = 8.0
+MEMBERS = 6
+STARVING_MEMBERS = 2
+MINIMUM = 2
+REPLICAS = (1, 3)
+"""API processes and workers each, at least and at most."""
+
+_numbers = itertools.count(1)
+
+
+@dataclass
+class Tally:
+    """What was seen."""
+
+    operations: int = 0
+    reports: int = 0
+    rounds: Counter[str] = field(default_factory=Counter)
+    stopped: Counter[tuple[Verb, Breakpoint]] = field(default_factory=Counter)
+
+
+class Machine:
+    """A fleet on which operations are done.
+
+    One task has as many devices as it needs, a second one never has: its rounds are abandoned.
+    """
+
+    def __init__(self, fleet: Fleet, home: Home, clock: SharedClock, seed: str, tally: Tally) -> None:
+        self.tally = tally
+        self._fleet = fleet
+        self._home = home
+        self._clock = clock
+        self._mending_in = 0
+        self._tasks = [self._task("fed"), self._task("starving", minimum_reports=4)]
+        self._books = [Book(task, later=LATER) for task in self._tasks]
+        for task in self._tasks:
+            assert task.enrolment_key
+        self._crowd = Crowd(
+            [
+                Member(fleet, self._books if number < STARVING_MEMBERS else self._books[:1], f"{seed}.{number}")
+                for number in range(MEMBERS)
+            ]
+        )
+
+    # ---- operations ------------------------------------------------------------------------------
+
+    def do(self, operation: Operation) -> None:
+        """One operation; afterwards every process runs again, and nothing may have gone wrong."""
+        self.tally.operations += 1
+        with contextlib.suppress(DBAPIError):  # our own connection to a Postgres that we are ending
+            if operation.breakpoint_ is None:
+                self._at_any_moment(operation)
+            else:
+                self._at(operation, operation.breakpoint_)
+        self._mending_in -= 1
+        if self._mending_in == 0:
+            self._home.mend()
+        self._revive()
+        self._crowd.require_well()
+        if self._mending_in <= 0:
+            self._require_receipts_for_sums()
+
+    def _at(self, operation: Operation, breakpoint_: Breakpoint) -> None:
+        if self._mending_in <= 0:
+            until(self._is_ready, patience_seconds=PATIENCE_SECONDS)  # somebody must be there to arrive
+        with breakpoints.closed(self._fleet.engine, breakpoint_) as connection, self._provoked(breakpoint_.step):
+            stopped = breakpoints.first_to_arrive(connection, breakpoint_, patience_seconds=ARRIVAL_SECONDS)
+            process = None if stopped is None else self._fleet.stack.processes.get(stopped.process)
+            if stopped is None or process is None:
+                return
+            self.tally.stopped[operation.verb, breakpoint_] += 1
+            cut_off = partial(breakpoints.disconnect, connection, stopped)
+            self._to_the_stopped(operation, process, cut_off)
+        if operation.verb is Verb.FREEZE_AT:
+            # The breakpoint is open: the others go on beside the frozen one, and over its leases.
+            self._fleet.let_leases_expire()
+            time.sleep(operation.seconds)
+            process.resume()
+
+    def _to_the_stopped(self, operation: Operation, process: ServiceProcess, cut_off: Callable[[], None]) -> None:
+        match operation.verb:
+            case Verb.KILL_AT:
+                process.kill()
+            case Verb.CUT_OFF_AND_KILL_AT:
+                process.suspend()  # or it would try again at once
+                cut_off()
+                process.kill()
+            case Verb.CUT_OFF_AT:
+                cut_off()
+            case Verb.FREEZE_AT:
+                process.suspend()
+            case Verb.CRASH_POSTGRES_AT:
+                self._fleet.postgres.stop(immediately=True)
+
+    def _at_any_moment(self, operation: Operation) -> None:
+        processes = list(self._fleet.stack.processes.values())
+        process = processes[operation.number % len(processes)]
+        match operation.verb:
+            case Verb.KILL:
+                time.sleep(operation.seconds / 4)
+                process.kill()
+            case Verb.FREEZE:
+                process.suspend()
+                self._fleet.let_leases_expire()
+                time.sleep(operation.seconds)
+                process.resume()
+            case Verb.RESTART:
+                process.stop()
+            case Verb.ADD | Verb.REMOVE:
+                self._scale(operation)
+            case Verb.STOP_POSTGRES:
+                self._fleet.postgres.stop(immediately=True)
+            case Verb.KILL_POSTGRES:
+                self._fleet.postgres.kill()
+            case Verb.BREAK_HOME:
+                self._break_home(operation)
+            case Verb.JUMP:
+                self._clock.jump(operation.seconds)
+            case Verb.PAUSE:
+                self._steer("pause")
+                time.sleep(operation.seconds)
+                self._steer("resume")
+            case Verb.CANCEL:
+                self._steer("cancel", self._tasks[1])
+            case _:
+                time.sleep(operation.seconds)
+
+    def _scale(self, operation: Operation) -> None:
+        stack = self._fleet.stack
+        kind = ("aggregator", "worker")[operation.number % 2]
+        names = [name for name in stack.processes if name.startswith(kind)]
+        fewest, most = REPLICAS
+        if operation.verb is Verb.ADD and len(names) < most:
+            stack.add(**{f"{kind}s": 1})
+        elif operation.verb is Verb.REMOVE and len(names) > fewest:
+            self._fleet.aggregator_urls = [
+                url for url in stack.aggregator_urls if url != stack.processes[names[-1]].url
+            ]
+            stack.remove(names[-1])
+        self._fleet.aggregator_urls = stack.aggregator_urls
+
+    def _break_home(self, operation: Operation) -> None:
+        self._home.mend()
+        if self._home.troubles:
+            self._home.break_(self._home.troubles[operation.number % len(self._home.troubles)])
+            self._mending_in = 3
+        time.sleep(operation.seconds)
+
+    @contextlib.contextmanager
+    def _provoked(self, step: Step) -> Iterator[None]:
+        """Bring a step about that the crowd does not, or seldom, or not soon."""
+        match step:
+            case Step.ABANDON | Step.OPEN:
+                self._clock.jump(2 * DEADLINE_SECONDS)
+                yield
+            case Step.STEER | Step.ENROL:
+                thread = threading.Thread(target=self._ask, args=(step,))
+                thread.start()
+                yield
+                thread.join()
+            case _:
+                yield
+
+    def _ask(self, step: Step) -> None:
+        with contextlib.suppress(httpx.TransportError):
+            if step is Step.STEER:
+                self._steer("pause")
+                self._steer("resume")
+            else:
+                self._fleet.http.post(
+                    "/v1/enrolments",
+                    json={"public_key": "A" * 43},
+                    headers={"Authorization": f"Bearer {self._tasks[0].enrolment_key}"},
+                )
+
+    def _steer(self, verb: str, task: Task | None = None) -> None:
+        """Ask once, of a process that may be dead."""
+        with contextlib.suppress(httpx.TransportError):
+            answer = (task or self._tasks[0]).steer(verb)
+            assert answer.status_code in {200, 409, 503}, answer.text
+
+    # ---- what must hold --------------------------------------------------------------------------
+
+    def settle(self) -> None:
+        """Nothing is broken any more: the task goes on, every round ends, and each holds what was promised."""
+        self._home.mend()
+        until(self._is_ready, patience_seconds=PATIENCE_SECONDS)
+        self._fleet.let_leases_expire()
+        self._steer("resume")
+        self._require_progress()
+        self._crowd.stop()
+        self._end_every_round()
+        self._compare()
+
+    def _require_progress(self) -> None:
+        """With devices, a network and everything running, rounds are published again."""
+        fed = self._tasks[0]
+        published = fed.get()["rounds_published"]
+
+        def goes_on() -> bool:
+            self._crowd.require_well()
+            # A task whose rounds were abandoned pauses, for longer each time.
+            self._clock.jump(1.0)
+            time.sleep(0.3)
+            return bool(fed.get()["rounds_published"] > published)
+
+        until(goes_on, patience_seconds=PATIENCE_SECONDS)
+
+    def _end_every_round(self) -> None:
+        rounds = {work.round_id for book in self._books for work in book.work.values()}
+        under_way = (
+            "SELECT count(*) FROM aggregator.rounds WHERE id = ANY(:ids) AND state IN ('collecting', 'aggregating')"
+        )
+        self._clock.jump(2 * DEADLINE_SECONDS)
+        until(lambda: self._fleet.value(under_way, ids=list(rounds)) == 0, patience_seconds=PATIENCE_SECONDS)
+
+    def _compare(self) -> None:
+        for task, book, minimum in zip(self._tasks, self._books, (MINIMUM, 4), strict=True):
+            for device in {id(work.device): work.device for work in book.work.values()}.values():
+                assert device.renew().status_code == 201
+            self.tally.reports += book.compare_ended_rounds(minimum_reports=minimum)
+            assert task.steer("cancel").status_code in {200, 409}
+            rounds = task.get("/rounds?limit=500")
+            self.tally.rounds.update(round_["state"] for round_ in rounds)
+            require_one_line_of_versions(self._fleet, task, rounds)
+        assert self.tally.rounds["collecting"] == self.tally.rounds["aggregating"] == 0
+        kept = self._fleet.value("SELECT count(*) FROM aggregator.objects")
+        assert kept == 0, f"{kept} objects belong to no round"
+
+    def _require_receipts_for_sums(self) -> None:
+        """At any moment the reports in the sums of a round that collects are those that have receipts."""
+        query = """SELECT count(*) FROM aggregator.rounds r WHERE r.state = 'collecting' AND
+            (SELECT coalesce(sum(p.report_count), 0) FROM aggregator.partial_sums p WHERE p.round_id = r.id) <>
+            (SELECT count(*) FROM aggregator.receipts c WHERE c.round_id = r.id)"""
+        assert self._fleet.value(query) == 0
+
+    # ---- helpers ---------------------------------------------------------------------------------
+
+    def _task(self, name: str, **rounds: object) -> Task:
+        policy = {
+            "minimum_reports": MINIMUM,
+            "over_selection_factor": 2.0,
+            "deadline_seconds": DEADLINE_SECONDS,
+            "report_timeout_seconds": DEADLINE_SECONDS / 2,
+        }
+        unique = f"{name}-{next(_numbers)}"
+        return self._fleet.task(name=unique, model=unique, **powers_task(goal=4, **(policy | rounds)))
+
+    def _is_ready(self) -> bool:
+        """Whether everything runs; what ended, because Postgres came up after it, is started again."""
+        self._revive()
+        with contextlib.suppress(ProcessFailed):
+            for process in self._fleet.stack.processes.values():
+                process.wait_until_ready(PATIENCE_SECONDS)
+            return True
+        return False
+
+    def _revive(self) -> None:
+        """Start again what is not running, as whoever keeps services alive would."""
+        if not self._fleet.postgres.is_running:
+            with contextlib.suppress(PostgresFailed):  # its disk may be full
+                self._fleet.postgres.start()
+        for process in self._fleet.stack.processes.values():
+            if not process.is_running:
+                process.start()
+
+
+def require_one_line_of_versions(fleet: Fleet, task: Task, rounds: list[dict[str, Any]]) -> None:
+    """Every published round has one version, made from the one before; nobody else made any."""
+    published = [round_ for round_ in reversed(rounds) if round_["state"] == "published"]
+    for before, after in itertools.pairwise(published):
+        assert after["base_version_id"] == before["published_version_id"], "a round did not begin where one ended"
+    answer = fleet.registry_get(f"/v1/models/{task.get()['manifest']['model']}/versions?limit=500")
+    assert answer.status_code == 200, answer.text
+    assert len(answer.json()) == 1 + len(published), "a round was published twice, or is missing"
