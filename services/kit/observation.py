@@ -5,7 +5,7 @@ One layer for the three: each layer around the application costs a small request
 
 import json
 import logging
-import secrets
+import random
 import sys
 import time
 from datetime import UTC, datetime
@@ -51,7 +51,7 @@ class Observation:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        scope["fedrec.request_id"] = id_ = secrets.token_hex(8)
+        scope["fedrec.request_id"] = id_ = f"{random.getrandbits(64):016x}"  # noqa: S311 - a name, not a secret
         status, sent = 500, 0
         started = time.perf_counter()
 
