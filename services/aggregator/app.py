@@ -12,7 +12,7 @@ from fedrec_protocol.messages import OperatorKeyView, Role
 from services.aggregator import keys as derived
 from services.aggregator.api import audit, check_ins, dashboard, enrolment, operators, problems, reports, secure, tasks
 from services.aggregator.api.access import Access, operator
-from services.aggregator.api.body import MemoryBudget
+from services.aggregator.api.body_budget import BodyBudget, Pace
 from services.aggregator.api.check_in import CheckInDesk
 from services.aggregator.api.intake import Intake
 from services.aggregator.domain import kernels
@@ -40,7 +40,7 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
     settings = settings or Settings()
     logs.configure(settings.log_level)
     context = make_context(settings, clock or SystemClock())
-    access = Access(context, derived.signing_keys(settings), settings.key_pepper)
+    access = Access(context, derived.signing_keys(settings), settings.key_pepper, settings.rates)
     app = FastAPI(
         title="fedrec aggregator",
         version="1",
@@ -73,7 +73,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
     settings: Settings = app.state.settings
     desk, intake = CheckInDesk(context), Intake(context)
     app.state.desk, app.state.intake = desk, intake
-    app.state.body_budget = MemoryBudget(settings.intake_bytes)
+    app.state.body_budget = BodyBudget(settings.intake_bytes, _pace(settings))
     await asyncio.to_thread(kernels.warm_up)
     await asyncio.to_thread(_bootstrap, context, settings)
     loop = asyncio.get_running_loop()
@@ -92,6 +92,15 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
         await intake.finish()
         context.registry.close()
         context.db.dispose()
+
+
+def _pace(settings: Settings) -> Pace:
+    return Pace(
+        longest_seconds=settings.body_timeout_seconds,
+        grace_seconds=settings.body_grace_seconds,
+        least_rate=settings.body_rate,
+        contended_rate=settings.contended_body_rate,
+    )
 
 
 def _bootstrap(context: Context, settings: Settings) -> None:

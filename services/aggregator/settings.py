@@ -1,15 +1,31 @@
 """Settings of the aggregator, from the environment: `FEDREC_AGGREGATOR_...`."""
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from services.kit.rate_limits import Rate
 from services.kit.settings import SecretKey
+
+
+class RateSettings(BaseModel):
+    """How often one credential may be used, in each process."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    participants: Rate = Rate(per_second=20, burst=200)
+    """One device: a round takes it about four requests, a secure one about twenty."""
+    operators: Rate = Rate(per_second=50, burst=500)
+    """One operator key."""
+    apps: Rate = Rate(per_second=200, burst=2000)
+    """One enrolment key, which all new devices of an app share."""
 
 
 class Settings(BaseSettings):
     """Read once, at start, and passed down."""
 
-    model_config = SettingsConfigDict(env_prefix="FEDREC_AGGREGATOR_", frozen=True, use_attribute_docstrings=True)
+    model_config = SettingsConfigDict(
+        env_prefix="FEDREC_AGGREGATOR_", env_nested_delimiter="__", frozen=True, use_attribute_docstrings=True
+    )
 
     database_url: str = Field(repr=False)
     """postgresql+psycopg://user:password@host/database"""
@@ -31,8 +47,16 @@ class Settings(BaseSettings):
     """`postgres`, `folder:/path` or `s3://bucket/prefix`."""
     body_timeout_seconds: PositiveFloat = 120.0
     """Longest time one report's body may take to arrive."""
+    body_grace_seconds: PositiveFloat = 10.0
+    """From then on it has to keep one of these rates."""
+    body_rate: PositiveFloat = 16 * 1024
+    """Bytes a second at least; who is slower is given up."""
+    contended_body_rate: PositiveFloat = 256 * 1024
+    """Bytes a second at least while others wait for room; who is slower gives way to them."""
     intake_bytes: PositiveInt = 16 * 1024 * 1024
     """Memory for bodies of reports in one process, or two bodies, whichever is more."""
+    rates: RateSettings = RateSettings()
+    """`FEDREC_AGGREGATOR_RATES__PARTICIPANTS__PER_SECOND` and so on."""
     longest_wait_seconds: PositiveFloat = 60.0
     """Longest long poll of a check-in."""
     worker_poll_seconds: PositiveFloat = 0.5

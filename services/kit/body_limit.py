@@ -1,5 +1,6 @@
-"""Requests that are not meant to be large are refused when they are."""
+"""Requests that are not meant to be large are refused when they are, or when they take too long."""
 
+import asyncio
 import re
 
 from fastapi import FastAPI, HTTPException
@@ -12,6 +13,7 @@ from services.kit.observation import request_id
 from services.kit.problems import problem_response
 
 MAXIMUM_JSON_BYTES = 1024 * 1024
+MAXIMUM_JSON_SECONDS = 30.0
 
 
 def install(app: FastAPI, *, except_for: str) -> None:
@@ -23,11 +25,12 @@ def install(app: FastAPI, *, except_for: str) -> None:
 
 
 class BodyLimit:
-    """Refuses a body by its announced length, and counts one that has none."""
+    """Refuses a body by its announced length, and counts and times what arrives."""
 
-    def __init__(self, app: ASGIApp, except_for: str) -> None:
+    def __init__(self, app: ASGIApp, except_for: str, maximum_seconds: float = MAXIMUM_JSON_SECONDS) -> None:
         self.app = app
         self._exempt = re.compile(except_for)
+        self._maximum_seconds = maximum_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or self._exempt.search(scope["path"]):
@@ -43,14 +46,22 @@ class BodyLimit:
             )
             await refusal(scope, receive, send)
             return
-        received = 0
+        ends = asyncio.get_running_loop().time() + self._maximum_seconds
+        received, is_complete = 0, False
 
-        async def receive_counted() -> Message:
-            nonlocal received
-            message = await receive()
+        async def receive_bounded() -> Message:
+            nonlocal received, is_complete
+            if is_complete:  # whoever waits now waits for the client to leave
+                return await receive()
+            try:
+                async with asyncio.timeout_at(ends):
+                    message = await receive()
+            except TimeoutError as error:
+                raise HTTPException(408, f"send the body within {self._maximum_seconds:g} s") from error
             received += len(message.get("body", b""))
+            is_complete = not message.get("more_body", False)
             if received > MAXIMUM_JSON_BYTES:
                 raise HTTPException(413, f"at most {MAXIMUM_JSON_BYTES} bytes are read here")
             return message
 
-        await self.app(scope, receive_counted, send)
+        await self.app(scope, receive_bounded, send)

@@ -51,7 +51,7 @@ class Observation:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        scope["fedrec.request_id"] = id_ = f"{random.getrandbits(64):016x}"  # noqa: S311 - a name, not a secret
+        scope["fedrec.request_id"] = id_ = f"{random.getrandbits(64):016x}"
         status, sent = 500, 0
         started = time.perf_counter()
 

@@ -1,18 +1,26 @@
 """Run a service: `python -m services.kit.serving services.model_registry.app:create_app --port 8001`.
 
-Instead of uvicorn's own command, which leaves two things open: its access log would stand beside ours,
-and a peer that acknowledges but never reads would hold a connection and its buffer for ever.
+Instead of uvicorn's own command, which leaves things open: its access log would stand beside ours, a peer that
+acknowledges but never reads would hold a connection and its buffer for ever, and see `connection`.
 """
 
 import argparse
 import ctypes
 import gc
+import resource
 import socket
 
+import structlog
 import uvicorn
+
+from services.kit.connection import BoundedConnection
+
+log = structlog.get_logger(__name__)
 
 STALL_SECONDS = 60
 """Unread bytes close a connection after this."""
+FILES_KEPT = 100
+"""Open files that are not connections of clients: libraries, logs, connections to the database."""
 _M_ARENA_MAX = -8  # malloc.h
 GRACE_SECONDS = 20
 """Requests that are being answered have so long when the service is asked to stop."""
@@ -40,9 +48,17 @@ def share_one_heap() -> None:
         mallopt(_M_ARENA_MAX, 1)
 
 
+def connections_allowed() -> int:
+    """Raise the limit of open files as far as the process may, and leave some for the database and files."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    return max(most - FILES_KEPT, 1)
+
+
 def serve(factory: str, *, host: str, port: int, proxies: str = "127.0.0.1") -> None:
     """Serve until SIGTERM or SIGINT."""
     share_one_heap()
+    BoundedConnection.maximum_connections = connections_allowed()
     config = uvicorn.Config(
         factory,
         factory=True,
@@ -52,6 +68,7 @@ def serve(factory: str, *, host: str, port: int, proxies: str = "127.0.0.1") -> 
         access_log=False,
         server_header=False,
         forwarded_allow_ips=proxies,
+        http=BoundedConnection,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
     with listen(host, port) as listener:
@@ -65,6 +82,8 @@ LEAVE = "leave"
 class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        most = BoundedConnection.maximum_connections
+        log.info("serving", connections_at_most=most)
         # What is alive now lives as long as the process. Looking through all of it, again and again, took the
         # garbage collector a tenth of the time.
         gc.collect()

@@ -14,6 +14,7 @@ from services.kit import problems as kit_problems
 from services.kit.clock import Clock, SystemClock
 from services.kit.db import Database
 from services.kit.objects import open_home
+from services.kit.rate_limits import RateLimit
 from services.model_registry.api import aliases, audit, download, models, operator_keys, problems, upload, versions
 from services.model_registry.api.access import operator
 from services.model_registry.api.context import Context
@@ -77,6 +78,8 @@ def make_context(settings: Settings, clock: Clock) -> Context:
         token_keys=TokenKeys(settings.jwks_url),
         pieces=Pieces(read, settings.cache_bytes),
         places=Places(settings.maximum_downloads),
+        participants=RateLimit("participant", settings.rates.participants),
+        operators=RateLimit("operator", settings.rates.operators),
     )
 
 

@@ -2,16 +2,30 @@
 
 from pathlib import Path
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from services.kit.rate_limits import Rate
 from services.kit.settings import SecretKey
+
+
+class RateSettings(BaseModel):
+    """How often one credential may be used, in each process."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    participants: Rate = Rate(per_second=20, burst=200)
+    """One device: a round takes it about one request."""
+    operators: Rate = Rate(per_second=50, burst=500)
+    """One operator key; the aggregator's is one of them."""
 
 
 class Settings(BaseSettings):
     """Read once, at start, and passed down."""
 
-    model_config = SettingsConfigDict(env_prefix="FEDREC_REGISTRY_", frozen=True, use_attribute_docstrings=True)
+    model_config = SettingsConfigDict(
+        env_prefix="FEDREC_REGISTRY_", env_nested_delimiter="__", frozen=True, use_attribute_docstrings=True
+    )
 
     database_url: str = Field(repr=False)
     """postgresql+psycopg://user:password@host/database"""
@@ -35,6 +49,8 @@ class Settings(BaseSettings):
     """Downloads that one process serves at a time; more are asked to come back."""
     cache_bytes: PositiveInt = 64 * 1024**2
     """Memory of one process for pieces of weights that are downloaded now."""
+    rates: RateSettings = RateSettings()
+    """`FEDREC_REGISTRY_RATES__PARTICIPANTS__PER_SECOND` and so on."""
     spool_directory: Path | None = None
     """Where uploads are kept until they are checked; by default the system's temporary directory."""
     unpublished_days: PositiveFloat = 7.0

@@ -25,6 +25,8 @@ class Slug(StrEnum):
     METHOD_NOT_ALLOWED = "method-not-allowed"
     UNSUPPORTED_MEDIA_TYPE = "unsupported-media-type"
     LENGTH_REQUIRED = "length-required"
+    HEAD_TOO_LARGE = "head-too-large"
+    HEAD_TIMEOUT = "head-timeout"
     BODY_TOO_LARGE = "body-too-large"
     BODY_TIMEOUT = "body-timeout"
     BODY_INCOMPLETE = "body-incomplete"
@@ -87,6 +89,8 @@ TITLE: dict[Slug, str] = {
     Slug.METHOD_NOT_ALLOWED: "This address does not answer that method",
     Slug.UNSUPPORTED_MEDIA_TYPE: "The body's media type or encoding is not accepted here",
     Slug.LENGTH_REQUIRED: "A Content-Length is required",
+    Slug.HEAD_TOO_LARGE: "The request line and headers are too large",
+    Slug.HEAD_TIMEOUT: "The request line and headers arrived too slowly",
     Slug.BODY_TOO_LARGE: "The body is larger than the manifest allows",
     Slug.BODY_TIMEOUT: "The body arrived too slowly",
     Slug.BODY_INCOMPLETE: "The body ended early",

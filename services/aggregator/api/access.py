@@ -11,10 +11,12 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlalchemy import Connection
 
 from fedrec_protocol.messages import EnrolmentKeyView, OperatorKeyView, Role
-from services.aggregator.domain.errors import CredentialExpired, Forbidden, Unauthenticated
+from services.aggregator.domain.errors import CredentialExpired, Forbidden, RateLimited, Unauthenticated
 from services.aggregator.pipeline.context import Context
+from services.aggregator.settings import RateSettings
 from services.aggregator.storage import credentials
 from services.kit import access_tokens, keys
+from services.kit.rate_limits import RateLimit
 
 _ROLES = (Role.READ, Role.RUN, Role.ADMIN)
 _REMEMBERED_TOKENS = 20_000
@@ -33,8 +35,13 @@ Bearer = HTTPAuthorizationCredentials | None
 class Access:
     """Checks credentials; one for each process."""
 
-    def __init__(self, context: Context, signing_keys: list[Ed25519PrivateKey], pepper: bytes) -> None:
+    def __init__(
+        self, context: Context, signing_keys: list[Ed25519PrivateKey], pepper: bytes, rates: RateSettings
+    ) -> None:
         self.context = context
+        self.participants = RateLimit("participant", rates.participants)
+        self.operators = RateLimit("operator", rates.operators)
+        self.apps = RateLimit("app", rates.apps)
         self.signing_key = signing_keys[0]
         self.pepper = pepper
         self.public_keys = [key.public_key() for key in signing_keys]
@@ -50,6 +57,7 @@ class Access:
             raise Unauthenticated("present an access token of this deployment") from error
         if self.context.now().timestamp() > participant.expires_at:
             raise CredentialExpired("the access token has expired: get a new one at /v1/tokens")
+        take(self.participants, participant.client_id)
         return participant
 
     def operator(self, secret: str) -> OperatorKeyView:
@@ -58,7 +66,9 @@ class Access:
         def find(tx: Connection) -> list[tuple[bytes, OperatorKeyView]]:
             return credentials.operator_keys_like(tx, keys.lookup_of(secret))
 
-        return self._valid(secret, self.context.db.run("find_operator_key", find))
+        view = self._valid(secret, self.context.db.run("find_operator_key", find))
+        take(self.operators, view.key_id)
+        return view
 
     def app(self, secret: str) -> EnrolmentKeyView:
         """Which task's enrolment key this is."""
@@ -66,7 +76,9 @@ class Access:
         def find(tx: Connection) -> list[tuple[bytes, EnrolmentKeyView]]:
             return credentials.enrolment_keys_like(tx, keys.lookup_of(secret))
 
-        return self._valid(secret, self.context.db.run("find_enrolment_key", find))
+        view = self._valid(secret, self.context.db.run("find_enrolment_key", find))
+        take(self.apps, view.key_id)
+        return view
 
     def _valid(self, secret: str, found: list[tuple[bytes, V]]) -> V:
         for key_hash, view in found:
@@ -76,6 +88,16 @@ class Access:
                     raise CredentialExpired("the key was revoked, or has expired")
                 return view
         raise Unauthenticated("present a valid key")
+
+
+def take(limit: RateLimit, credential: str) -> None:
+    """Count a request with a credential that was checked; raises `RateLimited`.
+
+    Nothing is counted before the check: whoever only claims to be somebody cannot use up what is theirs.
+    """
+    wait = limit.take(credential)
+    if wait > 0:
+        raise RateLimited(wait)
 
 
 @dataclass(frozen=True)

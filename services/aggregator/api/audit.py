@@ -12,7 +12,9 @@ from services.kit.problems import documented
 router = APIRouter(prefix="/v1", tags=["credentials"])
 
 
-@router.get("/audit", operation_id="listAudit", summary="Read the audit log", responses=documented(401, 403, 422, 503))
+@router.get(
+    "/audit", operation_id="listAudit", summary="Read the audit log", responses=documented(401, 403, 422, 429, 503)
+)
 def audit_log(
     operator: AdminDep,
     context: ContextDep,

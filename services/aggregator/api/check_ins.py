@@ -32,7 +32,7 @@ _WAIT = re.compile(r"(?:^|[,;\s])wait=(\d{1,5})(?:$|[,;\s])")
     operation_id="checkIn",
     summary="Ask for work",
     response_model=CheckIn,
-    responses=documented(400, 401, 413, 422, 429, 503),
+    responses=documented(400, 401, 408, 413, 422, 429, 503),
 )
 async def check_in(
     request: Request,
@@ -59,7 +59,7 @@ async def check_in(
     "/assignments/{assignment_id}",
     operation_id="getAssignment",
     summary="Look at one's own assignment",
-    responses=documented(401, 404, 422, 503),
+    responses=documented(401, 404, 422, 429, 503),
 )
 def get_assignment(assignment_id: AssignmentId, participant: ParticipantDep, context: ContextDep) -> AssignmentView:
     """Whether the report is still awaited, counted (with the receipt), or too late."""

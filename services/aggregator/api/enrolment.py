@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request
 from sqlalchemy import Connection
 
 from fedrec_protocol.messages import AccessToken, Enrolment, EnrolmentRequest, ParticipantTask, TokenRequest
-from services.aggregator.api.access import AppDep, ContextDep, ParticipantDep, access_of
+from services.aggregator.api.access import AppDep, ContextDep, ParticipantDep, access_of, take
 from services.aggregator.domain.errors import Unauthenticated
 from services.aggregator.storage import credentials, tasks
 from services.aggregator.storage.credentials import Client
@@ -22,7 +22,7 @@ router = APIRouter(prefix="/v1", tags=["participants"])
     status_code=201,
     operation_id="enrol",
     summary="Enrol a device",
-    responses=documented(400, 401, 413, 422, 503),
+    responses=documented(400, 401, 408, 413, 422, 429, 503),
 )
 def enrol(request: Request, body: EnrolmentRequest, key: AppDep, context: ContextDep) -> Enrolment:
     """Take a device into the task of the enrolment key. The same public key again is the same client."""
@@ -44,7 +44,7 @@ def enrol(request: Request, body: EnrolmentRequest, key: AppDep, context: Contex
     status_code=201,
     operation_id="getToken",
     summary="Get an access token",
-    responses=documented(400, 401, 413, 422, 503),
+    responses=documented(400, 401, 408, 413, 422, 429, 503),
 )
 def get_token(request: Request, body: TokenRequest, context: ContextDep) -> AccessToken:
     """Exchange an assertion that the device key has signed for an access token."""
@@ -64,6 +64,7 @@ def get_token(request: Request, body: TokenRequest, context: ContextDep) -> Acce
         access_tokens.verify_assertion(body.assertion, client.id, client.public_key, context.now())
     except access_tokens.TokenInvalid as error:
         raise Unauthenticated(str(error)) from error
+    take(access_of(request).participants, client.id)
     return _token(request, client, model)
 
 
@@ -71,7 +72,7 @@ def get_token(request: Request, body: TokenRequest, context: ContextDep) -> Acce
     "/task",
     operation_id="getOwnTask",
     summary="Read the task one takes part in",
-    responses=documented(401, 404, 503),
+    responses=documented(401, 404, 429, 503),
 )
 def get_own_task(participant: ParticipantDep, context: ContextDep) -> ParticipantTask:
     """The manifest: what is shared, what is private, how to train and what to report."""

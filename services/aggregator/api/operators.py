@@ -22,8 +22,8 @@ from services.kit.problems import documented
 
 router = APIRouter(prefix="/v1", tags=["credentials"])
 
-_READ = documented(401, 403, 404, 422, 503)
-_WRITE = documented(400, 401, 403, 404, 413, 422, 503)
+_READ = documented(401, 403, 404, 422, 429, 503)
+_WRITE = documented(400, 401, 403, 404, 408, 413, 422, 429, 503)
 
 
 @router.post(
@@ -109,7 +109,7 @@ def revoke_client(task_id: TaskId, client_id: ClientId, operator: RunDep, contex
     status_code=201,
     operation_id="createOperatorKey",
     summary="Make an operator key",
-    responses=documented(400, 401, 403, 413, 422, 503),
+    responses=documented(400, 401, 403, 408, 413, 422, 429, 503),
 )
 def create_operator_key(
     request: Request, body: OperatorKeyRequest, operator: AdminDep, context: ContextDep
@@ -140,7 +140,7 @@ def create_operator_key(
     "/operator-keys",
     operation_id="listOperatorKeys",
     summary="List operator keys",
-    responses=documented(401, 403, 503),
+    responses=documented(401, 403, 429, 503),
 )
 def list_operator_keys(operator: AdminDep, context: ContextDep) -> list[OperatorKeyView]:
     """Without their secrets, which are not stored."""

@@ -9,7 +9,8 @@ from fedrec_protocol.digest import format_digest
 from fedrec_protocol.messages import Receipt, RoundState
 from fedrec_protocol.secure_messages import MASKED_MEDIA_TYPE
 from services.aggregator.api.access import participant_of
-from services.aggregator.api.body import Announced, MemoryBudget, announced, read_body
+from services.aggregator.api.body import Announced, announced, read_body
+from services.aggregator.api.body_budget import BodyBudget
 from services.aggregator.api.intake import Intake, RoundIntake
 from services.aggregator.api.plain_route import PlainRoute, assignment_id_of, described
 from services.aggregator.domain.errors import (
@@ -80,10 +81,10 @@ async def report(request: Request) -> Response:
     if isinstance(round_.format, MaskedFormat):
         who = Asking(client_id, assignment_id)
         await asyncio.to_thread(state.context.db.run, "require_reporting", lambda tx: require_reporting(tx, who))
-    budget: MemoryBudget = state.body_budget
+    budget: BodyBudget = state.body_budget
     budget.grow_to(2 * round_.format.maximum_body_bytes)
-    async with budget.reserve(expected.length):
-        body = await read_body(request, expected, state.settings.body_timeout_seconds)
+    async with budget.reserve(expected.length) as room:
+        body = await read_body(request, expected, room)
         # Room is held until the report is durable: its values may have to be taken out of the sum again.
         return _answer(await intake.submit(round_, assignment_id, expected.sha256, body), 201)
 

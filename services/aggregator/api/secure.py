@@ -31,11 +31,11 @@ from services.kit.problems import documented
 router = APIRouter(prefix="/v1/assignments/{assignment_id}/secure", tags=["secure aggregation"])
 
 _POLL_SECONDS = "1"
-_READ = documented(401, 404, 410, 422, 503)
+_READ = documented(401, 404, 410, 422, 429, 503)
 _NOT_YET: dict[int | str, dict[str, object]] = {
     202: {"model": PhaseView, "description": "Not frozen yet: ask again after `Retry-After`"}
 }
-_WRITE = documented(400, 401, 403, 404, 409, 410, 413, 422, 503)
+_WRITE = documented(400, 401, 403, 404, 408, 409, 410, 413, 422, 429, 503)
 
 
 def _asking(assignment_id: AssignmentId, participant: ParticipantDep) -> Asking:

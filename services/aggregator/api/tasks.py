@@ -17,8 +17,8 @@ from services.kit.problems import documented
 
 router = APIRouter(prefix="/v1", tags=["tasks"])
 
-_READ = documented(401, 403, 404, 422, 503)
-_STEER = documented(401, 403, 404, 409, 422, 503)
+_READ = documented(401, 403, 404, 422, 429, 503)
+_STEER = documented(401, 403, 404, 409, 422, 429, 503)
 
 
 @router.post(
@@ -26,14 +26,14 @@ _STEER = documented(401, 403, 404, 409, 422, 503)
     status_code=201,
     operation_id="createTask",
     summary="Create a task",
-    responses=documented(400, 401, 403, 409, 413, 422, 503),
+    responses=documented(400, 401, 403, 408, 409, 413, 422, 429, 503),
 )
 def create(manifest: TaskManifest, operator: RunDep, context: ContextDep) -> TaskView:
     """Start training by this manifest: the first round opens as soon as the first version is in the registry."""
     return create_task(context, manifest, operator.name)
 
 
-@router.get("/tasks", operation_id="listTasks", summary="List tasks", responses=documented(401, 403, 503))
+@router.get("/tasks", operation_id="listTasks", summary="List tasks", responses=documented(401, 403, 429, 503))
 def list_all(operator: ReadDep, context: ContextDep) -> list[TaskView]:
     """All tasks, newest first."""
     return context.db.run("list_tasks", tasks.views)

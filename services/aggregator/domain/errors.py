@@ -199,6 +199,10 @@ class RateLimited(AggregatorError):
     slug = Slug.RATE_LIMITED
     retry_after_seconds = 1.0
 
+    def __init__(self, retry_after_seconds: float) -> None:
+        super().__init__(f"this credential is used too often: wait {retry_after_seconds:.1f} s")
+        self.retry_after_seconds = retry_after_seconds
+
 
 class Unavailable(AggregatorError):
     """Something the aggregator needs is not there now; trying again later is safe."""

@@ -8,9 +8,10 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from fedrec_protocol.messages import Role
 from services.kit import access_tokens
+from services.kit.rate_limits import RateLimit
 from services.model_registry.api.context import Context, ContextDep
 from services.model_registry.domain.callers import Caller, Operator, Participant, require_role
-from services.model_registry.domain.errors import CredentialExpired, Unauthenticated
+from services.model_registry.domain.errors import CredentialExpired, RateLimited, Unauthenticated
 from services.model_registry.storage import operator_keys
 
 _operator_scheme = HTTPBearer(scheme_name="operator", description="Operator key `fo_...`", auto_error=False)
@@ -29,13 +30,18 @@ def authenticate(context: Context, bearer: Bearer) -> Caller:
     Raises:
         Unauthenticated: nobody we know.
         CredentialExpired: somebody we knew.
+        RateLimited: too often.
         Unavailable: it cannot be checked now.
     """
     if bearer is None:
         raise Unauthenticated("send `Authorization: Bearer ...`")
     if bearer.credentials.startswith("fo_"):
-        return _operator(context, bearer.credentials)
-    return _participant(context, bearer.credentials)
+        operator = _operator(context, bearer.credentials)
+        _take(context.operators, operator.key_id)
+        return operator
+    participant = _participant(context, bearer.credentials)
+    _take(context.participants, participant.client_id)
+    return participant
 
 
 def caller(context: ContextDep, bearer: OperatorBearer, _: ParticipantBearer) -> Caller:
@@ -76,3 +82,9 @@ def _participant(context: Context, token: str) -> Participant:
     except access_tokens.TokenExpired as error:
         raise CredentialExpired("the access token has expired: get a new one from the aggregator") from error
     return Participant(valid.client_id, valid.model)
+
+
+def _take(limit: RateLimit, credential: str) -> None:
+    wait = limit.take(credential)
+    if wait > 0:
+        raise RateLimited(wait)

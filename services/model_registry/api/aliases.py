@@ -15,10 +15,10 @@ from services.model_registry.storage import aliases, models, versions
 
 router = APIRouter(prefix="/v1/models/{model}/aliases/{alias}", tags=["aliases"])
 
-_MOVE = documented(400, 401, 403, 404, 409, 413, 422, 503)
+_MOVE = documented(400, 401, 403, 404, 408, 409, 413, 422, 429, 503)
 
 
-@router.get("", operation_id="getAlias", summary="Resolve an alias", responses=documented(401, 404, 422, 503))
+@router.get("", operation_id="getAlias", summary="Resolve an alias", responses=documented(401, 404, 422, 429, 503))
 def get(model: ModelName, alias: AliasName, caller: CallerDep, context: ContextDep) -> AliasView:
     """The version that an alias names now; participants see their own model's only."""
     require_sight(caller, model)
@@ -82,7 +82,10 @@ def roll_back(
 
 
 @router.get(
-    "/history", operation_id="getAliasHistory", summary="Read the log", responses=documented(401, 403, 404, 422, 503)
+    "/history",
+    operation_id="getAliasHistory",
+    summary="Read the log",
+    responses=documented(401, 403, 404, 422, 429, 503),
 )
 def history(
     model: ModelName,

@@ -8,6 +8,7 @@ from fastapi import Depends, Request
 from services.kit.clock import Clock
 from services.kit.db import Database
 from services.kit.objects import ObjectHome
+from services.kit.rate_limits import RateLimit
 from services.model_registry.api.pieces import Pieces, Places
 from services.model_registry.api.token_keys import TokenKeys
 from services.model_registry.settings import Settings
@@ -24,6 +25,8 @@ class Context:
     token_keys: TokenKeys
     pieces: Pieces
     places: Places
+    participants: RateLimit
+    operators: RateLimit
 
 
 async def context_of(request: Request) -> Context:

@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 router = APIRouter(prefix="/v1", tags=["weights"])
 
 _FILE = {MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}}
-_ANSWERS: dict[int | str, dict[str, Any]] = documented(401, 404, 416, 422, 503) | {
+_ANSWERS: dict[int | str, dict[str, Any]] = documented(401, 404, 416, 422, 429, 503) | {
     200: {"description": "The safetensors file; its ETag is its SHA-256 in hexadecimal", "content": _FILE},
     206: {"description": "The part that `Range` asks for", "content": _FILE},
     304: {"description": "The client has these weights"},
@@ -58,7 +58,7 @@ def get(version_id: VersionId, request: Request, caller: CallerDep, context: Con
     operation_id="headWeights",
     summary="Look at weights",
     response_class=Response,
-    responses=documented(401, 404, 422, 503) | {200: {"description": "Size and ETag"}},
+    responses=documented(401, 404, 422, 429, 503) | {200: {"description": "Size and ETag"}},
 )
 def head(version_id: VersionId, request: Request, caller: CallerDep, context: ContextDep) -> Response:
     """What GET answers, without the file."""

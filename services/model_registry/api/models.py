@@ -22,7 +22,7 @@ router = APIRouter(prefix="/v1", tags=["models"])
     status_code=201,
     operation_id="createModel",
     summary="Make a model",
-    responses=documented(400, 401, 403, 409, 413, 422, 503),
+    responses=documented(400, 401, 403, 408, 409, 413, 422, 429, 503),
 )
 def create(request: ModelRequest, operator: RunDep, context: ContextDep) -> ModelView:
     """A name under which versions are published, and which aliases belong to."""
@@ -34,7 +34,7 @@ def create(request: ModelRequest, operator: RunDep, context: ContextDep) -> Mode
     return context.db.run("create_model", step)
 
 
-@router.get("/models", operation_id="listModels", summary="List models", responses=documented(401, 403, 422, 503))
+@router.get("/models", operation_id="listModels", summary="List models", responses=documented(401, 403, 422, 429, 503))
 def list_all(
     operator: ReadDep,
     context: ContextDep,
@@ -46,7 +46,7 @@ def list_all(
 
 
 @router.get(
-    "/models/{model}", operation_id="getModel", summary="Look at a model", responses=documented(401, 404, 422, 503)
+    "/models/{model}", operation_id="getModel", summary="Look at a model", responses=documented(401, 404, 422, 429, 503)
 )
 def get(model: ModelName, caller: CallerDep, context: ContextDep) -> ModelView:
     """One model; participants see their own only."""

@@ -21,7 +21,7 @@ router = APIRouter(prefix="/v1/operator-keys", tags=["credentials"])
     status_code=201,
     operation_id="createOperatorKey",
     summary="Make an operator key",
-    responses=documented(400, 401, 403, 413, 422, 503),
+    responses=documented(400, 401, 403, 408, 413, 422, 429, 503),
 )
 def create(request: OperatorKeyRequest, operator: AdminDep, context: ContextDep) -> OperatorKeyCreated:
     """A key for a person or a program. Its secret is shown this once."""
@@ -39,7 +39,7 @@ def create(request: OperatorKeyRequest, operator: AdminDep, context: ContextDep)
     return OperatorKeyCreated(**view.model_dump(), secret=key.secret)
 
 
-@router.get("", operation_id="listOperatorKeys", summary="List operator keys", responses=documented(401, 403, 503))
+@router.get("", operation_id="listOperatorKeys", summary="List operator keys", responses=documented(401, 403, 429, 503))
 def list_all(operator: AdminDep, context: ContextDep) -> list[OperatorKeyView]:
     """Keys, newest first, without their secrets, which are not stored."""
     return context.db.run("list_operator_keys", operator_keys.views)
@@ -50,7 +50,7 @@ def list_all(operator: AdminDep, context: ContextDep) -> list[OperatorKeyView]:
     status_code=204,
     operation_id="revokeOperatorKey",
     summary="Revoke an operator key",
-    responses=documented(401, 403, 404, 422, 503),
+    responses=documented(401, 403, 404, 422, 429, 503),
 )
 def revoke(key_id: KeyId, operator: AdminDep, context: ContextDep) -> None:
     """It is refused from now on."""

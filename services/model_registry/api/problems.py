@@ -24,5 +24,6 @@ STATUS: dict[type[Exception], int] = {
     errors.MalformedWeights: 422,
     errors.RangeNotSatisfiable: 416,
     errors.Overloaded: 503,
+    errors.RateLimited: 429,
     errors.Unavailable: 503,
 }

@@ -33,7 +33,7 @@ _BODY = {
     status_code=201,
     operation_id="putWeights",
     summary="Upload weights",
-    responses=documented(400, 401, 403, 408, 411, 413, 415, 422, 503)
+    responses=documented(400, 401, 403, 408, 411, 413, 415, 422, 429, 503)
     | {200: {"model": WeightsView, "description": "Uploaded before"}},
     openapi_extra=_BODY,
 )

@@ -20,7 +20,7 @@ router = APIRouter(prefix="/v1", tags=["versions"])
     status_code=201,
     operation_id="publishVersion",
     summary="Publish a version",
-    responses=documented(400, 401, 403, 404, 409, 413, 422, 503)
+    responses=documented(400, 401, 403, 404, 408, 409, 413, 422, 429, 503)
     | {200: {"model": VersionView, "description": "Published before"}},
 )
 def publish(
@@ -54,7 +54,7 @@ def publish(
     "/models/{model}/versions",
     operation_id="listVersions",
     summary="List a model's versions",
-    responses=documented(401, 404, 422, 503),
+    responses=documented(401, 404, 422, 429, 503),
 )
 def list_of_model(
     model: ModelName, caller: CallerDep, context: ContextDep, limit: Limit = 50, before: Before = None
@@ -73,7 +73,7 @@ def list_of_model(
     "/versions/{version_id}",
     operation_id="getVersion",
     summary="Look at a version",
-    responses=documented(401, 404, 422, 503),
+    responses=documented(401, 404, 422, 429, 503),
 )
 def get(version_id: VersionId, caller: CallerDep, context: ContextDep) -> VersionView:
     """One version, its lineage and what was measured of it."""
@@ -87,7 +87,7 @@ def get(version_id: VersionId, caller: CallerDep, context: ContextDep) -> Versio
     "/versions/{version_id}/metrics",
     operation_id="putMetrics",
     summary="Record metrics",
-    responses=documented(400, 401, 403, 404, 413, 422, 503),
+    responses=documented(400, 401, 403, 404, 408, 413, 422, 429, 503),
 )
 def put_metrics(version_id: VersionId, request: MetricsRequest, operator: RunDep, context: ContextDep) -> VersionView:
     """Record what participants measured of a version, in place of what was recorded before."""

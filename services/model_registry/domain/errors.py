@@ -146,6 +146,17 @@ class Overloaded(RegistryError):
     retry_after_seconds = 2.0
 
 
+class RateLimited(RegistryError):
+    """Too many requests with one credential."""
+
+    slug = Slug.RATE_LIMITED
+    retry_after_seconds = 1.0
+
+    def __init__(self, retry_after_seconds: float) -> None:
+        super().__init__(f"this credential is used too often: wait {retry_after_seconds:.1f} s")
+        self.retry_after_seconds = retry_after_seconds
+
+
 class Unavailable(RegistryError):
     """Something the registry needs is not there now; trying again later is safe."""
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from fedrec_protocol import codec
 from fedrec_protocol.digest import content_digest
+from services.aggregator.api.body_budget import BodyBudget, Pace
 from tests.integration.aggregator.deployment import Device, report_of
 from tests.integration.aggregator.world import World
 
@@ -181,14 +182,14 @@ def test_a_body_that_stalls_is_given_up(world: World) -> None:
     task = world.task()
     device = task.device()
     assignment_id = device.assigned()["assignment_id"]
-    patient = world.apps[1].state.settings
-    world.apps[1].state.settings = patient.model_copy(update={"body_timeout_seconds": 0.3})
+    patient = world.apps[1].state.body_budget
+    world.apps[1].state.body_budget = BodyBudget(10**6, Pace(longest_seconds=0.3))
     try:
         with connect(world, 1) as connection:
             connection.sendall(head_of(device, assignment_id) + BODY[:40])
             answer = connection.recv(65536)
     finally:
-        world.apps[1].state.settings = patient
+        world.apps[1].state.body_budget = patient
     assert answer.startswith(b"HTTP/1.1 408")
     assert b"/problems/body-timeout" in answer
 

@@ -19,6 +19,7 @@ from services.aggregator.settings import Settings
 from services.aggregator.stores import make_context
 from services.aggregator.worker import Worker
 from services.kit.clock import ManualClock
+from services.kit.connection import BoundedConnection
 from services.model_registry import app as registry_app
 from services.model_registry.settings import Settings as RegistrySettings
 from tests.integration.aggregator.deployment import Deployment
@@ -31,7 +32,13 @@ class Server:
 
     def __init__(self, app: FastAPI, port: int) -> None:
         config = uvicorn.Config(
-            app, host="127.0.0.1", port=port, log_config=None, access_log=False, timeout_graceful_shutdown=5
+            app,
+            host="127.0.0.1",
+            port=port,
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=5,
+            http=BoundedConnection,
         )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, daemon=True)
@@ -72,7 +79,7 @@ class World(Deployment):
             log_level="critical",
             **settings,
         )
-        self.registry = self._serve(registry_app.create_app(self.registry_settings, self.clock), 0)
+        self.start_registry()
         self.apps = [aggregator_app.create_app(self.settings, self.clock) for _ in range(aggregators)]
         self.aggregators = [self._serve(app, index) for index, app in enumerate(self.apps, start=1)]
         self.context = make_context(self.settings, self.clock)
@@ -88,7 +95,8 @@ class World(Deployment):
         self.registry.stop()
 
     def start_registry(self) -> None:
-        self.registry = self._serve(registry_app.create_app(self.registry_settings, self.clock), 0)
+        self.registry_app = registry_app.create_app(self.registry_settings, self.clock)
+        self.registry = self._serve(self.registry_app, 0)
 
     def stop(self) -> None:
         self.http.close()

@@ -1,4 +1,4 @@
-"""Waiting: how much may be held in memory, and who is answered together."""
+"""Who is answered together."""
 
 from __future__ import annotations
 
@@ -8,96 +8,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from services.aggregator.api.body import MemoryBudget
-from services.aggregator.domain.errors import Overloaded
 from services.kit.batcher import Batcher
-
-
-def test_bodies_beyond_the_budget_wait_in_order_of_arrival() -> None:
-    async def scenario() -> None:
-        budget = MemoryBudget(10)
-        order: list[str] = []
-
-        async def hold(name: str, size: int, until: asyncio.Event) -> None:
-            async with budget.reserve(size):
-                order.append(name)
-                await until.wait()
-
-        events = {name: asyncio.Event() for name in "abcd"}
-        tasks = [
-            asyncio.create_task(hold(name, size, events[name])) for name, size in zip("abcd", (6, 6, 1, 4), strict=True)
-        ]
-        await asyncio.sleep(0)
-        assert order == ["a"]  # c would fit, but b was first
-        events["a"].set()
-        while len(order) < 3:
-            await asyncio.sleep(0)
-        assert order == ["a", "b", "c"]
-        for event in events.values():
-            event.set()
-        await asyncio.gather(*tasks)
-        assert order == ["a", "b", "c", "d"]
-        async with budget.reserve(10):  # everything was given back
-            pass
-
-    asyncio.run(scenario())
-
-
-def test_whoever_runs_out_of_patience_is_told_to_come_back() -> None:
-    async def scenario() -> None:
-        budget = MemoryBudget(10, patience_seconds=0.01)
-        async with budget.reserve(10):
-            with pytest.raises(Overloaded) as refused:
-                async with budget.reserve(1):
-                    pass
-            assert refused.value.retry_after_seconds
-        async with budget.reserve(10):
-            pass
-
-    asyncio.run(scenario())
-
-
-def test_a_queue_that_is_too_long_is_not_joined() -> None:
-    async def scenario() -> None:
-        budget = MemoryBudget(10, longest_queue=0)
-        async with budget.reserve(10):
-            with pytest.raises(Overloaded):
-                async with budget.reserve(1):
-                    pass
-
-    asyncio.run(scenario())
-
-
-def test_a_waiting_body_whose_sender_leaves_takes_no_room() -> None:
-    async def scenario() -> None:
-        budget = MemoryBudget(10)
-
-        async def enter(size: int) -> None:
-            async with budget.reserve(size):
-                pass
-
-        async with budget.reserve(10):
-            leaving, staying = asyncio.create_task(enter(8)), asyncio.create_task(enter(10))
-            await asyncio.sleep(0)
-            leaving.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await leaving
-        await staying
-        async with budget.reserve(10):
-            pass
-
-    asyncio.run(scenario())
-
-
-def test_a_body_larger_than_the_budget_makes_it_grow() -> None:
-    async def scenario() -> None:
-        budget = MemoryBudget(10)
-        budget.grow_to(50)
-        budget.grow_to(20)
-        async with budget.reserve(50):
-            pass
-
-    asyncio.run(scenario())
 
 
 def test_requests_that_arrive_while_a_batch_is_worked_on_share_the_next_one() -> None:

@@ -1,0 +1,135 @@
+"""HTTP connections with bounds that uvicorn leaves open: how large a head may be, and how long things may take.
+
+Without them one connection could send headers until the memory is full, or hold its place by sending a byte an
+hour. What is refused here has not become a request yet, so it is not in the log of requests; it is counted.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+import httptools
+from prometheus_client import Counter
+from starlette.types import Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from fedrec_protocol.problems import Slug
+from services.kit.problems import problem_response
+
+MAXIMUM_HEAD_BYTES = 32 * 1024
+"""Request line and headers together."""
+HEAD_SECONDS = 20.0
+"""A connection's first head, and every head that was begun, is complete after this."""
+LINGER_SECONDS = 20.0
+"""A request that was answered before it was complete may go on for so long, so that its sender reads the answer."""
+_UNREAD_BYTES = 256 * 1024
+_RETRY_SECONDS = "5"
+
+_REFUSED = Counter("fedrec_connections_refused_total", "Connections closed before they made a request", ["slug"])
+
+
+class BoundedConnection(HttpToolsProtocol):
+    """uvicorn's protocol, with bounds."""
+
+    maximum_connections: int | None = None
+    """More than so many at a time are answered 503; set once for the process."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A client has connected."""
+        super().connection_made(transport)  # type: ignore[arg-type] # a server's transports are never anything else
+        self._refusal = (400, Slug.INVALID_REQUEST, "this is not an HTTP request")
+        self._head_bytes = 0
+        self._is_in_head = True
+        self._timer: asyncio.TimerHandle | None = None
+        if self.maximum_connections is not None and len(self.connections) > self.maximum_connections:
+            self.app = _too_many
+        self._limit_time(HEAD_SECONDS, self._head_took_too_long)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection has ended."""
+        self._stop_timer()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes have arrived: parts of heads and bodies."""
+        super().data_received(data)
+        if not self._is_in_head or self.transport.is_closing():
+            return
+        self._head_bytes += len(data)
+        if self._head_bytes > MAXIMUM_HEAD_BYTES:
+            self._refuse_head()
+            self.send_400_response("")
+        elif self._timer is None:
+            self._limit_time(HEAD_SECONDS, self._head_took_too_long)
+
+    def on_message_begin(self) -> None:
+        """A head begins; what was counted before it belongs to the request before."""
+        self._is_in_head, self._head_bytes = True, 0
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """A request can be answered."""
+        self._is_in_head = False
+        self._stop_timer()
+        if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > MAXIMUM_HEAD_BYTES:
+            self._refuse_head()
+            raise httptools.HttpParserError  # ends the parsing, and comes out as `send_400_response`
+        super().on_headers_complete()
+        if _announced(self.headers) > _UNREAD_BYTES:
+            # A large body stays with the operating system until it is asked for; `receive` goes on reading.
+            self.flow.pause_reading()
+
+    def on_response_complete(self) -> None:
+        """An answer was sent, perhaps before the request had ended."""
+        is_unread = self.cycle.more_body and self.cycle.response_complete
+        super().on_response_complete()
+        if is_unread and not self.transport.is_closing():
+            self._limit_time(LINGER_SECONDS, self.transport.close)
+
+    def on_message_complete(self) -> None:
+        """A request has arrived as a whole."""
+        self._stop_timer()
+        super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no request, with a problem document, and close."""
+        status, slug, detail = self._refusal
+        _REFUSED.labels(slug).inc()
+        if self.cycle is None or self.cycle.response_complete:  # else it would end up inside of another answer
+            answer = problem_response(status, slug, detail, headers={"Connection": "close"})
+            fields = [b": ".join(field) + b"\r\n" for field in answer.raw_headers]
+            self.transport.write(b"".join([STATUS_LINE[status], *fields, b"\r\n", answer.body]))
+        self.transport.close()
+
+    def _refuse_head(self) -> None:
+        detail = f"the request line and the headers have at most {MAXIMUM_HEAD_BYTES} bytes together"
+        self._refusal = (431, Slug.HEAD_TOO_LARGE, detail)
+
+    def _head_took_too_long(self) -> None:
+        if self._head_bytes == 0:  # a connection that was opened and not used
+            self.transport.close()
+            return
+        self._refusal = (408, Slug.HEAD_TIMEOUT, f"send the headers within {HEAD_SECONDS:g} s")
+        self.send_400_response("")
+
+    def _limit_time(self, seconds: float, then: Callable[[], None]) -> None:
+        self._stop_timer()
+        self._timer = self.loop.call_later(seconds, then)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+def _announced(headers: list[tuple[bytes, bytes]]) -> int:
+    for name, value in headers:
+        if name == b"content-length":
+            return int(value)  # the parser lets nothing through but digits
+    return 0
+
+
+async def _too_many(scope: Scope, receive: Receive, send: Send) -> None:
+    _REFUSED.labels(Slug.OVERLOADED).inc()
+    headers = {"Retry-After": _RETRY_SECONDS, "Connection": "close"}
+    answer = problem_response(503, Slug.OVERLOADED, "too many connections are open here", headers=headers)
+    await answer(scope, receive, send)

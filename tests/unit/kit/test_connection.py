@@ -1,0 +1,208 @@
+"""Connections that never become a request, or take too long to: each has a bound."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from services.kit import connection
+from services.kit.body_limit import BodyLimit
+from services.kit.connection import MAXIMUM_HEAD_BYTES, BoundedConnection
+from services.kit.serving import listen
+
+HEAD = b"POST /echo HTTP/1.1\r\nHost: a\r\n"
+
+
+async def echo(request: Request) -> Response:
+    return PlainTextResponse(str(len(await request.body())))
+
+
+async def refuse(_: Request) -> Response:
+    return PlainTextResponse("no", 403)
+
+
+@contextmanager
+def serving(monkeypatch: pytest.MonkeyPatch, **bounds: float) -> Iterator[int]:
+    for name, value in bounds.items():
+        monkeypatch.setattr(connection, name, value)
+    app = Starlette(routes=[Route("/echo", echo, methods=["POST"]), Route("/refuse", refuse, methods=["POST"])])
+    app.add_middleware(BodyLimit, except_for="never", maximum_seconds=0.3)
+    config = uvicorn.Config(app, log_config=None, http=BoundedConnection, timeout_keep_alive=60)
+    server = uvicorn.Server(config)
+    with listen("127.0.0.1", 0) as listener:
+        thread = threading.Thread(target=server.run, args=([listener],))
+        thread.start()
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            server.should_exit = True
+            thread.join(30)
+
+
+@pytest.fixture
+def port(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    with serving(monkeypatch, HEAD_SECONDS=0.3, LINGER_SECONDS=0.3) as port:
+        yield port
+
+
+def connect(port: int) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", port), timeout=30)
+
+
+def everything(peer: socket.socket) -> bytes:
+    """What the server says until it closes."""
+    said = b""
+    try:
+        while part := peer.recv(65536):
+            said += part
+    except ConnectionResetError:
+        pass  # it did not read what we went on to send
+    return said
+
+
+def sent_until_closed(peer: socket.socket, part: bytes, *, times: int, every_seconds: float = 0.0) -> int:
+    """Bytes that could be sent before the server closed the connection."""
+    for number in range(times):
+        try:
+            peer.sendall(part)
+        except (BrokenPipeError, ConnectionResetError):
+            return number * len(part)
+        time.sleep(every_seconds)
+    return times * len(part)
+
+
+def problem_in(answer: bytes) -> tuple[int, str]:
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert b"content-type: application/problem+json" in head.lower()
+    assert b"connection: close" in head.lower()
+    problem = json.loads(body)
+    assert problem["status"] == int(head.split()[1])
+    return problem["status"], problem["slug"]
+
+
+def test_a_connection_that_sends_nothing_is_closed(port: int) -> None:
+    with connect(port) as peer:
+        assert everything(peer) == b""
+
+
+def test_a_head_that_arrives_byte_by_byte_is_given_up(port: int) -> None:
+    with connect(port) as peer:
+        for number in range(5):
+            peer.sendall(HEAD if number == 0 else b"X")
+            time.sleep(0.03)
+        assert problem_in(everything(peer)) == (408, "head-timeout")
+
+
+def test_a_second_head_on_the_same_connection_is_given_up_too(port: int) -> None:
+    with connect(port) as peer:
+        peer.sendall(HEAD + b"Content-Length: 2\r\n\r\nab")
+        assert peer.recv(65536).endswith(b"2")
+        peer.sendall(HEAD)
+        assert problem_in(everything(peer)) == (408, "head-timeout")
+
+
+@pytest.mark.parametrize("ends", [True, False])
+def test_a_head_that_is_too_large_is_refused(port: int, ends: bool) -> None:
+    with connect(port) as peer:
+        bomb = HEAD + b"".join(b"X-%d: %s\r\n" % (number, b"x" * 100) for number in range(MAXIMUM_HEAD_BYTES // 100))
+        peer.sendall(bomb + (b"Content-Length: 0\r\n\r\n" if ends else b""))
+        assert problem_in(everything(peer)) == (431, "head-too-large")
+
+
+def test_an_endless_head_is_not_kept(port: int) -> None:
+    """Gigabytes of headers would be gigabytes of memory."""
+    with connect(port) as peer:
+        peer.sendall(HEAD)
+        sent = sent_until_closed(peer, b"X-Y: " + b"x" * 8000 + b"\r\n", times=100_000)
+    assert sent < 32 * 1024 * 1024  # what the sockets' buffers hold, most of it
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        b"nonsense\r\n\r\n",
+        HEAD + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\nabc",
+        HEAD + b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        HEAD + b"Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n",
+        HEAD + b"Content-Length: -1\r\n\r\n",
+        HEAD + b"Content-Length: 0x10\r\n\r\n",
+        HEAD + b"Content-Length : 2\r\n\r\nab",
+        HEAD + b"X: a\rb: c\r\n\r\n",
+        HEAD + b"X\x00: a\r\n\r\n",
+    ],
+    ids=[
+        "no http",
+        "two lengths",
+        "length and chunked",
+        "chunked not last",
+        "negative length",
+        "length in hexadecimal",
+        "space before the colon",
+        "a bare carriage return",
+        "NUL in a name",
+    ],
+)
+def test_a_request_that_two_servers_could_read_differently_is_refused(port: int, request_: bytes) -> None:
+    with connect(port) as peer:
+        peer.sendall(request_)
+        assert problem_in(everything(peer)) == (400, "invalid-request")
+
+
+def test_a_body_that_is_no_body_ends_the_connection(port: int) -> None:
+    """Its request is being answered already: nothing can be said that would not end up inside of that answer."""
+    with connect(port) as peer:
+        peer.sendall(HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\nab\r\n0\r\n\r\n")
+        assert everything(peer) == b""
+
+
+def test_what_follows_a_body_is_a_request_of_its_own(port: int) -> None:
+    with connect(port) as peer:
+        peer.sendall(HEAD + b"Content-Length: 2\r\n\r\nab" + HEAD + b"Content-Length: 3\r\n\r\nabc")
+        said = b""
+        while said.count(b"HTTP/1.1 200") < 2 or not said.endswith(b"3"):
+            said += peer.recv(65536)
+        assert said.index(b"\r\n\r\n2") < said.index(b"\r\n\r\n3")
+
+
+def test_a_body_that_stalls_is_given_up(port: int) -> None:
+    with connect(port) as peer:
+        peer.sendall(HEAD + b"Content-Length: 9\r\n\r\nab")
+        assert peer.recv(65536).startswith(b"HTTP/1.1 408")
+
+
+def test_whoever_was_answered_may_not_go_on_sending_for_ever(port: int) -> None:
+    with connect(port) as peer:
+        peer.sendall(b"POST /refuse HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n")
+        assert peer.recv(65536).startswith(b"HTTP/1.1 403")
+        assert sent_until_closed(peer, b"x", times=300, every_seconds=0.02) < 300
+
+
+def test_more_connections_than_allowed_are_told_to_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(BoundedConnection, "maximum_connections", 2)
+    request = HEAD + b"Content-Length: 2\r\n\r\nab"
+    with serving(monkeypatch, HEAD_SECONDS=30.0) as port, connect(port) as first, connect(port) as second:
+        for peer in (first, second):
+            peer.sendall(request)
+            assert peer.recv(65536).startswith(b"HTTP/1.1 200")
+        with connect(port) as third:
+            third.sendall(request)
+            answer = everything(third)
+        assert problem_in(answer) == (503, "overloaded")
+        assert b"retry-after: 5" in answer.lower()
+        first.close()
+        while True:  # until the server has seen that the place is free
+            with connect(port) as fourth:
+                fourth.sendall(request)
+                if fourth.recv(65536).startswith(b"HTTP/1.1 200"):
+                    break
