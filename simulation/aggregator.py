@@ -2,7 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
@@ -52,9 +52,6 @@ class SimulatedAggregator:
     def __init__(self, manifest: TaskManifest, base: Tensors | None = None) -> None:
         check_runnable(manifest)
         self._privacy = None if manifest.privacy is None else SimulatedPrivacy(manifest, manifest.privacy)
-        overspent = None if self._privacy is None else self._privacy.why_no_room(RoundKind.TRAINING, 1, 0)
-        if overspent is not None:
-            raise InvalidManifest(f"the budget has no room for one round: {overspent}")
         self.parameters = initial_parameters(manifest.shared, manifest.seed) if base is None else base
         first = _version(manifest.model, 0, self.parameters)
         self.task = Task("simulation", TaskState.ACTIVE, "created", manifest, 0, first)
@@ -62,6 +59,9 @@ class SimulatedAggregator:
         self._metric_history: list[float] = []
         self._last_kind: RoundKind | None = None
         self._rounds_opened = 0
+        overspent = self._overspent(self._following(RoundKind.TRAINING, datetime.fromtimestamp(0, UTC)))
+        if overspent is not None:
+            raise InvalidManifest(f"the budget has no room for one round: {overspent}")
 
     @property
     def manifest(self) -> TaskManifest:
@@ -74,6 +74,11 @@ class SimulatedAggregator:
         return None if self._privacy is None else self._privacy.epsilon
 
     @property
+    def clipping_norm(self) -> float | None:
+        """The norm that clipping has come to, where it is adaptive."""
+        return None if self._privacy is None else self._privacy.clipping_norm
+
+    @property
     def version(self) -> ModelReference:
         """The newest version; its digest is the one that a registry would give it."""
         if self.task.current_version is None:
@@ -83,27 +88,33 @@ class SimulatedAggregator:
     def open_round(self, now: datetime) -> Round | None:
         """The next round, or None when the task is completed."""
         following = next_step(self.task, self._last_kind, self._metric_history)
-        overspent = None if following.kind is None else self._overspent(following.kind)
+        opened = None if following.kind is None else self._following(following.kind, now)
+        overspent = None if opened is None else self._overspent(opened)
         if overspent is not None:
             following = Next(None, f"the privacy budget is used up: {overspent}")
-        if following.kind is None:
+        if opened is None or overspent is not None:
             self.task = self.task.completed(following.reason)
             return None
         self._rounds_opened += 1
+        return opened
+
+    def _following(self, kind: RoundKind, now: datetime) -> Round:
+        number = self._rounds_opened + 1
         return Round(
-            id=f"round-{self._rounds_opened}",
+            id=f"round-{number}",
             task_id=self.task.id,
-            number=self._rounds_opened,
-            kind=following.kind,
+            number=number,
+            kind=kind,
             state=RoundState.COLLECTING,
             base=self.version,
             opened_at=now,
             deadline=now + timedelta(seconds=self.manifest.rounds.deadline_seconds),
+            clipping_norm=self.clipping_norm,
         )
 
     def work(self, round_: Round) -> RoundWork:
         """What the cohort of a round is asked to do."""
-        return RoundWork(self.manifest, round_.kind, round_.number, self.parameters)
+        return RoundWork(self.manifest, round_.kind, round_.number, self.parameters, round_.clipping_norm)
 
     def close_round(self, round_: Round, total: CohortSum, now: datetime) -> Outcome:
         """Close a round at the goal or at its deadline, whichever the reports allow, and publish or abandon it."""
@@ -112,13 +123,14 @@ class SimulatedAggregator:
         if closed is None or closed.state is RoundState.ABANDONED:
             return Outcome(closed or round_, 0, 0, {})
         layout = self.work(round_).layout
-        trained = self.task.rounds_published
-        vector = total.vector if self._privacy is None else self._privacy.noised(total.vector, layout, round_, trained)
+        vector = total.vector
+        if self._privacy is not None:
+            vector = self._privacy.release(self.task, round_, vector, layout)
         step = self._step(vector, total.report_count, layout) if round_.kind is RoundKind.TRAINING else None
         if step is not None and not _is_finite(step):
             return Outcome(round_.abandoned("the parameters would not be finite", now), 0, 0, {})
         if self._privacy is not None:
-            self._privacy.charge(round_, trained)
+            self._privacy.charge(self.task, round_)
         if step is not None:
             self._publish(step)
         measured = Measured.of(vector, layout, step)
@@ -128,10 +140,8 @@ class SimulatedAggregator:
             self._metric_history.append(measured.metrics[convergence.metric])
         return Outcome(closed.published(), int(vector[layout.weight]), measured.evaluated, measured.metrics)
 
-    def _overspent(self, kind: RoundKind) -> str | None:
-        if self._privacy is None:
-            return None
-        return self._privacy.why_no_room(kind, self._rounds_opened + 1, self.task.rounds_published)
+    def _overspent(self, round_: Round) -> str | None:
+        return None if self._privacy is None else self._privacy.why_no_room(self.task, round_)
 
     def _step(self, vector: Accumulator, report_count: int, layout: Layout) -> Step:
         total = RoundSum(Totals(vector, layout), int(vector[layout.weight]), report_count)

@@ -47,6 +47,8 @@ def trained(
         return None
     report = direct_report(work, result, trainer.content, evaluated(work, evaluation).metrics)
     if report is None:
-        body = training_report(work.manifest, result, trainer.content, work.base, evaluation)
+        body = training_report(
+            work.manifest, result, trainer.content, work.base, evaluation, clipping_norm=work.clipping_norm
+        )
         report = read_report(body, work.format, work.base)
     return Contribution(report, {**private, **result.private})

@@ -24,13 +24,15 @@ class RoundWork:
     """Number of the round in its task, from 1."""
     base: Tensors
     """The version to train from, or to evaluate."""
+    clipping_norm: float | None = None
+    """L2 bound on a report where clipping is adaptive."""
     evaluations: dict[tuple[float, ...], ValidReport] = field(default_factory=dict, repr=False, compare=False)
     """Evaluations that were read before, by count and sums: with one held-out item there are few."""
 
     @cached_property
     def format(self) -> RoundFormat:
         """What its reports look like."""
-        return RoundFormat.of(self.manifest, self.kind)
+        return RoundFormat.of(self.manifest, self.kind, self.clipping_norm)
 
     @property
     def layout(self) -> Layout:

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from fedrec.private_recommender import private_recommender
 from services.aggregator.domain.privacy.accountant import UnsupportedRelease
+from services.aggregator.domain.privacy.adaptive_clipping import model_multiplier
 from services.aggregator.domain.privacy.participation import ParticipationLimit
 from services.aggregator.domain.privacy.plan import Mechanism, Scenario, plan
 
@@ -26,6 +27,9 @@ def plan_command(
     separation: Annotated[int, typer.Option(min=1, help="Rounds between two of one user.")] = 1,
     mechanism: Annotated[Mechanism, typer.Option(help="How noise is drawn.")] = Mechanism.PARTICIPATIONS,
     bands: Annotated[int, typer.Option(min=1, help="Bands of correlated noise.")] = 1,
+    count_noise: Annotated[
+        float | None, typer.Option(min=0.01, help="With adaptive clipping: noise on the count of clipped reports.")
+    ] = None,
     coordinates: Annotated[int, typer.Option(min=1, help="Parameters of the model.")] = 100_000,
 ) -> None:
     """The least noise that keeps the whole training within epsilon, and what it does to the mean update."""
@@ -43,6 +47,18 @@ def plan_command(
         raise typer.BadParameter(str(error)) from error
     for sentence in found.sentences(coordinates):
         typer.echo(sentence)
+    if count_noise is not None:
+        typer.echo(_beside_clip_count(mechanism, found.noise_multiplier, count_noise))
+
+
+def _beside_clip_count(mechanism: Mechanism, combined: float, count_noise: float) -> str:
+    if mechanism is not Mechanism.PARTICIPATIONS and mechanism is not Mechanism.POISSON:
+        raise typer.BadParameter(f"clipping is not adaptive with {mechanism} noise", param_hint="--count-noise")
+    try:
+        multiplier = model_multiplier(combined, count_noise)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--count-noise") from error
+    return f"With adaptive clipping and count noise {count_noise:g}, noise multiplier {multiplier:.3f} costs the same."
 
 
 @privacy.command("audit")

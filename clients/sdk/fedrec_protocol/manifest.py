@@ -11,7 +11,7 @@ from pydantic import Field, JsonValue, PositiveFloat, PositiveInt, StringConstra
 
 from fedrec_protocol import codec, fixed_point
 from fedrec_protocol.base import Message
-from fedrec_protocol.privacy import CentralPrivacy
+from fedrec_protocol.privacy import AdaptiveClipping, CentralPrivacy
 from fedrec_protocol.secagg.grid import largest_fraction_bits
 from fedrec_protocol.secure_aggregation import SecureAggregation
 from fedrec_protocol.tensors import MAXIMUM_ELEMENTS, DType, TensorSpec
@@ -28,9 +28,11 @@ EXAMPLES_TENSOR = "fedrec.examples"
 """I64 [1]: the number of examples n_k that the report was trained on."""
 METRICS_TENSOR = "fedrec.metrics"
 """F32 [1 + number of metrics]: evaluations made, then the sum of each metric over them."""
+CLIPPED_TENSOR = "fedrec.clipped"
+"""I8 [1]: whether the update was longer than the clipping norm, where the norm is adaptive."""
 
 _EXTRA_HEADER_BYTES = 256
-"""Header entries of `fedrec.examples` and `fedrec.metrics`."""
+"""Header entries of `fedrec.examples`, `fedrec.metrics` and `fedrec.clipped`."""
 
 
 class RecipeChoice(Message):
@@ -223,11 +225,17 @@ class TaskManifest(Message):
     def body_tensors(self, *, is_evaluation: bool = False) -> tuple[TensorSpec, ...]:
         """All tensors of a report's body, in canonical order; an evaluation holds no model tensors."""
         tensors = () if is_evaluation else self.report_tensors
-        examples = TensorSpec(name=EXAMPLES_TENSOR, dtype=DType.I64, shape=(1,))
-        if not self.metrics:
-            return (*tensors, examples)
-        metrics = TensorSpec(name=METRICS_TENSOR, dtype=DType.F32, shape=(1 + len(self.metrics),))
-        return (*tensors, examples, metrics)
+        scalars = [TensorSpec(name=EXAMPLES_TENSOR, dtype=DType.I64, shape=(1,))]
+        if self.metrics:
+            scalars.append(TensorSpec(name=METRICS_TENSOR, dtype=DType.F32, shape=(1 + len(self.metrics),)))
+        if self.adaptive_clipping is not None and not is_evaluation:
+            scalars.append(TensorSpec(name=CLIPPED_TENSOR, dtype=DType.I8, shape=(1,)))
+        return (*tensors, *scalars)
+
+    @property
+    def adaptive_clipping(self) -> AdaptiveClipping | None:
+        """How the clipping norm moves; None where it is `report.maximum_norm` throughout."""
+        return None if self.privacy is None else self.privacy.clipping
 
     @cached_property
     def digest(self) -> str:
@@ -274,6 +282,14 @@ class TaskManifest(Message):
             raise ValueError("with privacy, every participant counts the same: set report.weighting to 'uniform'")
         if self.metrics and self.privacy.metrics_noise_multiplier is None:
             raise ValueError("metrics are released too: set privacy.metrics_noise_multiplier, or measure none")
+        if self.adaptive_clipping is not None:
+            self._check_adaptive_clipping(self.adaptive_clipping)
+
+    def _check_adaptive_clipping(self, clipping: AdaptiveClipping) -> None:
+        if self.report.content is ReportContent.STATISTICS:
+            raise ValueError("statistics are bounded by their recipe: leave privacy.clipping null")
+        if clipping.initial_norm > self.report.maximum_norm:
+            raise ValueError("privacy.clipping.initial_norm is larger than report.maximum_norm, the largest norm")
 
     def _check_secure_aggregation(self) -> None:
         if self.secure_aggregation is None:

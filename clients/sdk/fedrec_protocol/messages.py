@@ -138,6 +138,8 @@ class Assignment(Response):
     """The version to train from, or to evaluate."""
     training: TrainingPlan
     """What to do with the local examples."""
+    clipping_norm: float | None = None
+    """L2 bound on this round's report where the task's clipping is adaptive; null: the manifest's `maximum_norm`."""
     manifest_digest: str
     """SHA-256 (hexadecimal) of the task manifest's canonical JSON; a new one means: fetch it again."""
     deadline: datetime

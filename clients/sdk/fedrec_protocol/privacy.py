@@ -7,12 +7,29 @@ from pydantic import Field, PositiveFloat
 from fedrec_protocol.base import Message
 
 
+class AdaptiveClipping(Message):
+    """The clipping norm follows a quantile of the update norms, from one noisy bit a report.
+
+    Andrew et al. 2021, https://arxiv.org/abs/1905.03871. The bit says whether a report was shortened; the sum of
+    the bits is released with noise, and charged beside the model's sum.
+    """
+
+    initial_norm: PositiveFloat
+    """Clipping norm of the first round, in parameter units; `report.maximum_norm` is the largest there will be."""
+    target_unclipped: float = Field(default=0.5, gt=0, lt=1)
+    """Fraction of updates that should not be clipped: the quantile that is followed."""
+    learning_rate: float = Field(default=0.2, gt=0, le=2)
+    """Step in the logarithm of the norm."""
+    count_noise: PositiveFloat
+    """Standard deviation of the noise on the count of clipped reports, in participants."""
+
+
 class CentralPrivacy(Message):
     """User-level differential privacy, with noise that the server adds to each round's sum.
 
     The unit is one user with everything that user ever reports; neighbouring data sets differ by adding or
-    removing one user. The clipping norm is the report format's `maximum_norm`, and the mean's denominator
-    is the aggregation goal, a public constant. No amplification by sampling is claimed.
+    removing one user. The mean's denominator is the aggregation goal, a public constant. No amplification by
+    sampling is claimed.
     """
 
     mechanism: Literal["central"] = "central"
@@ -23,6 +40,8 @@ class CentralPrivacy(Message):
     """Noise multipliers of the first training rounds, where they differ: a cheap first look, a dear last one."""
     metrics_noise_multiplier: PositiveFloat | None = None
     """The same for the sums of metrics; required when the task has metrics, for they are released too."""
+    clipping: AdaptiveClipping | None = None
+    """Adaptive clipping; null means that the clipping norm is the report format's `maximum_norm` in every round."""
     budget_epsilon: PositiveFloat
     """No round opens that would bring epsilon above this."""
     target_delta: float = Field(gt=0, lt=1)

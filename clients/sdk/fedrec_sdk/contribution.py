@@ -134,7 +134,10 @@ class Contributor:
             result = trainer.train(base, private, history, assignment.training, generator)
             if result.examples == 0:
                 return None
-            body, changed = training_report(manifest, result, trainer.content, base, evaluation), result.private
+            body = training_report(
+                manifest, result, trainer.content, base, evaluation, clipping_norm=assignment.clipping_norm
+            )
+            changed = result.private
         log.info("round %d: prepared in %.2f s", assignment.round_number, time.monotonic() - started)
         return PendingReport(
             task_id=assignment.task_id,

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedrec_protocol import codec
-from fedrec_protocol.manifest import EXAMPLES_TENSOR, METRICS_TENSOR, ReportContent, TaskManifest
+from fedrec_protocol.manifest import CLIPPED_TENSOR, EXAMPLES_TENSOR, METRICS_TENSOR, ReportContent, TaskManifest
 from fedrec_protocol.problems import Slug
 from fedrec_protocol.tensors import DType, Tensors, TensorSpec
 from fedrec_recipes.recipe import LocalResult
@@ -20,7 +20,13 @@ _MARGIN = 1.0 - 2.0**-20
 
 
 def training_report(
-    manifest: TaskManifest, result: LocalResult, content: ReportContent, base: Tensors, evaluation: Evaluation
+    manifest: TaskManifest,
+    result: LocalResult,
+    content: ReportContent,
+    base: Tensors,
+    evaluation: Evaluation,
+    *,
+    clipping_norm: float | None = None,
 ) -> bytes:
     """The body of a training report, in the manifest's order.
 
@@ -31,6 +37,7 @@ def training_report(
             into deltas, as the manifest asks; statistics only go where statistics are asked for.
         base: Tensors of the base version.
         evaluation: What was measured of the base version.
+        clipping_norm: The assignment's, where the task's clipping is adaptive.
 
     Raises:
         Rejected: with the slug that the server would have answered: `private-tensor`,
@@ -44,7 +51,11 @@ def training_report(
         wire = _statistics(manifest, result.report)
     else:
         _require(content is not ReportContent.STATISTICS, "the task asks for a model update, not for statistics")
-        wire = _update(manifest, _delta(manifest, result.report, content, base), base)
+        delta = _delta(manifest, result.report, content, base)
+        bound = min(clipping_norm or manifest.report.maximum_norm, manifest.report.maximum_norm)
+        wire = _update(manifest, delta, base, bound)
+        if manifest.adaptive_clipping is not None:
+            wire[CLIPPED_TENSOR] = np.array([l2_norm(delta) > bound], dtype=np.int8)
     return _body(manifest, wire, result.examples, evaluation)
 
 
@@ -94,20 +105,20 @@ def _delta(manifest: TaskManifest, values: Tensors, content: ReportContent, base
     return {spec.name: values[spec.name] - base[spec.name] for spec in manifest.report_tensors}
 
 
-def _update(manifest: TaskManifest, delta: Tensors, base: Tensors) -> dict[str, NDArray[Any]]:
+def _update(manifest: TaskManifest, delta: Tensors, base: Tensors, norm: float) -> dict[str, NDArray[Any]]:
     """The delta within the norm, as the wire carries it.
 
     Rounding to a narrow element type, or adding the delta to large parameters, can lengthen a
     delta that was clipped to the bound exactly. So what the server will measure is measured here.
     """
-    bound = manifest.report.maximum_norm
+    bound = norm
     for _ in range(_MOST_FITTINGS):
         clipped = clip_report(delta, bound)
         wire = {spec.name: _carried(manifest, clipped, base, spec) for spec in manifest.report_tensors}
         measured = l2_norm({spec.name: _received(manifest, wire, base, spec) for spec in manifest.report_tensors})
-        if measured <= manifest.report.maximum_norm:
+        if measured <= norm:
             return wire
-        bound *= _MARGIN * manifest.report.maximum_norm / measured
+        bound *= _MARGIN * norm / measured
     raise rejected_here(
         Slug.NORM_EXCEEDED, "the rounding of the report's element types alone is longer than the maximum norm"
     )

@@ -4,7 +4,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedrec_protocol import codec
-from fedrec_protocol.manifest import EXAMPLES_TENSOR, METRICS_TENSOR, ReportContent, TaskManifest, Weighting
+from fedrec_protocol.manifest import (
+    CLIPPED_TENSOR,
+    EXAMPLES_TENSOR,
+    METRICS_TENSOR,
+    ReportContent,
+    TaskManifest,
+    Weighting,
+)
 from fedrec_protocol.messages import RoundKind
 from fedrec_protocol.problems import Slug
 from fedrec_protocol.secagg.of_task import round_grid, round_layout
@@ -35,6 +42,7 @@ def masked_vector(manifest: TaskManifest, kind: RoundKind, body: bytes, base: Te
         examples=examples,
         evaluations=evaluations,
         metrics=sums,
+        was_clipped=bool(tensors[CLIPPED_TENSOR][0]) if CLIPPED_TENSOR in tensors else None,
     )
     try:
         return quantise(values, round_grid(manifest, kind), round_layout(manifest, kind))

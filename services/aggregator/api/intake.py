@@ -37,7 +37,7 @@ class RoundIntake:
     ) -> None:
         self.round = round_
         self.format: RoundFormat | MaskedFormat = (
-            RoundFormat.of(manifest, round_.kind)
+            RoundFormat.of(manifest, round_.kind, round_.clipping_norm)
             if manifest.secure_aggregation is None
             else MaskedFormat.of(manifest, round_.kind)
         )

@@ -1,6 +1,6 @@
 """Where each tensor lies in the flat integer vector that a round is summed in.
 
-    [ tensors of the report, flattened, in the manifest's order | metrics | weight ]
+    [ tensors of the report, flattened, in the manifest's order | metrics | clipped | weight ]
 
 One vector, one addition: examples and metrics are folded, sealed, masked and merged with the tensors.
 """
@@ -24,12 +24,15 @@ class Layout:
     """Metrics that are summed."""
     fraction_bits: int
     """A model coordinate holds sum(x * w) * 2**fraction_bits."""
+    has_clip_count: bool = False
+    """Whether reports that were clipped are counted."""
 
     @classmethod
     def of(cls, manifest: TaskManifest, kind: RoundKind) -> "Layout":
         """The layout of a task's rounds of one kind."""
         tensors = manifest.report_tensors if kind is RoundKind.TRAINING else ()
-        return cls(tensors, manifest.metrics, manifest.fraction_bits)
+        has_clip_count = kind is RoundKind.TRAINING and manifest.adaptive_clipping is not None
+        return cls(tensors, manifest.metrics, manifest.fraction_bits, has_clip_count)
 
     @cached_property
     def slices(self) -> dict[str, slice]:
@@ -48,17 +51,26 @@ class Layout:
     @property
     def metrics(self) -> slice:
         """Coordinates of [evaluations, sum of each metric], times 2**METRIC_FRACTION_BITS; may be empty."""
-        return slice(self.model_size, self.weight)
+        return slice(self.model_size, self._metrics_end)
+
+    @property
+    def clipped(self) -> slice:
+        """The coordinate of the clipped reports' number, times 2**METRIC_FRACTION_BITS; may be empty."""
+        return slice(self._metrics_end, self.weight)
 
     @property
     def weight(self) -> int:
         """The coordinate that holds the total weight, a plain integer."""
-        return self.model_size + (1 + len(self.metric_names) if self.metric_names else 0)
+        return self._metrics_end + int(self.has_clip_count)
 
     @property
     def size(self) -> int:
         """Length of the vector."""
         return self.weight + 1
+
+    @property
+    def _metrics_end(self) -> int:
+        return self.model_size + (1 + len(self.metric_names) if self.metric_names else 0)
 
     @property
     def scale(self) -> float:

@@ -9,7 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedrec_protocol import codec, fixed_point
-from fedrec_protocol.manifest import EXAMPLES_TENSOR, METRICS_TENSOR, ReportContent, TaskManifest, Weighting
+from fedrec_protocol.manifest import (
+    CLIPPED_TENSOR,
+    EXAMPLES_TENSOR,
+    METRICS_TENSOR,
+    ReportContent,
+    TaskManifest,
+    Weighting,
+)
 from fedrec_protocol.messages import RoundKind
 from fedrec_protocol.problems import Slug
 from fedrec_protocol.tensors import Tensors, TensorSpec
@@ -30,13 +37,15 @@ class RoundFormat:
     manifest: TaskManifest
     kind: RoundKind
     layout: Layout
+    maximum_norm: float
+    """L2 bound on one report: the round's clipping norm."""
 
     media_type = codec.MEDIA_TYPE
 
     @classmethod
-    def of(cls, manifest: TaskManifest, kind: RoundKind) -> "RoundFormat":
-        """The format of a task's rounds of one kind."""
-        return cls(manifest, kind, Layout.of(manifest, kind))
+    def of(cls, manifest: TaskManifest, kind: RoundKind, clipping_norm: float | None = None) -> "RoundFormat":
+        """The format of a task's rounds of one kind; of one round where its clipping norm is its own."""
+        return cls(manifest, kind, Layout.of(manifest, kind), clipping_norm or manifest.report.maximum_norm)
 
     @cached_property
     def body_tensors(self) -> tuple[TensorSpec, ...]:
@@ -64,6 +73,8 @@ class ValidReport:
     """n_k or one."""
     metrics: NDArray[np.float64]
     """Evaluations and the sum of each metric; empty where the task has none."""
+    clipped: int = 0
+    """1 if the update was clipped, where that is counted."""
 
 
 def read_report(body: codec.Body, expected: RoundFormat, base: Tensors | None = None) -> ValidReport:
@@ -85,8 +96,9 @@ def read_report(body: codec.Body, expected: RoundFormat, base: Tensors | None = 
     examples = int(tensors[EXAMPLES_TENSOR][0])
     metrics = _metrics(tensors.get(METRICS_TENSOR), expected.manifest)
     values = dict(_values(tensors, expected, base))
-    _check_norm(values, expected.manifest.report.maximum_norm)
-    return ValidReport(values, _weight(examples, expected), metrics)
+    _check_norm(values, expected.maximum_norm)
+    clipped = _clipped(tensors.get(CLIPPED_TENSOR))
+    return ValidReport(values, _weight(examples, expected), metrics, clipped)
 
 
 def fold(report: ValidReport, accumulator: kernels.Accumulator, layout: Layout, *, sign: int = 1) -> None:
@@ -101,6 +113,7 @@ def fold(report: ValidReport, accumulator: kernels.Accumulator, layout: Layout, 
     for name, values in report.values.items():
         kernels.add(accumulator[layout.slices[name]], values, sign * report.weight * layout.scale)
     kernels.add(accumulator[layout.metrics], report.metrics, sign * layout.metric_scale)
+    accumulator[layout.clipped] += sign * (report.clipped << fixed_point.METRIC_FRACTION_BITS)
     accumulator[layout.weight] += sign * report.weight
 
 
@@ -136,8 +149,15 @@ def _check_norm(values: dict[str, NDArray[np.float32] | NDArray[np.float64]], ma
         squared += part
     if math.sqrt(squared) > maximum * (1 + NORM_TOLERANCE):
         raise ReportRejected(
-            Slug.NORM_EXCEEDED, f"the L2 norm is larger than {maximum}, the manifest's maximum_norm: clip first"
+            Slug.NORM_EXCEEDED, f"the L2 norm is larger than {maximum}, the bound of this round: clip first"
         )
+
+
+def _clipped(bit: NDArray[np.int8] | None) -> int:
+    """The clip bit: anything else would count for more than the noise on the count hides."""
+    if bit is not None and bit[0] not in {0, 1}:
+        raise ReportRejected(Slug.METRICS_OUT_OF_RANGE, "tensor 'fedrec.clipped' is neither 0 nor 1")
+    return 0 if bit is None else int(bit[0])
 
 
 def _weight(examples: int, expected: RoundFormat) -> int:

@@ -22,6 +22,8 @@ class Round:
     deadline: datetime
     closed_at: datetime | None = None
     abandoned_reason: str = ""
+    clipping_norm: float | None = None
+    """L2 bound on a report where clipping is adaptive; None: the manifest's."""
 
     def require_collecting(self) -> None:
         """Raise `RoundClosed` unless reports are accepted."""

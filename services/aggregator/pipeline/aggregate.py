@@ -10,7 +10,6 @@ from sqlalchemy import Connection
 
 from fedrec_protocol import codec
 from fedrec_protocol.messages import RoundKind, RoundState
-from fedrec_protocol.noise.random_bits import RandomBits
 from fedrec_protocol.secagg.of_task import round_layout
 from fedrec_protocol.tensors import Tensors
 from services.aggregator.domain import sealing
@@ -20,16 +19,15 @@ from services.aggregator.domain.kernels import Accumulator
 from services.aggregator.domain.layout import Layout
 from services.aggregator.domain.measured import Measured
 from services.aggregator.domain.privacy.events import Charge
-from services.aggregator.domain.privacy.task import NoisyRound, charge_for, noised
 from services.aggregator.domain.rounds import Round
 from services.aggregator.domain.tasks import Task
 from services.aggregator.pipeline.close import abandon
 from services.aggregator.pipeline.context import Context
+from services.aggregator.pipeline.noise import releasable
 from services.aggregator.pipeline.secure.unmask import MasksStay, unmasked
 from services.aggregator.storage import leases, ledgers, outcomes, partial_sums, rounds, secure_rounds, tasks
 from services.aggregator.storage.leases import Lease
 from services.aggregator.storage.outcomes import Outcome
-from services.kit.ids import new_id
 from services.kit.objects import ObjectMissing
 
 log = structlog.get_logger(__name__)
@@ -56,21 +54,18 @@ def aggregate(context: Context, round_id: str, lease: Lease) -> None:
     layout = Layout.of(task.manifest, round_.kind)
     try:
         vector, report_count, blamed = _sum(context, task, round_)
-        charge = None
-        if task.manifest.privacy is not None:
-            # From here on nothing knows the exact sum. A worker that dies before it has stored the outcome has
-            # released nothing; the next one draws noise of its own.
-            noisy = NoisyRound(task.manifest, task.manifest.privacy, round_.kind, round_.number, task.rounds_published)
-            charge = charge_for(noisy, new_id("chg"))
-            vector = noised(vector, layout, noisy, RandomBits.from_operating_system())
-        step = _step(context, task, round_, vector, report_count)
+        release = releasable(task, round_, vector)
+        step = _step(context, task, round_, release.vector, report_count)
     except MasksStay as error:
         _abandon(context, round_, lease, str(error), error.blamed)
         return
     except (NotReleasable, sealing.SealBroken, ObjectMissing) as error:
         _abandon(context, round_, lease, str(error))
         return
-    _store(context, task, round_, lease, _Release(_outcome(layout, vector, report_count, step), step, charge, blamed))
+    outcome = replace(
+        _outcome(layout, release.vector, report_count, step), next_clipping_norm=release.next_clipping_norm
+    )
+    _store(context, task, round_, lease, _Release(outcome, step, release.charge, blamed))
 
 
 @dataclass(frozen=True)

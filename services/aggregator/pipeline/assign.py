@@ -194,6 +194,7 @@ class _Desk:
                 kind=self._round.kind,
                 base=self._round.base,
                 training=self._task.manifest.training,
+                clipping_norm=self._round.clipping_norm,
                 manifest_digest=self._task.manifest.digest,
                 deadline=expires_at,
                 expires_in_seconds=max((expires_at - self._now).total_seconds(), 0.0),

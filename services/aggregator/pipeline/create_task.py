@@ -46,7 +46,9 @@ def _open_ledger(tx: Connection, task: Task) -> None:
             raise InvalidManifest(f"model {manifest.model!r} is private: train without privacy under another name")
         return
     ledger = new_ledger(manifest, manifest.privacy)
-    first = NoisyRound(manifest, manifest.privacy, RoundKind.TRAINING, number=1, trained=0)
+    first = NoisyRound(
+        manifest, manifest.privacy, RoundKind.TRAINING, number=1, trained=0, clipping_norm=manifest.report.maximum_norm
+    )
     try:
         ledger.require_room_for(charge_for(first, "first"))
     except BudgetExceeded as error:

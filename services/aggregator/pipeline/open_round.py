@@ -39,48 +39,61 @@ def advance(tx: Connection, context: Context, task: Task) -> Round | None:
     convergence = task.manifest.stop.convergence
     history = rounds.metric_history(tx, task.id, convergence.metric) if convergence else []
     following = next_step(task, rounds.last_published_kind(tx, task.id), history)
-    overspent = None if following.kind is None else _overspent(tx, task, following.kind)
+    opened = None if following.kind is None else _following(tx, context, task, following.kind)
+    overspent = None if opened is None else _overspent(tx, task, opened)
     if overspent is not None:
         following = Next(None, f"the privacy budget is used up: {overspent}")
-    if following.kind is None:
+    if opened is None or overspent is not None:
         tasks.save(tx, task.completed(following.reason))
         notifications.notify(tx, notifications.ROUNDS, task.id)
         log.info("task completed", task_id=task.id, reason=following.reason)
         return None
-    manifest, now = task.manifest, context.now()
-    deadline = now + timedelta(seconds=manifest.rounds.deadline_seconds)
-    if manifest.secure_aggregation is not None:
-        deadline = datetime.fromtimestamp(round_deadlines(manifest, now).report, UTC)
-    opened = Round(
-        id=new_id("rnd"),
-        task_id=task.id,
-        number=rounds.next_number(tx, task.id),
-        kind=following.kind,
-        state=RoundState.COLLECTING,
-        base=task.current_version,
-        opened_at=now,
-        deadline=deadline,
-    )
     wrapped = sealing.wrap(sealing.new_round_key(), context.deployment_keys[0], opened.id)
     rounds.insert_round(tx, opened, wrapped)
-    if manifest.secure_aggregation is not None:
-        open_secure(tx, context, manifest, opened)
+    if task.manifest.secure_aggregation is not None:
+        open_secure(tx, context, task.manifest, opened)
     notifications.notify(tx, notifications.ROUNDS, task.id)
     log.info("round opened", task_id=task.id, round_id=opened.id, number=opened.number, kind=opened.kind)
     return opened
 
 
-def _overspent(tx: Connection, task: Task, kind: RoundKind) -> str | None:
-    """Why the privacy budget has no room for the next round; None where it has, or where there is none."""
-    manifest = task.manifest
-    if manifest.privacy is None:
+def _following(tx: Connection, context: Context, task: Task, kind: RoundKind) -> Round:
+    """The round that would be opened now."""
+    manifest, now = task.manifest, context.now()
+    deadline = now + timedelta(seconds=manifest.rounds.deadline_seconds)
+    if manifest.secure_aggregation is not None:
+        deadline = datetime.fromtimestamp(round_deadlines(manifest, now).report, UTC)
+    if task.current_version is None:
+        raise RuntimeError(f"task {task.id} has no version to train from")
+    return Round(
+        id=new_id("rnd"),
+        task_id=task.id,
+        number=rounds.next_number(tx, task.id),
+        kind=kind,
+        state=RoundState.COLLECTING,
+        base=task.current_version,
+        opened_at=now,
+        deadline=deadline,
+        clipping_norm=_clipping_norm(tx, task),
+    )
+
+
+def _clipping_norm(tx: Connection, task: Task) -> float | None:
+    """The norm that clipping has come to, where it is adaptive."""
+    clipping = task.manifest.adaptive_clipping
+    return None if clipping is None else rounds.next_clipping_norm(tx, task.id) or clipping.initial_norm
+
+
+def _overspent(tx: Connection, task: Task, opened: Round) -> str | None:
+    """Why the privacy budget has no room for a round; None where it has, or where there is none."""
+    policy = task.manifest.privacy
+    if policy is None:
         return None
-    ledger = ledgers.find(tx, manifest.model)
+    ledger = ledgers.find(tx, task.manifest.model)
     if ledger is None:
         return "the ledger is missing"
-    following = NoisyRound(manifest, manifest.privacy, kind, rounds.next_number(tx, task.id), task.rounds_published)
     try:
-        ledger.require_room_for(charge_for(following, "next"))
+        ledger.require_room_for(charge_for(NoisyRound.of(task, policy, opened), "next"))
     except BudgetExceeded as error:
         return str(error)
     return None

@@ -28,6 +28,8 @@ class Outcome:
     """Key of the next parameters, a safetensors file; None for an evaluation."""
     rule_state_object: str | None
     """Key of what the aggregation rule remembers; None when it is nothing."""
+    next_clipping_norm: float | None = None
+    """Of the round that follows, where clipping is adaptive."""
 
 
 def save(tx: Connection, round_id: str, outcome: Outcome) -> None:
@@ -42,6 +44,7 @@ def save(tx: Connection, round_id: str, outcome: Outcome) -> None:
             metrics=outcome.metrics,
             result_object=outcome.result_object,
             rule_state_object=outcome.rule_state_object,
+            next_clipping_norm=outcome.next_clipping_norm,
         )
     )
 
@@ -58,6 +61,7 @@ def get(tx: Connection, round_id: str) -> Outcome | None:
         metrics=row["metrics"],
         result_object=row["result_object"],
         rule_state_object=row["rule_state_object"],
+        next_clipping_norm=row["next_clipping_norm"],
     )
 
 

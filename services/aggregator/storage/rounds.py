@@ -26,6 +26,7 @@ def insert_round(tx: Connection, round_: Round, wrapped_key: bytes) -> None:
             opened_at=round_.opened_at,
             deadline=round_.deadline,
             wrapped_key=wrapped_key,
+            clipping_norm=round_.clipping_norm,
         )
     )
 
@@ -119,6 +120,22 @@ def last_published_kind(tx: Connection, task_id: str) -> RoundKind | None:
     return None if kind is None else RoundKind(kind)
 
 
+def next_clipping_norm(tx: Connection, task_id: str) -> float | None:
+    """What the newest published training round says of the next one's clipping norm; None before there is one."""
+    query = (
+        select(rounds.c.next_clipping_norm)
+        .where(
+            rounds.c.task_id == task_id,
+            rounds.c.state == RoundState.PUBLISHED,
+            rounds.c.next_clipping_norm.is_not(None),
+        )
+        .order_by(rounds.c.number.desc())
+        .limit(1)
+    )
+    norm: float | None = tx.execute(query).scalar()
+    return norm
+
+
 def metric_history(tx: Connection, task_id: str, metric: str) -> list[float]:
     """A metric of every base version that was measured, oldest first."""
     query = (
@@ -192,4 +209,5 @@ def to_round(row: RowMapping) -> Round:
         deadline=row["deadline"],
         closed_at=row["closed_at"],
         abandoned_reason=row["abandoned_reason"],
+        clipping_norm=row["clipping_norm"],
     )

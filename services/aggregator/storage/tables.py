@@ -4,6 +4,7 @@ from sqlalchemy import (
     BigInteger,
     Column,
     DateTime,
+    Double,
     ForeignKey,
     Index,
     Integer,
@@ -119,6 +120,8 @@ rounds = Table(
     Column("rule_state_object", String),
     Column("published_version", JSONB(none_as_null=True)),
     Column("blamed", JSONB(none_as_null=True)),  # what is held against whom: words by client id
+    Column("clipping_norm", Double),  # where clipping is adaptive: this round's, and what it says of the next one's
+    Column("next_clipping_norm", Double),
     UniqueConstraint("task_id", "number"),
     # At most one round of a task is under way: two workers cannot open the same one.
     Index(

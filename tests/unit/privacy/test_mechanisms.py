@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from scipy.linalg import toeplitz
 
 from fedrec_protocol.noise.random_bits import RandomBits
+from fedrec_protocol.privacy import AdaptiveClipping
 from services.aggregator.domain.privacy import correlated
-from services.aggregator.domain.privacy.adaptive_clipping import AdaptiveClipping
+from services.aggregator.domain.privacy.adaptive_clipping import model_multiplier, next_norm
 from services.aggregator.domain.privacy.central import BelowMinimumReports, GridTooCoarse, NoisePlan, private_mean
 from services.aggregator.domain.privacy.participation import ParticipationLimit
 from services.aggregator.domain.privacy.poisson import draw_cohort
@@ -60,28 +61,30 @@ def test_the_noise_is_never_below_what_is_charged() -> None:
 
 
 def test_the_clipping_norm_settles_at_the_median_of_the_update_norms() -> None:
-    norms = np.random.default_rng(3).lognormal(0.7, 0.5, 1000)
-    adaptive, norm, bits = AdaptiveClipping(), 0.01, RandomBits(SEED)
+    generator = np.random.default_rng(3)
+    norms = generator.lognormal(0.7, 0.5, 1000)
+    clipping, norm = AdaptiveClipping(initial_norm=0.01, count_noise=5.0), 0.01
     for _ in range(120):
-        clipped = adaptive.noisy_count(int((norms > norm).sum()), bits)
-        norm = adaptive.next_norm(norm, clipped, 1000)
+        clipped = float((norms > norm).sum()) + generator.normal(0, 5.0)
+        norm = next_norm(clipping, norm, clipped, goal=1000, largest=10.0)
     assert norm == pytest.approx(float(np.median(norms)), rel=0.03)
 
 
-def test_noise_on_the_clip_count_has_its_standard_deviation() -> None:
-    adaptive, bits = AdaptiveClipping(count_noise=5.0), RandomBits(SEED)
-    counts = [adaptive.noisy_count(100, bits) for _ in range(4000)]
-    assert np.mean(counts) == pytest.approx(100, abs=0.4)
-    assert np.std(counts) == pytest.approx(5.0, rel=0.05)
+def test_the_clipping_norm_stays_between_a_thousandth_of_the_largest_and_the_largest() -> None:
+    clipping = AdaptiveClipping(initial_norm=1.0, count_noise=5.0, learning_rate=2.0)
+    smaller = larger = 1.0
+    for _ in range(50):
+        smaller = next_norm(clipping, smaller, 0.0, goal=100, largest=8.0)
+        larger = next_norm(clipping, larger, 100.0, goal=100, largest=8.0)
+    assert (smaller, larger) == (8.0 / 1024, 8.0)
 
 
 def test_model_and_clip_count_together_cost_the_combined_multiplier() -> None:
-    adaptive = AdaptiveClipping(count_noise=5.0)
-    model = adaptive.model_multiplier(1.46)
+    model = model_multiplier(1.46, count_noise=5.0)
     assert 1 / model**2 + 1 / 5.0**2 == pytest.approx(1 / 1.46**2)
     assert model > 1.46
     with pytest.raises(ValueError, match="costs more"):
-        adaptive.model_multiplier(5.0)
+        model_multiplier(5.0, count_noise=5.0)
 
 
 def test_a_poisson_cohort_has_the_binomial_mean_and_spread() -> None:

@@ -3,13 +3,16 @@
 import numpy as np
 import pytest
 
+from fedrec_protocol.manifest import Weighting
 from fedrec_protocol.messages import RoundKind, TaskState
-from fedrec_protocol.privacy import CentralPrivacy
+from fedrec_protocol.privacy import AdaptiveClipping, CentralPrivacy
 from fedrec_recipes.mf import MatrixFactorisation, MatrixFactorisationConfig
 from services.aggregator.domain.errors import InvalidManifest
+from simulation.engines.local import LocalEngine
 from simulation.population import Population
 from simulation.records import RoundRecord
 from simulation.simulation import Simulation
+from simulation.work import RoundWork
 from tests.unit.recipes.data import people_with_taste
 from tests.unit.simulation.tasks import manifest_of
 
@@ -65,3 +68,21 @@ def test_a_budget_without_room_for_one_round_is_refused() -> None:
 def test_the_denominator_is_the_goal_whoever_took_part() -> None:
     record = finished(private_task())[0]
     assert (record.kind, record.weight) == (RoundKind.TRAINING, PEOPLE)
+
+
+def test_an_adaptive_norm_comes_near_the_quantile_of_the_updates_that_it_follows() -> None:
+    manifest = manifest_of(RECIPE, goal=PEOPLE, rounds=20, metrics=())
+    clipping = AdaptiveClipping(initial_norm=1.0, learning_rate=1.0, count_noise=1e-3)
+    policy = CentralPrivacy(noise_multiplier=1e-3, budget_epsilon=1e12, target_delta=1e-5, clipping=clipping)
+    report = manifest.report.model_copy(update={"maximum_norm": 1000.0, "weighting": Weighting.UNIFORM})
+    simulation = Simulation(manifest.model_copy(update={"privacy": policy, "report": report}), POPULATION)
+    finished(simulation)
+    after = simulation.aggregator.manifest.model_copy(update={"privacy": None})
+    norm = simulation.aggregator.clipping_norm
+    assert norm is not None
+    work = RoundWork(after, RoundKind.TRAINING, 21, simulation.parameters)
+    engine = LocalEngine(POPULATION)
+    sums = [engine.contribute(work, [person], {}) for person in range(PEOPLE)]
+    lengths = [float(np.linalg.norm(total.vector[:-1] / work.layout.scale)) for total in sums]
+    # From 1 to about 20, in steps of at most exp(1/2): it ends within one step of the median.
+    assert abs(np.log(norm / np.median(lengths))) <= 0.5

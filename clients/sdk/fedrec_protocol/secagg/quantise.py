@@ -29,6 +29,8 @@ class ReportValues:
     evaluations: int = 0
     metrics: tuple[float, ...] = ()
     """Sum of each metric over the evaluations."""
+    was_clipped: bool | None = None
+    """Whether the update was clipped before; None where it is clipped here."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ def quantise(report: ReportValues, grid: Grid, layout: Layout) -> NDArray[np.int
         WEIGHT: report.weight,
         EXAMPLES: report.examples,
         EVALUATIONS: report.evaluations,
-        CLIPPED: int(was_clipped),
+        CLIPPED: int(was_clipped if report.was_clipped is None else report.was_clipped),
         **{metric_name(index): round(value * scale) for index, value in enumerate(report.metrics)},
     }
     return layout.join(model, values)

@@ -31,6 +31,8 @@ class Mechanism(Message):
     """The public denominator of the mean."""
     minimum_reports: PositiveInt
     """Fewest reports in a released sum."""
+    is_adaptive_clipping: bool = False
+    """Whether the norm followed the lengths of updates, found with noise; `clipping_norm` is then the largest."""
 
 
 class PrivacyStatement(Message):
@@ -69,6 +71,7 @@ class PrivacyStatement(Message):
             NoiseBy.EACH_PARTICIPANT: "Each participant adds noise to its own report before it leaves the device",
         }[mechanism.noise_by]
         sees = "sums" if mechanism.is_secure_aggregation else "single reports, and publishes sums"
+        moves = ", a bound that followed noisy counts of longer updates" if mechanism.is_adaptive_clipping else ""
         claim = (
             "No benefit of random sampling is claimed."
             if self.sampling_claim == "none"
@@ -79,8 +82,9 @@ class PrivacyStatement(Message):
             f"differentially private for each user: whether or not one person took part, {times}, with whatever "
             f"data, any conclusion drawn from the published models is at most exp({self.epsilon:.2f}) times as "
             f"likely, except with probability about {self.delta:g}. One person's update has a length of at most "
-            f"{mechanism.clipping_norm:g}. {who}. The server sees {sees} of at least {mechanism.minimum_reports}. "
-            f"{claim} No round is opened that would bring epsilon above {self.budget_epsilon:g}."
+            f"{mechanism.clipping_norm:g}{moves}. {who}. The server sees {sees} of at least "
+            f"{mechanism.minimum_reports}. {claim} No round is opened that would bring epsilon above "
+            f"{self.budget_epsilon:g}."
         )
 
 

@@ -13,12 +13,15 @@ from fedrec_protocol.noise.discrete_gaussian import discrete_gaussian
 from fedrec_protocol.noise.random_bits import RandomBits
 from fedrec_protocol.privacy import CentralPrivacy
 from services.aggregator.domain.layout import Layout
+from services.aggregator.domain.privacy.adaptive_clipping import next_norm
 from services.aggregator.domain.privacy.central import NoisePlan
 from services.aggregator.domain.privacy.events import Charge, GaussianRelease
 from services.aggregator.domain.privacy.ledger import Budget, Ledger
 from services.aggregator.domain.privacy.participation import ParticipationLimit
 from services.aggregator.domain.privacy.statement import Mechanism, NoiseBy
 from services.aggregator.domain.reports import NORM_TOLERANCE
+from services.aggregator.domain.rounds import Round
+from services.aggregator.domain.tasks import Task
 
 
 def new_ledger(manifest: TaskManifest, policy: CentralPrivacy) -> Ledger:
@@ -41,6 +44,7 @@ def mechanism_of(manifest: TaskManifest) -> Mechanism:
         clipping_norm=manifest.report.maximum_norm,
         aggregation_goal=manifest.rounds.aggregation_goal,
         minimum_reports=manifest.rounds.minimum_reports,
+        is_adaptive_clipping=manifest.adaptive_clipping is not None,
     )
 
 
@@ -56,6 +60,14 @@ class NoisyRound:
     """Number of the round in its task, from 1."""
     trained: int
     """Training rounds that were published before it."""
+    clipping_norm: float
+    """L2 bound on a report of this round."""
+
+    @classmethod
+    def of(cls, task: Task, policy: CentralPrivacy, round_: Round) -> "NoisyRound":
+        """A task's round; the task as it is before the round is published."""
+        norm = round_.clipping_norm or task.manifest.report.maximum_norm
+        return cls(task.manifest, policy, round_.kind, round_.number, task.rounds_published, norm)
 
     @property
     def noise_multiplier(self) -> float:
@@ -64,13 +76,25 @@ class NoisyRound:
 
 
 def charge_for(round_: NoisyRound, charge_id: str) -> Charge:
-    """What a round of this kind releases: the model's sum, unless it only evaluates, and the metrics' sums."""
+    """What a round releases: unless it only evaluates, the model's sum and the clip count; the metrics' sums."""
     releases, policy = [], round_.policy
     if round_.kind is RoundKind.TRAINING:
         releases.append(GaussianRelease(what="model", noise_multiplier=round_.noise_multiplier))
+        if policy.clipping is not None:
+            releases.append(GaussianRelease(what="clip-count", noise_multiplier=policy.clipping.count_noise))
     if round_.manifest.metrics and policy.metrics_noise_multiplier is not None:
         releases.append(GaussianRelease(what="metrics", noise_multiplier=policy.metrics_noise_multiplier))
     return Charge(charge_id=charge_id, round_number=round_.number, releases=tuple(releases))
+
+
+def following_norm(round_: NoisyRound, layout: Layout, private: NDArray[np.int64]) -> float | None:
+    """The clipping norm of the round after this one, from its noisy sum; None where the norm does not move."""
+    clipping = round_.policy.clipping
+    if clipping is None or not layout.has_clip_count:
+        return None
+    noisy_clipped = float(private[layout.clipped][0]) / layout.metric_scale
+    goal, largest = round_.manifest.rounds.aggregation_goal, round_.manifest.report.maximum_norm
+    return next_norm(clipping, round_.clipping_norm, noisy_clipped, goal=goal, largest=largest)
 
 
 def noised(vector: NDArray[np.int64], layout: Layout, round_: NoisyRound, bits: RandomBits) -> NDArray[np.int64]:
@@ -90,12 +114,15 @@ def noised(vector: NDArray[np.int64], layout: Layout, round_: NoisyRound, bits: 
     """
     private, manifest, policy = vector.copy(), round_.manifest, round_.policy
     if layout.model_size:
-        plan = NoisePlan(_model_sensitivity(layout, manifest.report.maximum_norm), round_.noise_multiplier)
+        plan = NoisePlan(_model_sensitivity(layout, round_.clipping_norm), round_.noise_multiplier)
         private[: layout.model_size] += discrete_gaussian(plan.variance_steps, layout.model_size, bits)
     if layout.metric_names and policy.metrics_noise_multiplier is not None:
         plan = NoisePlan(_metrics_sensitivity(layout, manifest), policy.metrics_noise_multiplier)
         count = layout.metrics.stop - layout.metrics.start
         private[layout.metrics] += discrete_gaussian(plan.variance_steps, count, bits)
+    if layout.has_clip_count and policy.clipping is not None:
+        plan = NoisePlan(1 << fixed_point.METRIC_FRACTION_BITS, policy.clipping.count_noise)
+        private[layout.clipped] += discrete_gaussian(plan.variance_steps, 1, bits)
     private[layout.weight] = manifest.rounds.aggregation_goal
     return private
 

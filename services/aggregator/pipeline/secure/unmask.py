@@ -12,7 +12,7 @@ from fedrec_protocol.manifest import TaskManifest
 from fedrec_protocol.secagg.errors import RoundAborted
 from fedrec_protocol.secagg.messages import Reveal, Shares
 from fedrec_protocol.secagg.of_task import round_layout
-from fedrec_protocol.secagg.quantise import EVALUATIONS, WEIGHT, metric_name
+from fedrec_protocol.secagg.quantise import CLIPPED, EVALUATIONS, WEIGHT, metric_name
 from fedrec_protocol.secagg.server.blame import faults
 from fedrec_protocol.secagg.server.reveals import check_reveal
 from fedrec_protocol.secagg.server.unmasking import recover_masks, unmask
@@ -104,5 +104,6 @@ def _plain(total: Accumulator, manifest: TaskManifest, round_: Round) -> Accumul
     if layout.metric_names:
         sums = [scalars[metric_name(index)] for index in range(len(layout.metric_names))]
         vector[layout.metrics] = [scalars[EVALUATIONS] << fixed_point.METRIC_FRACTION_BITS, *sums]
+    vector[layout.clipped] = scalars[CLIPPED] << fixed_point.METRIC_FRACTION_BITS
     vector[layout.weight] = scalars[WEIGHT]
     return vector
