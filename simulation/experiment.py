@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import JsonValue
 from rich.console import Console
 
+from fedrec.data.content import read_content
 from fedrec.data.interactions import DataError
 from fedrec.data.opening import read_interactions
 from fedrec.data.split import Split, leave_last_out
@@ -15,6 +16,7 @@ from fedrec_protocol.manifest import RecipeChoice, RoundPolicy, TaskManifest
 from fedrec_recipes import catalogue
 from fedrec_recipes.ease import Ease, EaseConfig
 from fedrec_recipes.recipe import Recipe
+from fedrec_recipes.two_tower import TwoTower
 from simulation.attacks.attack import with_attackers
 from simulation.attacks.catalogue import attack_named
 from simulation.availability import AlwaysAvailable, Availability, AvailabilityTrace, DailyCycle
@@ -84,8 +86,9 @@ def run_experiment(options: Options, console: Console) -> list[TestRow]:
         ImportError: an optional extra is missing.
     """
     require_writers()
-    split, number_of_items = _read(options)
-    choice = RecipeChoice(name=options.recipe, config={**options.config, "number_of_items": number_of_items})
+    split, item_ids = _read(options)
+    number_of_items = len(item_ids)
+    choice = RecipeChoice(name=options.recipe, config=_config(options, item_ids))
     recipe = catalogue.recipe(choice)
     population = _population(options, recipe, split)
     manifest = _manifest(options, recipe, len(population))
@@ -115,12 +118,21 @@ def run_experiment(options: Options, console: Console) -> list[TestRow]:
     return rows
 
 
-def _read(options: Options) -> tuple[Split, int]:
+def _read(options: Options) -> tuple[Split, tuple[str, ...]]:
+    """The split, and the names of the items."""
     interactions = read_interactions(options.data).with_item_support(options.minimum_support)
     histories = [history for history in interactions.histories() if len(history) >= 3][: options.participants]
     if not histories:
         raise DataError(f"{options.data}: nobody has three interactions")
-    return leave_last_out(histories), interactions.number_of_items
+    return leave_last_out(histories), interactions.item_ids
+
+
+def _config(options: Options, item_ids: tuple[str, ...]) -> dict[str, JsonValue]:
+    """The recipe's configuration, with what the data knows: how many items there are, and what is known of them."""
+    config = {**options.config, "number_of_items": len(item_ids)}
+    if options.recipe != TwoTower.name or "content" in config:
+        return config
+    return {**read_content(options.data, item_ids).as_config(), **config}
 
 
 def _population(options: Options, recipe: Recipe[Any], split: Split) -> Population:

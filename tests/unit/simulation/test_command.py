@@ -117,3 +117,13 @@ def test_a_folder_without_data_is_explained(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["simulate", str(tmp_path)])
     assert result.exit_code == 2
     assert "ratings.csv" in result.output
+
+
+def test_a_recipe_with_content_is_given_the_genres_that_lie_beside_the_interactions(data: Path, tmp_path: Path) -> None:
+    genres = [f"{item}::Film {item}::{'Odd' if item % 2 else 'Even'}" for item in range(40)]
+    (tmp_path / "movies.dat").write_text("\n".join(genres))
+    (tmp_path / "interactions.csv").write_bytes((data / "interactions.csv").read_bytes())
+    simulate(tmp_path, tmp_path / "out", "--recipe", "two-tower")
+    config = json.loads((tmp_path / "out" / "manifest.json").read_text())["recipe"]["config"]
+    assert config["number_of_features"] == 2
+    assert config["content"]
