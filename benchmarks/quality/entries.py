@@ -31,16 +31,15 @@ SLIT = Entry("slit", (Stage("slit"),))
 GFCF = Entry("gfcf", (Stage("gfcf"),))
 BLEND = Entry("blend", (Stage("blend"),))
 BLEND_REFITTED = Entry("blend", (Stage("blend", holdout=0),), fit="train + validation")
-BLEND_CHOSEN = Entry(
-    "blend, mixture chosen by devices",
-    (Stage("blend"), Stage("blend-choice", holdout=0), Stage("blend", holdout=0)),
-    fit="train + validation",
+PRIVATE = tuple(
+    Entry("neighbours, differentially private", (Stage("neighbours", epsilon=epsilon),), seeds=SEEDS)
+    for epsilon in (1.0, 5.0, 10.0)
 )
 MF = Entry("mf", (Stage("mf"),), seeds=SEEDS, with_central=True)
 ALS = Entry("als", (Stage("als"),), seeds=SEEDS, with_central=True)
 AUTOENCODER = Entry("autoencoder", (Stage("autoencoder"),), seeds=SEEDS, with_central=True)
 
-_LINEAR = (POPULARITY, EASE, SLIT, GFCF, BLEND, BLEND_REFITTED, BLEND_CHOSEN)
+_LINEAR = (POPULARITY, EASE, SLIT, GFCF, BLEND, BLEND_REFITTED)
 
 
 @dataclass(frozen=True)
@@ -76,7 +75,7 @@ TABLES = (
     Table(
         "ml-1m",
         movielens_1m,
-        (*_LINEAR, MF, ALS),
+        (*_LINEAR, *PRIVATE, MF, ALS),
         f"split of NCF: {_LEAVE_ONE_OUT}; beside it the published 99 negatives",
     ),
     Table(
@@ -88,13 +87,13 @@ TABLES = (
     Table(
         "amazon-video",
         partial(pfedrec_split, subfolder="amazon-instant-video", name="Amazon Instant Video", number_of_items=11_830),
-        (POPULARITY, EASE, BLEND, BLEND_REFITTED, BLEND_CHOSEN),
+        (POPULARITY, EASE, BLEND, BLEND_REFITTED),
         _PFEDREC,
     ),
     Table(
         "beauty",
         lambda folder: leave_one_out(folder / "s3rec" / "Beauty.txt", "Amazon Beauty"),
-        (POPULARITY, EASE, BLEND, BLEND_REFITTED, BLEND_CHOSEN),
+        (POPULARITY, EASE, BLEND, BLEND_REFITTED),
         f"sequences of S3-Rec: {_LEAVE_ONE_OUT}",
     ),
     Table(

@@ -62,7 +62,7 @@ def _cells(row: Row) -> list[str]:
         str(row.rounds) if is_federated else "",
         f"{row.megabytes_up:.2f}" if is_federated else "",
         f"{row.megabytes_down:.2f}" if is_federated else "",
-        "" if row.epsilon is None else f"{row.epsilon:g}",
+        "" if row.epsilon is None else f"{row.epsilon:.3g}",
         f"{row.seconds:.0f}",
     ]
 

@@ -53,7 +53,7 @@ class Row(BaseModel):
     @property
     def key(self) -> tuple[str, ...]:
         """What there is one row of."""
-        return self.slug, self.model, self.how, self.fit
+        return self.slug, self.model, self.how, self.fit, f"{self.epsilon}"
 
 
 @dataclass(frozen=True)

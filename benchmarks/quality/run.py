@@ -27,9 +27,9 @@ def _row(table: Table, entry: Entry, data: QualityData, how: str, train: Callabl
     for seed in entry.seeds:
         model = train(seed)
         scored.append(score(model, data))
-        models.append((model.rounds, model.bytes_up, model.bytes_down))  # not the model: it may be large
+        models.append((model.rounds, model.bytes_up, model.bytes_down, model.epsilon))  # not the model: it may be large
     hr, ndcg = intervals(scored)
-    rounds, up, down = models[0]
+    rounds, up, down, epsilon = models[0]
     return Row(
         slug=table.slug,
         data=data.name,
@@ -46,6 +46,7 @@ def _row(table: Table, entry: Entry, data: QualityData, how: str, train: Callabl
         rounds=rounds,
         megabytes_up=up / 1e6,
         megabytes_down=down / 1e6,
+        epsilon=epsilon,
         seconds=(time.monotonic() - started) / len(entry.seeds),
     )
 

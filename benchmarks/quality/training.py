@@ -8,6 +8,7 @@ import numpy as np
 
 from benchmarks.quality.data import QualityData
 from fedrec.manifests import manifest_for
+from fedrec.private_recommender import private_recommender
 from fedrec_protocol.manifest import RecipeChoice, RoundPolicy, TaskManifest
 from fedrec_protocol.tensors import Tensors
 from fedrec_recipes import catalogue
@@ -15,6 +16,8 @@ from fedrec_recipes.recipe import History, Recipe
 from simulation.final_test import PrivateOf
 from simulation.population import Population
 from simulation.simulation import Simulation
+
+_DELTA = 1e-5
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,8 @@ class Stage:
     """Last interactions that devices keep from training: 0 trains on the validation item too."""
     rounds: int | None = None
     """None: what is usual for the recipe."""
+    epsilon: float | None = None
+    """Budget of user-level differential privacy at delta 1e-5, by the manifest of `fedrec privacy recommender`."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,8 @@ class Model:
     """Bytes that one person sent over all rounds."""
     bytes_down: float
     """Bytes that one person fetched over all rounds."""
+    epsilon: float | None = None
+    """What the ledger says was spent."""
 
 
 def federated(data: QualityData, stages: Sequence[Stage], seed: int = 0) -> Model:
@@ -51,18 +58,20 @@ def federated(data: QualityData, stages: Sequence[Stage], seed: int = 0) -> Mode
         InvalidManifest: a stage that an aggregator would refuse.
     """
     base: Tensors | None = None
-    rounds, up, down = 0, 0, 0
+    rounds, up, down, epsilon = 0, 0, 0, None
     for stage in stages:
-        recipe = recipe_of(stage, data.number_of_items)
+        manifest = _manifest(data, stage, seed)
+        recipe = catalogue.recipe(manifest.recipe)
         population = Population.of_recipe(
             recipe, data.on_devices, seed=seed, holdout=stage.holdout if data.validation else 0
         )
-        simulation = Simulation(_manifest(recipe, stage, len(population), seed), population, base=base)
+        simulation = Simulation(manifest, population, base=base)
         for record in simulation.run():
             rounds, up, down = rounds + 1, up + record.bytes_up, down + record.bytes_down
+            epsilon = record.epsilon
         base = simulation.parameters
     people = len(data.train)
-    return Model(recipe, simulation.parameters, simulation.private_of, rounds, up / people, down / people)
+    return Model(recipe, simulation.parameters, simulation.private_of, rounds, up / people, down / people, epsilon)
 
 
 def central(data: QualityData, stage: Stage, seed: int = 0) -> Model:
@@ -80,7 +89,18 @@ def recipe_of(stage: Stage, number_of_items: int) -> Recipe[Any]:
     )
 
 
-def _manifest(recipe: Recipe[Any], stage: Stage, people: int, seed: int) -> TaskManifest:
+def _manifest(data: QualityData, stage: Stage, seed: int) -> TaskManifest:
+    people = len(data.train)
+    if stage.epsilon is not None:
+        return private_recommender(
+            name="quality",
+            number_of_items=data.number_of_items,
+            people=people,
+            epsilon=stage.epsilon,
+            target_delta=_DELTA,
+            seed=seed,
+        )
+    recipe = recipe_of(stage, data.number_of_items)
     rounds = stage.rounds or recipe.usual_rounds
     policy = RoundPolicy(aggregation_goal=people)
     return manifest_for(recipe, name="quality", rounds=policy, round_budget=rounds, metrics=(), seed=seed)

@@ -47,11 +47,16 @@ def test_a_linear_recipe_scores_the_same_federated_and_centrally() -> None:
 
 
 def test_a_chain_of_stages_counts_the_rounds_and_bytes_of_all() -> None:
-    chosen = Entry("chosen", (Stage("blend"), Stage("blend-choice", holdout=0), Stage("blend", holdout=0)))
-    (three,) = rows(chosen)
-    (one,) = rows(Entry("blend", (Stage("blend"),)))
-    assert (one.rounds, three.rounds) == (1, 3)
-    assert three.megabytes_down == pytest.approx(3 * one.megabytes_down)
+    (two,) = rows(Entry("twice", (Stage("ease"), Stage("ease", holdout=0))))
+    (one,) = rows(Entry("once", (Stage("ease"),)))
+    assert (one.rounds, two.rounds) == (1, 2)
+    assert two.megabytes_down == pytest.approx(2 * one.megabytes_down)
+
+
+def test_a_private_row_says_what_the_ledger_says() -> None:
+    (row,) = rows(Entry("private", (Stage("neighbours", epsilon=8.0),), seeds=(0, 1)))
+    assert row.epsilon is not None
+    assert 7.5 < row.epsilon <= 8.0
 
 
 def test_what_is_random_has_a_spread_over_its_seeds() -> None:
