@@ -1,6 +1,5 @@
 """Matrix factorisation by exact alternating least squares, federated (`als`)."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -117,19 +116,6 @@ class AlternatingLeastSquares(StatisticsRecipe[AlsConfig]):
         """Inner products of the item embeddings with the user vector solved from `history`."""
         vector = self._user_vector(shared, history).astype(np.float32)
         return np.asarray(shared[ITEM_EMBEDDINGS] @ vector, dtype=np.float32)
-
-    def train_central(
-        self,
-        histories: Sequence[History],
-        generator: np.random.Generator,
-        *,
-        base: Tensors | None = None,
-        rounds: int = 12,
-    ) -> dict[str, NDArray[np.float32]]:
-        """The same iterations with everybody's data in one place; without `base`, from random embeddings."""
-        (spec,) = self.shared
-        start = {ITEM_EMBEDDINGS: generator.normal(0.0, spec.init.scale, spec.shape).astype(np.float32)}
-        return super().train_central(histories, generator, base=base or start, rounds=rounds)
 
     def _user_vector(self, shared: Tensors, history: History) -> NDArray[np.float64]:
         return implicit.solve_user_vector(

@@ -1,6 +1,5 @@
 """A blend of next-item, co-occurrence and popularity scores that tunes itself, in two rounds (`blend`)."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -104,17 +103,6 @@ class Blend(StatisticsRecipe[BlendConfig]):
             MIXTURE: _next_mixture(base, totals),
             LEFT_OUT: np.array([self._leaves_out(base)], dtype=np.float32),
         }
-
-    def train_central(
-        self,
-        histories: Sequence[History],
-        generator: np.random.Generator,
-        *,
-        base: Tensors | None = None,
-        rounds: int = usual_rounds,
-    ) -> dict[str, NDArray[np.float32]]:
-        """The same rounds with everybody's data in one place."""
-        return super().train_central(histories, generator, base=base, rounds=rounds)
 
     def _leaves_out(self, base: Tensors) -> int:
         """Last interactions that the next fit does not learn from."""

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pydantic import PositiveInt
 
 from fedrec_protocol.manifest import AggregationRule, ReportContent, ReportFormat, TrainingPlan, Weighting
-from fedrec_protocol.tensors import Tensors, TensorSpec
+from fedrec_protocol.tensors import InitialiserKind, Tensors, TensorSpec
 from fedrec_recipes.recipe import ConfigT, History, LocalResult, Recipe, RecipeConfig
 
 Totals = Mapping[str, NDArray[np.float64]]
@@ -54,8 +54,8 @@ class StatisticsRecipe(Recipe[ConfigT], Generic[ConfigT]):
         """
 
     @abstractmethod
-    def solve(self, base: Tensors, totals: Totals) -> dict[str, NDArray[np.float32]]:
-        """The shared tensors that follow from the sums.
+    def solve(self, base: Tensors, totals: Totals) -> dict[str, NDArray[Any]]:
+        """The shared tensors that follow from the sums, of their element types.
 
         Args:
             base: The version that the round started from.
@@ -93,19 +93,29 @@ class StatisticsRecipe(Recipe[ConfigT], Generic[ConfigT]):
     def train_central(
         self,
         histories: Sequence[History],
-        generator: np.random.Generator,  # unused: nothing is random
+        generator: np.random.Generator,
         *,
         base: Tensors | None = None,
-        rounds: int = 1,
-    ) -> dict[str, NDArray[np.float32]]:
-        """The same model with everybody's data in one place; without `base`, from tensors of zeros."""
-        model = {spec.name: np.zeros(spec.shape, np.float32) for spec in self.shared} if base is None else dict(base)
-        for _ in range(rounds):
+        rounds: int | None = None,
+    ) -> dict[str, NDArray[Any]]:
+        """The same model with everybody's data in one place; without `base`, from tensors as `shared` initialises them.
+
+        Rounds are the usual ones unless given; `generator` serves the initialisers only.
+        """
+        model = {spec.name: _initial(spec, generator) for spec in self.shared} if base is None else dict(base)
+        for _ in range(rounds or self.usual_rounds):
             totals = {spec.name: np.zeros(spec.shape) for spec in self.statistics}
             for history in histories:
                 self.add(totals, model, history)
             model = self.solve(model, totals)
         return model
+
+
+def _initial(spec: TensorSpec, generator: np.random.Generator) -> NDArray[Any]:
+    """A tensor of zeros, or of normal values."""
+    if spec.init.kind is InitialiserKind.NORMAL:
+        return generator.normal(0.0, spec.init.scale, spec.shape).astype(spec.dtype.numpy)
+    return np.zeros(spec.shape, dtype=spec.dtype.numpy)
 
 
 def last(history: History, maximum: int) -> NDArray[np.int64]:
