@@ -10,6 +10,7 @@ from fedrec.commands.audit import audit
 from fedrec.commands.demo import demo
 from fedrec.commands.migrate import migrate
 from fedrec.commands.privacy import privacy
+from fedrec.commands.recommend_config import recommend_config
 from fedrec.commands.serve import serve
 from fedrec.commands.simulate import simulate
 from fedrec.local.errors import LocalFailure
@@ -22,7 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(demo)
-for command in (serve, migrate, simulate, audit):
+for command in (serve, migrate, simulate, recommend_config, audit):
     app.command()(command)
 app.add_typer(privacy, name="privacy")
 

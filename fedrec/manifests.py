@@ -1,6 +1,9 @@
 """A task manifest from a recipe: what the recipe knows, and what only the operator can say."""
 
+from pathlib import Path
 from typing import Any
+
+from pydantic import ValidationError
 
 from fedrec_protocol.manifest import Convergence, RoundPolicy, StopCriteria, TaskManifest
 from fedrec_recipes.federated_evaluation import EvaluationConfig, FederatedEvaluation
@@ -64,3 +67,17 @@ def evaluation_of(
     evaluation = FederatedEvaluation(EvaluationConfig(number_of_items=items, recipe=recipe.choice, **config))
     manifest = manifest_for(evaluation, name=name, rounds=rounds, round_budget=1, metrics=())
     return manifest.model_copy(update={"model": model, "base_version": base_version})
+
+
+def read_manifest(path: Path) -> TaskManifest:
+    """The manifest in a file of JSON, as `recommend-config` writes it and as `POST /v1/tasks` takes it.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it holds no manifest; the message names the fields.
+    """
+    try:
+        return TaskManifest.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        reasons = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()[:5])
+        raise ValueError(f"{path} is no task manifest: {reasons}") from error

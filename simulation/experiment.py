@@ -11,7 +11,7 @@ from fedrec.data.content import read_content
 from fedrec.data.interactions import DataError
 from fedrec.data.opening import read_interactions
 from fedrec.data.split import Split, leave_last_out
-from fedrec.manifests import manifest_for
+from fedrec.manifests import manifest_for, read_manifest
 from fedrec_protocol.manifest import RecipeChoice, RoundPolicy, TaskManifest
 from fedrec_recipes import catalogue
 from fedrec_recipes.ease import Ease, EaseConfig
@@ -42,6 +42,8 @@ class Options:
     """What can be chosen."""
 
     data: Path
+    manifest: Path | None = None
+    """A task manifest, as a deployment takes it: it answers the options on recipe, rounds, privacy and metrics."""
     recipe: str = "mf"
     config: dict[str, JsonValue] = field(default_factory=dict)
     """The recipe's own configuration, without the number of items."""
@@ -88,10 +90,11 @@ def run_experiment(options: Options, console: Console) -> list[TestRow]:
     require_writers()
     split, item_ids = _read(options)
     number_of_items = len(item_ids)
-    choice = RecipeChoice(name=options.recipe, config=_config(options, item_ids))
+    given = None if options.manifest is None else _given_manifest(options.manifest, number_of_items)
+    choice = RecipeChoice(name=options.recipe, config=_config(options, item_ids)) if given is None else given.recipe
     recipe = catalogue.recipe(choice)
     population = _population(options, recipe, split)
-    manifest = _manifest(options, recipe, len(population))
+    manifest = given or _manifest(options, recipe, len(population))
     console.print(
         f"[bold]{len(population)} people[/], {number_of_items} items, recipe [bold]{recipe.name}[/], "
         f"{manifest.rounds.cohort_size} asked per round, seed {options.seed}"
@@ -133,6 +136,17 @@ def _config(options: Options, item_ids: tuple[str, ...]) -> dict[str, JsonValue]
     if options.recipe != TwoTower.name or "content" in config:
         return config
     return {**read_content(options.data, item_ids).as_config(), **config}
+
+
+def _given_manifest(path: Path, number_of_items: int) -> TaskManifest:
+    manifest = read_manifest(path)
+    agreed = manifest.recipe.config.get("number_of_items")
+    if agreed != number_of_items:
+        raise DataError(
+            f"{path} is for {agreed} items, and the data has {number_of_items}: "
+            "give the --minimum-support that it was made with"
+        )
+    return manifest
 
 
 def _population(options: Options, recipe: Recipe[Any], split: Split) -> Population:

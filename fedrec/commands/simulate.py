@@ -20,6 +20,10 @@ class Engine(StrEnum):
 
 def simulate(
     data: Annotated[Path, typer.Argument(help="A file of interactions, or a folder that holds one.")],
+    manifest: Annotated[
+        Path | None,
+        typer.Option(help="A task manifest, e.g. of `recommend-config`; the options that it answers are not used."),
+    ] = None,
     recipe: Annotated[str, typer.Option(help="What to train; one of " + ", ".join(recipe_names()) + ".")] = "mf",
     rounds: Annotated[
         int | None, typer.Option(min=1, help="Training rounds at most. [default: what suits the recipe]")
@@ -68,6 +72,7 @@ def simulate(
     }
     options = Options(
         data=data,
+        manifest=manifest,
         recipe=recipe,
         config=_object(config, "--config"),
         training=_object(training, "--training"),

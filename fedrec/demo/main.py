@@ -11,11 +11,12 @@ from fedrec.demo.baselines import central, of_recommendations, popularity
 from fedrec.demo.devices import Device, Devices, Fleet, run_devices
 from fedrec.demo.films import Films, load_films
 from fedrec.demo.folders import memory_folder
-from fedrec.demo.privacy import MASKED_PEOPLE, Privacy, with_masks
+from fedrec.demo.privacy import MASKED_PEOPLE, Privacy
 from fedrec.demo.screen import Screen, quality_table
 from fedrec.local.guard import temporary_directory
 from fedrec.local.stack import LocalStack, local_stack
 from fedrec.manifests import manifest_for
+from fedrec.masks import with_masks
 from fedrec.operator import Operator
 from fedrec_protocol.manifest import RecipeChoice, RoundPolicy, TaskManifest
 from fedrec_protocol.messages import RoundView, TaskState, TaskView

@@ -1,18 +1,10 @@
-"""The demonstration with masked reports, on the very grid of the plain ones: the same models, bit for bit."""
+"""How the demonstration's reports reach the aggregator."""
 
 from enum import StrEnum
-
-from fedrec_protocol.manifest import TaskManifest
-from fedrec_protocol.secagg.grid import largest_fraction_bits
-from fedrec_protocol.secure_aggregation import SecureAggregation
 
 MASKED_PEOPLE = 60
 """People who take part unless it is said how many: everybody exchanges keys with everybody, and all their devices run
 on this machine."""
-_WIDEST_VALUE = 62
-_WIDEST_MODULUS = 64
-_USUAL_FLOOR = 32
-_PHASE_SECONDS = 120.0
 
 
 class Privacy(StrEnum):
@@ -20,34 +12,3 @@ class Privacy(StrEnum):
 
     PLAIN = "plain"  # one process of the aggregator sees each report while it adds it
     SECAGG = "secagg"  # the aggregator sees their sum only
-
-
-def with_masks(manifest: TaskManifest) -> TaskManifest:
-    """The same task with secure aggregation, and value bits enough for the plain task's grid.
-
-    Raises:
-        ValueError: the cohort is too small to hide in, or the grid too fine for a 64-bit modulus.
-    """
-    cohort = manifest.rounds.cohort_size
-    value_bits = next(bits for bits in range(8, _WIDEST_VALUE + 1) if _fits(manifest, bits))
-    # Half of the cohort must stay, as in the plain demonstration, but no fewer than hide each other.
-    floor = max(min(_USUAL_FLOOR, cohort), manifest.rounds.minimum_reports)
-    secure = SecureAggregation(
-        modulus_bits=_WIDEST_MODULUS,
-        value_bits=value_bits,
-        minimum_cohort=floor,
-        share_seconds=_PHASE_SECONDS,
-        report_seconds=_PHASE_SECONDS,
-        acknowledge_seconds=_PHASE_SECONDS,
-        reveal_seconds=_PHASE_SECONDS,
-    )
-    return TaskManifest.model_validate(manifest.model_dump() | {"secure_aggregation": secure.model_dump()})
-
-
-def _fits(manifest: TaskManifest, value_bits: int) -> bool:
-    """Whether a report of the plain task's grid fits in so many bits."""
-    report = manifest.report
-    finest = largest_fraction_bits(
-        clipping_norm=report.maximum_norm, maximum_weight=report.maximum_weight, value_bits=value_bits
-    )
-    return finest >= manifest.fraction_bits or value_bits == _WIDEST_VALUE

@@ -1,0 +1,60 @@
+"""`fedrec recommend-config`: a task that suits a data set."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+PRIVACY = ("plain", "secagg", "dp")
+
+
+def recommend_config(
+    data: Annotated[Path, typer.Argument(help="A file of interactions, or a folder that holds one.")],
+    out: Annotated[Path, typer.Option(help="Where to write the task's manifest.")] = Path("recommended-task.json"),
+    minutes: Annotated[float, typer.Option(min=0, help="Time for trials; a first stage is always finished.")] = 2.0,
+    minimum_support: Annotated[int, typer.Option(min=1, help="Leave out items with fewer interactions.")] = 1,
+    privacy: Annotated[str, typer.Option(help="One of " + ", ".join(PRIVACY) + ".")] = "plain",
+    epsilon: Annotated[float, typer.Option(min=0.001, help="With dp: what a task may spend on one person.")] = 8.0,
+    name: Annotated[str, typer.Option(help="Name of the task and of its model.")] = "recommender",
+    seed: Annotated[int, typer.Option(min=0, help="Seed of everything.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+) -> None:
+    """Propose a recipe, rounds and privacy settings for a data set, with what to expect of them.
+
+    The manifest is what `fedrec simulate DATA --manifest FILE`, `fedrec train FILE` and POST /v1/tasks take. Quality is
+    measured on validation items; test items are not looked at.
+    """
+    from fedrec.data.interactions import DataError  # noqa: PLC0415 - --help need not load numpy
+    from simulation.advice.advice import Privacy, Wishes, advise  # noqa: PLC0415 - as above
+    from simulation.advice.screen import as_json as encoded  # noqa: PLC0415 - as above
+    from simulation.advice.screen import show  # noqa: PLC0415 - as above
+
+    if privacy not in PRIVACY:
+        raise typer.BadParameter(f"{privacy!r} is not one of {', '.join(PRIVACY)}", param_hint="--privacy")
+    wishes = Wishes(
+        data=data,
+        name=name,
+        minimum_support=minimum_support,
+        privacy=Privacy(privacy),
+        epsilon=epsilon,
+        seconds=60 * minutes,
+        seed=seed,
+    )
+    try:
+        with Console(stderr=True).status("looking at the data") as status:
+            advice = advise(wishes, status.update)
+        out.write_text(advice.manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    except (DataError, OSError, ValueError) as problem:
+        raise typer.BadParameter(str(problem)) from problem
+    except ImportError as failure:
+        typer.echo(f"fedrec: {failure}", err=True)
+        raise typer.Exit(1) from failure
+    if as_json:
+        typer.echo(json.dumps(encoded(advice), indent=2))
+        return
+    console = Console()
+    show(advice, console)
+    support = "" if minimum_support == 1 else f" --minimum-support {minimum_support}"
+    console.print(f"\nWritten to {out}. Try it: fedrec simulate {data} --manifest {out}{support}", soft_wrap=True)

@@ -1,0 +1,41 @@
+"""A task with masked reports, on the very grid of the plain ones: the same models, bit for bit."""
+
+from fedrec_protocol.manifest import TaskManifest
+from fedrec_protocol.secagg.grid import largest_fraction_bits
+from fedrec_protocol.secure_aggregation import SecureAggregation
+
+_WIDEST_VALUE = 62
+_WIDEST_MODULUS = 64
+_USUAL_FLOOR = 32
+_PHASE_SECONDS = 120.0
+
+
+def with_masks(manifest: TaskManifest) -> TaskManifest:
+    """The same task with secure aggregation, and value bits enough for the plain task's grid.
+
+    Raises:
+        ValueError: the cohort is too small to hide in, or the grid too fine for a 64-bit modulus.
+    """
+    cohort = manifest.rounds.cohort_size
+    value_bits = next(bits for bits in range(8, _WIDEST_VALUE + 1) if _fits(manifest, bits))
+    # Half of the cohort must stay, as in the plain task, but no fewer than hide each other.
+    floor = max(min(_USUAL_FLOOR, cohort), manifest.rounds.minimum_reports)
+    secure = SecureAggregation(
+        modulus_bits=_WIDEST_MODULUS,
+        value_bits=value_bits,
+        minimum_cohort=floor,
+        share_seconds=_PHASE_SECONDS,
+        report_seconds=_PHASE_SECONDS,
+        acknowledge_seconds=_PHASE_SECONDS,
+        reveal_seconds=_PHASE_SECONDS,
+    )
+    return TaskManifest.model_validate(manifest.model_dump() | {"secure_aggregation": secure.model_dump()})
+
+
+def _fits(manifest: TaskManifest, value_bits: int) -> bool:
+    """Whether a report of the plain task's grid fits in so many bits."""
+    report = manifest.report
+    finest = largest_fraction_bits(
+        clipping_norm=report.maximum_norm, maximum_weight=report.maximum_weight, value_bits=value_bits
+    )
+    return finest >= manifest.fraction_bits or value_bits == _WIDEST_VALUE

@@ -1,0 +1,178 @@
+"""`fedrec recommend-config` from data to a manifest."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from fedrec.data.interactions import DataError
+from fedrec.data.opening import read_interactions
+from fedrec.manifests import manifest_for
+from fedrec.masks import with_masks
+from fedrec.private_recommender import private_recommender
+from fedrec_protocol.manifest import RoundPolicy, TaskManifest
+from fedrec_protocol.secagg.descriptor import HARD_FLOOR
+from fedrec_recipes.recipe import Recipe
+from services.aggregator.domain.errors import InvalidManifest
+from services.aggregator.domain.runnable import check_runnable
+from simulation.advice.candidates import Cost, cost_of, recipe_named
+from simulation.advice.survey import Order, Survey, survey
+from simulation.advice.trials import Progress, Trial, run_trials
+
+_ROUND_SECONDS = 86_400.0
+_SMALLEST_SHARE = 0.5
+_FEWEST_FOR_NOISE = 1_000
+"""People below whom noise for a useful epsilon drowns which items go together."""
+
+
+class Privacy(StrEnum):
+    """What protects a report."""
+
+    PLAIN = "plain"  # the aggregator's process sees each report while it adds it
+    SECAGG = "secagg"  # the aggregator learns sums only
+    DP = "dp"  # noise on the sums: the published models say little of anybody
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What only the operator can say."""
+
+    data: Path
+    name: str = "recommender"
+    """Of the task and of its model."""
+    minimum_support: int = 1
+    """Items with fewer interactions are left out."""
+    privacy: Privacy = Privacy.PLAIN
+    epsilon: float = 8.0
+    """What the whole task may spend on one person, with `dp`."""
+    seconds: float = 120.0
+    """Time for trials."""
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Advice:
+    """A task to run, and what it rests on."""
+
+    survey: Survey
+    trials: list[Trial]
+    """On validation items, the baseline first. Empty where nobody has three items."""
+    manifest: TaskManifest
+    cost: Cost
+    masked_bytes_up: int | None
+    """Upload with secure aggregation; None where the people are too few, or the sum does not fit."""
+    remarks: list[str]
+    """What to know before relying on it, a sentence each."""
+
+
+def advise(wishes: Wishes, progress: Progress) -> Advice:
+    """Look at the data, try what suits it, and write the task.
+
+    Raises:
+        DataError: the data cannot be read, or nobody has three items.
+        ValueError: privacy was asked for that so few people cannot give each other.
+    """
+    interactions = read_interactions(wishes.data).with_item_support(wishes.minimum_support)
+    histories = interactions.histories()
+    found = survey(interactions, histories)
+    if not found.people:
+        raise DataError(
+            f"{wishes.data}: nobody has three different items, so that nothing can be held out to measure by"
+        )
+    known = [history.without_last(1) for history in histories if len(history) >= 3]
+    trials = run_trials(known, found.items, found.order, seconds=wishes.seconds, seed=wishes.seed, progress=progress)
+    best = max(trials, key=lambda trial: trial.metrics["ndcg@10"].mean)
+    plain = _manifest(wishes, recipe_named(best.recipe, found.items), found.people)
+    masked = _masked(plain)
+    manifest = _protected(wishes, found, plain, masked)
+    return Advice(
+        survey=found,
+        trials=trials,
+        manifest=manifest,
+        cost=cost_of(manifest),
+        masked_bytes_up=None if masked is None else cost_of(masked).bytes_up,
+        remarks=[*_remarks(found, trials, best), *_privacy_remarks(wishes, manifest)],
+    )
+
+
+def _manifest(wishes: Wishes, recipe: Recipe[Any], people: int) -> TaskManifest:
+    """Everybody in every round, or as many as the fixed-point grid has room for."""
+    goal = people
+    while True:
+        policy = RoundPolicy(
+            aggregation_goal=goal,
+            minimum_reports=max(int(_SMALLEST_SHARE * goal), 1),
+            deadline_seconds=_ROUND_SECONDS,
+        )
+        try:
+            return manifest_for(
+                recipe, name=wishes.name, rounds=policy, round_budget=recipe.usual_rounds, seed=wishes.seed
+            )
+        except ValueError:
+            if goal == 1:
+                raise
+            goal //= 2
+
+
+def _masked(manifest: TaskManifest) -> TaskManifest | None:
+    if manifest.rounds.cohort_size < HARD_FLOOR:
+        return None
+    try:
+        masked = with_masks(manifest)
+        check_runnable(masked)
+    except (ValueError, InvalidManifest):
+        return None
+    return masked
+
+
+def _protected(wishes: Wishes, found: Survey, plain: TaskManifest, masked: TaskManifest | None) -> TaskManifest:
+    if wishes.privacy is Privacy.SECAGG:
+        if masked is None:
+            raise ValueError(
+                f"{found.people} people, or the sum of {plain.recipe.name}, do not allow secure aggregation"
+            )
+        return masked
+    if wishes.privacy is Privacy.DP:
+        return private_recommender(
+            name=wishes.name,
+            number_of_items=found.items,
+            people=plain.rounds.aggregation_goal,
+            epsilon=wishes.epsilon,
+            target_delta=0.1 / found.people,
+            seed=wishes.seed,
+        )
+    return plain
+
+
+def _remarks(found: Survey, trials: list[Trial], best: Trial) -> list[str]:
+    remarks = []
+    if found.order is Order.ITEM:
+        remarks.append(
+            "Rows are sorted by item, not by time: next items cannot be learnt or measured; any item was held out."
+        )
+    elif found.order is Order.FILE:
+        remarks.append("Without timestamps (or with ties throughout), the order of the rows is taken for that of time.")
+    if best.people < found.people or best.items < found.items:
+        remarks.append(
+            f"Trials had time for {best.people} of {found.people} people and {best.items} of {found.items} items: "
+            "more people do better, more items make ranking harder."
+        )
+    baseline, ndcg = trials[0], best.metrics["ndcg@10"]
+    if best is baseline:
+        remarks.append("Nothing did better than popularity: there may be too few people to learn from.")
+    elif ndcg.low <= baseline.metrics["ndcg@10"].high:
+        remarks.append("The interval overlaps that of popularity: on so few people the difference may be chance.")
+    return remarks
+
+
+def _privacy_remarks(wishes: Wishes, manifest: TaskManifest) -> list[str]:
+    people = manifest.rounds.aggregation_goal
+    if wishes.privacy is Privacy.DP:
+        few = f" {people} people are few for that: expect popularity." if people < _FEWEST_FOR_NOISE else ""
+        return [f"With noise for epsilon {wishes.epsilon:g}, quality is below that of the trials, which had none.{few}"]
+    if wishes.privacy is Privacy.PLAIN:
+        return [
+            "Nothing hides a report from the aggregator's process: --privacy secagg does, "
+            "and --privacy dp limits what models say of anybody."
+        ]
+    return ["Secure aggregation hides reports, not what the sum itself says: --privacy dp limits that."]

@@ -1,0 +1,64 @@
+"""Which recipes are worth trying on a catalogue, and what a person and a server pay for each."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from fedrec_protocol import codec
+from fedrec_protocol.manifest import RecipeChoice, TaskManifest
+from fedrec_recipes import catalogue
+from fedrec_recipes.recipe import Recipe
+from simulation.advice.survey import Order
+
+MOST_ITEMS_OF_DENSE_MODELS = 5_000
+"""Beyond, a matrix of items by items costs a person 100 MB and more to download."""
+
+BASELINE = "popularity"
+_DENSE_IN_TIME = ("blend",)
+_DENSE = ("ease",)
+_FACTORS = ("als",)
+
+
+def candidates(number_of_items: int, order: Order) -> list[Recipe[Any]]:
+    """The baseline first, then what suits the size of the catalogue, without what needs an order there is not."""
+    is_small = number_of_items <= MOST_ITEMS_OF_DENSE_MODELS
+    dense = _DENSE if order is Order.ITEM else _DENSE_IN_TIME
+    names = (BASELINE, *(dense if is_small else ()), *_FACTORS)
+    return [recipe_named(name, number_of_items) for name in names]
+
+
+def recipe_named(name: str, number_of_items: int) -> Recipe[Any]:
+    """A recipe with its default configuration."""
+    return catalogue.recipe(RecipeChoice(name=name, config={"number_of_items": number_of_items}))
+
+
+def is_dense(recipe: Recipe[Any]) -> bool:
+    """Whether solving it takes cubic time in the number of items."""
+    return recipe.name in {*_DENSE, *_DENSE_IN_TIME}
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one person transfers in the whole task, uncompressed and without headers of HTTP, and a server needs."""
+
+    rounds: int
+    bytes_down: int
+    bytes_up: int
+    server_bytes: int
+    """Memory while a round is aggregated, about: the sum, its floating-point copy, two versions."""
+
+
+def cost_of(manifest: TaskManifest) -> Cost:
+    """The cost of a task, if everybody takes part in every round; the round that measures the end included."""
+    rounds = manifest.stop.round_budget
+    has_last = manifest.evaluate_final and bool(manifest.metrics)
+    model = codec.encoded_size(manifest.shared)
+    report = codec.encoded_size(manifest.body_tensors())
+    coordinates = sum(spec.element_count for spec in manifest.report_tensors)
+    if manifest.secure_aggregation is not None:
+        report = coordinates * manifest.secure_aggregation.modulus_bits // 8
+    return Cost(
+        rounds=rounds,
+        bytes_down=model * (rounds + has_last),
+        bytes_up=report * rounds,
+        server_bytes=16 * coordinates + 2 * model,
+    )

@@ -1,0 +1,92 @@
+"""What can be seen of a data set without training anything."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedrec.data.interactions import Interactions
+from fedrec_recipes.recipe import History
+
+_SORTED = 0.95
+_FEWEST_STEPS = 100
+
+
+class Order(StrEnum):
+    """What the order of a person's interactions rests on."""
+
+    TIME = "time"  # timestamps tell most of it
+    FILE = "file"  # no timestamps, or ties throughout: the order of the rows is taken for that of time
+    ITEM = "item"  # rows are sorted by item: there is no order in time to learn from, or to evaluate by
+
+
+@dataclass(frozen=True)
+class Survey:
+    """The size and shape of a data set."""
+
+    people: int
+    """Who can take part: at least three different items."""
+    left_out: int
+    """People with fewer."""
+    items: int
+    interactions: int
+    """Rows of the source."""
+    median_history: float
+    """Different items of a person."""
+    longest_history: int
+    density: float
+    """Share of all pairs of person and item that occur."""
+    repeated: float
+    """Share of the rows that name an item their person had before; recipes count an item once."""
+    order: Order
+    tied: float | None
+    """Share of neighbouring interactions with equal times; None without timestamps."""
+
+
+def survey(interactions: Interactions, histories: list[History]) -> Survey:
+    """Look at a data set and at the histories made of it."""
+    lengths = np.array([len(history) for history in histories])
+    long = lengths >= 3
+    pairs = int(lengths.sum())
+    tied = None if interactions.times is None else _share(_steps(histories, lambda history: history.times) == 0)
+    return Survey(
+        people=int(long.sum()),
+        left_out=int((~long).sum()),
+        items=interactions.number_of_items,
+        interactions=len(interactions),
+        median_history=float(np.median(lengths[long])) if long.any() else 0.0,
+        longest_history=int(lengths.max(initial=0)),
+        density=pairs / max(len(lengths) * interactions.number_of_items, 1),
+        repeated=1 - pairs / max(len(interactions), 1),
+        order=_order(interactions, histories, tied),
+        tied=tied,
+    )
+
+
+def _order(interactions: Interactions, histories: list[History], tied: float | None) -> Order:
+    if tied is not None and tied < _SORTED:
+        return Order.TIME
+    place = _places(interactions.item_ids)
+    steps = _steps(histories, lambda history: place[history.items])
+    is_sorted = len(steps) >= _FEWEST_STEPS and max(_share(steps > 0), _share(steps < 0)) > _SORTED
+    return Order.ITEM if is_sorted else Order.FILE
+
+
+def _places(item_ids: tuple[str, ...]) -> NDArray[np.float64]:
+    """Where each item stands among the sorted ids: as numbers if they are numbers, else as text."""
+    if all(name.isdecimal() and len(name) < 16 for name in item_ids):
+        return np.array([float(name) for name in item_ids])
+    return np.argsort(np.argsort(np.array(item_ids))).astype(np.float64)
+
+
+def _steps(histories: list[History], values: Callable[[History], NDArray[np.float64] | None]) -> NDArray[np.float64]:
+    """Differences between neighbours of all histories."""
+    known = (values(history) for history in histories if len(history) > 1)
+    differences = [np.diff(each) for each in known if each is not None]
+    return np.concatenate(differences) if differences else np.zeros(0)
+
+
+def _share(claims: NDArray[np.bool_]) -> float:
+    return float(claims.mean()) if len(claims) else 0.0

@@ -1,0 +1,153 @@
+"""`fedrec recommend-config` on data of every kind."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from fedrec.cli import app
+from fedrec.data.interactions import from_columns
+from fedrec_protocol.manifest import TaskManifest
+from fedrec_recipes.recipe import History
+from simulation.advice.candidates import candidates, cost_of
+from simulation.advice.survey import Order, Survey, survey
+from tests.unit.recipes.data import people_with_taste
+from tests.unit.recipes.test_blend import wandering
+
+HEADER = "user,item,time"
+
+
+def rows_of_people(people: int = 40, items: int = 30) -> list[str]:
+    histories = people_with_taste(people, items, length=8)
+    return [f"{person},{item},{time}" for person, h in enumerate(histories) for time, item in enumerate(h.items)]
+
+
+def write(folder: Path, rows: list[str], header: str = HEADER) -> Path:
+    path = folder / "interactions.csv"
+    path.write_text("\n".join([header, *rows]) + "\n")
+    return path
+
+
+def recommend(data: Path, folder: Path, *arguments: str) -> tuple[int, str]:
+    command = ["recommend-config", str(data), "--minutes", "0", "--out", str(folder / "task.json"), *arguments]
+    result = CliRunner().invoke(app, command)
+    return result.exit_code, result.output
+
+
+def advice(data: Path, folder: Path, *arguments: str) -> dict[str, object]:
+    code, output = recommend(data, folder, "--json", *arguments)
+    assert code == 0, output
+    return dict(json.loads(output[output.index("{") :]))
+
+
+def surveyed(users: list[str], items: list[str], times: list[float] | None = None) -> Survey:
+    interactions = from_columns(users, items, None if times is None else np.array(times))
+    return survey(interactions, interactions.histories())
+
+
+def test_the_manifest_is_one_that_the_simulator_and_a_deployment_take(tmp_path: Path) -> None:
+    found = advice(write(tmp_path, rows_of_people()), tmp_path)
+    written = TaskManifest.model_validate_json((tmp_path / "task.json").read_bytes())
+    assert written == TaskManifest.model_validate(found["manifest"])
+    options = ("--manifest", str(tmp_path / "task.json"), "--out", str(tmp_path / "results"))
+    result = CliRunner().invoke(app, ["simulate", str(tmp_path / "interactions.csv"), *options])
+    assert result.exit_code == 0, result.output
+    assert json.loads((tmp_path / "results" / "manifest.json").read_text()) == found["manifest"]
+
+
+def test_the_simulator_refuses_a_manifest_of_another_catalogue(tmp_path: Path) -> None:
+    advice(write(tmp_path, rows_of_people()), tmp_path)
+    data = write(tmp_path, [*rows_of_people(), "0,another item,100"])
+    result = CliRunner().invoke(app, ["simulate", str(data), "--manifest", str(tmp_path / "task.json")])
+    assert result.exit_code == 2
+    assert "--minimum-support" in result.output
+
+
+def test_the_test_item_changes_nothing_that_is_measured(tmp_path: Path) -> None:
+    def trials(last_item: Callable[[History], int]) -> list[dict[str, object]]:
+        histories = [History(np.append(h.items[:-1], last_item(h))) for h in wandering()]
+        rows = [f"{person},{item},{time}" for person, h in enumerate(histories) for time, item in enumerate(h.items)]
+        everything = [f"everybody,{item},{item}" for item in range(60)]  # so that both have one catalogue
+        found = advice(write(tmp_path, [*everything, *rows]), tmp_path)["trials"]
+        assert isinstance(found, list)
+        return [{**trial, "seconds": 0} for trial in found]
+
+    assert trials(lambda h: int(h.items[-1])) == trials(lambda h: int(np.setdiff1d(np.arange(60), h.items)[0]))
+
+
+@pytest.mark.parametrize(
+    ("header", "rows"),
+    [
+        (HEADER, ["ann,book,1", "ann,film,2", "ann,song,3"]),  # one person
+        (HEADER, [f"{person},{item},0" for person in range(4) for item in "abc"]),  # every time alike
+        ("user,item", [f"{person},{(person + item) % 9}" for person in range(9) for item in range(4)]),  # no times
+        (HEADER, [f"p{person},i{person % 3},{person}" for person in range(9)] + rows_of_people(5, 10)),  # one item each
+        (HEADER, rows_of_people(6, 10) * 3),  # duplicates
+        (HEADER, [f"Zoë,漫画 {item},{item}" for item in range(5)] + rows_of_people(6, 10)),  # ids of any letters
+    ],
+)
+def test_any_data_in_which_somebody_has_three_items_gets_a_task(tmp_path: Path, header: str, rows: list[str]) -> None:
+    found = advice(write(tmp_path, rows, header), tmp_path)
+    assert TaskManifest.model_validate(found["manifest"]).rounds.aggregation_goal >= 1
+    assert found["trials"]
+
+
+def test_data_in_which_nobody_has_three_items_is_refused(tmp_path: Path) -> None:
+    code, output = recommend(write(tmp_path, ["ann,book,1", "ann,film,2", "bob,book,1"]), tmp_path)
+    assert code == 2
+    assert "three different items" in output
+
+
+def test_a_survey_counts_people_items_and_repeats() -> None:
+    found = surveyed(["a", "a", "a", "a", "b"], ["x", "y", "z", "x", "x"], [1, 2, 2, 4, 1])
+    assert (found.people, found.left_out, found.items, found.interactions) == (1, 1, 3, 5)
+    assert found.repeated == pytest.approx(1 / 5)
+    assert found.density == pytest.approx(4 / 6)
+    assert found.tied == pytest.approx(1 / 2)
+    assert found.order is Order.TIME
+
+
+def test_rows_sorted_by_item_are_seen_not_to_be_in_time_order() -> None:
+    users = [str(person) for person in range(30) for _ in range(8)]
+    items = [str(item * 7 + person) for person in range(30) for item in range(8)]
+    assert surveyed(users, items).order is Order.ITEM
+    shuffled = np.random.default_rng(0).permutation(len(items))
+    assert surveyed([users[row] for row in shuffled], [items[row] for row in shuffled]).order is Order.FILE
+
+
+def test_without_an_order_in_time_no_next_item_model_is_tried() -> None:
+    names = [recipe.name for recipe in candidates(100, Order.ITEM)]
+    assert "blend" not in names
+    assert "ease" in names
+
+
+def test_on_a_large_catalogue_no_model_of_items_by_items_is_tried() -> None:
+    for recipe in candidates(50_000, Order.TIME):
+        assert sum(spec.element_count for spec in recipe.shared) < 50_000 * 1_000
+
+
+def test_the_cost_is_that_of_the_files(tmp_path: Path) -> None:
+    found = advice(write(tmp_path, rows_of_people(items=30)), tmp_path)
+    manifest = TaskManifest.model_validate(found["manifest"])
+    elements = sum(spec.element_count * spec.dtype.numpy.itemsize for spec in manifest.shared)
+    cost, rounds = cost_of(manifest), manifest.stop.round_budget
+    assert 0 < cost.bytes_down - (rounds + 1) * elements < (rounds + 1) * 1000  # headers, and the last evaluation
+    assert cost.rounds == rounds
+
+
+def test_secure_aggregation_and_noise_are_in_the_manifest_where_asked_for(tmp_path: Path) -> None:
+    data = write(tmp_path, rows_of_people(40))
+    masked = TaskManifest.model_validate(advice(data, tmp_path, "--privacy", "secagg")["manifest"])
+    assert masked.secure_aggregation is not None
+    noisy = TaskManifest.model_validate(advice(data, tmp_path, "--privacy", "dp", "--epsilon", "4")["manifest"])
+    assert noisy.privacy is not None
+    assert noisy.privacy.budget_epsilon == 4
+
+
+def test_few_people_cannot_hide_each_other(tmp_path: Path) -> None:
+    code, output = recommend(write(tmp_path, rows_of_people(4, 10)), tmp_path, "--privacy", "secagg")
+    assert code == 2
+    assert "do not allow" in output
