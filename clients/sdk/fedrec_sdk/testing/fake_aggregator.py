@@ -18,6 +18,9 @@ from fedrec_sdk.testing.routes import Routes
 class FakeAggregator:
     """Runs one task's real rounds in this process: enrols, assigns, checks reports, averages, publishes.
 
+    With `secure_aggregation` in the manifest the rounds are secure ones, with the protocol's own masks: a round then
+    needs as many participants as its floor, and the aggregate is given one report, which is the mean of all.
+
     For tests of an app: no Postgres, no persistence, one task, active from the start. It speaks the
     protocol over loopback HTTP, so the app's own `Participant` is tested as it is. Use it as a context manager.
 
@@ -66,8 +69,13 @@ class FakeAggregator:
         """Let an alias name a version."""
         self._registry.aliases[alias] = self.versions[number]
 
+    @property
+    def device_registry_key(self) -> bytes:
+        """The Ed25519 key that an app would pin in secure tasks, 32 bytes."""
+        return self.task.secure_keys.registry.public_key().public_bytes_raw()
+
     def close_round(self) -> None:
-        """Close the open round now, as its deadline would."""
+        """Close the open round now, or in a secure task its open phase, as its deadline would."""
         self.task.close_round()
 
     def expire_assignments(self) -> None:

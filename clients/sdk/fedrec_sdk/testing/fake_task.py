@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+from fedrec_protocol.codec import MEDIA_TYPE
 from fedrec_protocol.digest import content_digest
 from fedrec_protocol.manifest import TaskManifest
 from fedrec_protocol.messages import (
@@ -22,9 +23,11 @@ from fedrec_protocol.messages import (
     TaskState,
 )
 from fedrec_protocol.problems import Slug
+from fedrec_protocol.secure_messages import MASKED_MEDIA_TYPE, PhaseView, SecurePhase
 from fedrec_protocol.tensors import Tensors
 from fedrec_sdk.testing.fake_registry import FakeRegistry, FakeVersion
 from fedrec_sdk.testing.fake_reports import AcceptedReport, mean_metrics, read_report
+from fedrec_sdk.testing.fake_secure import Answer, FakeSecureKeys, FakeSecureRound
 from fedrec_sdk.testing.refusal import Refused
 
 Aggregate = Callable[[Tensors, list[AcceptedReport]], Tensors]
@@ -50,6 +53,8 @@ class FakeRound:
     reports: list[AcceptedReport] = field(default_factory=list)
     """What was counted."""
     is_open: bool = True
+    secure: FakeSecureRound | None = None
+    """Its masks and phases; None for a plain round."""
 
 
 class FakeTask:
@@ -64,6 +69,7 @@ class FakeTask:
         self.is_stopping = False
         self._is_final_measured = False
         self._aggregate = aggregate
+        self.secure_keys = FakeSecureKeys()
         self._open_next()
 
     @property
@@ -110,9 +116,39 @@ class FakeTask:
                 raise Refused(Slug.ASSIGNMENT_EXPIRED, assignment_id)
             if base_version not in {None, round_.base.version_id}:
                 raise Refused(Slug.STALE_BASE_VERSION, f"the base is {round_.base.version_id}")
+            if round_.secure is not None:
+                round_.secure.put(client_id, SecurePhase.REPORTING, body)
+                return self._receive(round_, assignment_id, body), True
             report = read_report(client_id, body, self.manifest, round_.kind, round_.base.tensors)
             receipt = self._count(round_, assignment_id, report, body)
             return receipt, True
+
+    @property
+    def report_media_type(self) -> str:
+        """Of the task's reports."""
+        return MEDIA_TYPE if self.manifest.secure_aggregation is None else MASKED_MEDIA_TYPE
+
+    def secure_round(self, client_id: str, assignment_id: str) -> FakeSecureRound:
+        """The secure round of one's own assignment.
+
+        Raises:
+            Refused: `unknown-assignment` or `no-secure-aggregation`.
+        """
+        secure = self._round_of(client_id, assignment_id).secure
+        if secure is None:
+            raise Refused(Slug.NO_SECURE_AGGREGATION, "the reports of this task are not masked")
+        return secure
+
+    def secure_answer(self, client_id: str, assignment_id: str, phase: SecurePhase, answer: Answer) -> PhaseView:
+        """Take a message of a secure round; the last one publishes what came of it.
+
+        Raises:
+            Refused: for whatever is wrong with it.
+        """
+        with self.changed:
+            view = self.secure_round(client_id, assignment_id).put(client_id, phase, answer)
+            self._close_if_unmasked(self._round_of(client_id, assignment_id))
+            return view
 
     def assignment(self, client_id: str, assignment_id: str) -> AssignmentView:
         """One's own assignment.
@@ -139,10 +175,14 @@ class FakeTask:
                 round_.expired |= round_.clients.keys() - round_.receipts.keys()
 
     def close_round(self) -> None:
-        """Close the open round now: publish if there are enough reports, abandon it otherwise."""
+        """Close the open round now, or the open phase of a secure one: publish if there are enough reports."""
         with self.changed:
-            if self.open_round is not None:
-                self._close(self.open_round)
+            round_ = self.open_round
+            if round_ is not None and round_.secure is not None:
+                round_.secure.end_phase()
+                self._close_if_unmasked(round_)
+            elif round_ is not None:
+                self._close(round_)
 
     def stop(self) -> None:
         """Answer everybody who waits."""
@@ -187,6 +227,13 @@ class FakeTask:
         raise Refused(Slug.UNKNOWN_ASSIGNMENT, assignment_id)
 
     def _count(self, round_: FakeRound, assignment_id: str, report: AcceptedReport, body: bytes) -> Receipt:
+        receipt = self._receive(round_, assignment_id, body)
+        round_.reports.append(report)
+        if len(round_.reports) >= self.manifest.rounds.aggregation_goal:
+            self._close(round_)
+        return receipt
+
+    def _receive(self, round_: FakeRound, assignment_id: str, body: bytes) -> Receipt:
         receipt = Receipt(
             report_id=f"rep_{assignment_id}",
             assignment_id=assignment_id,
@@ -195,14 +242,21 @@ class FakeTask:
             accepted_at=datetime.now(UTC),
         )
         round_.receipts[assignment_id] = receipt
-        round_.reports.append(report)
-        if len(round_.reports) >= self.manifest.rounds.aggregation_goal:
-            self._close(round_)
         return receipt
+
+    def _close_if_unmasked(self, round_: FakeRound) -> None:
+        secure = round_.secure
+        if secure is None or not round_.is_open:
+            return
+        if secure.sum is not None:
+            round_.reports.append(secure.sum)
+        if secure.sum is not None or secure.abandoned:
+            self._close(round_)
 
     def _close(self, round_: FakeRound) -> None:
         round_.is_open = False
-        if len(round_.reports) >= self.manifest.rounds.minimum_reports:
+        counted = len(round_.reports if round_.secure is None or not round_.reports else round_.receipts)
+        if counted >= self.manifest.rounds.minimum_reports:
             round_.base.metrics = mean_metrics(self.manifest.metrics, round_.reports)
             if round_.kind is RoundKind.EVALUATION:
                 self._is_final_measured = True
@@ -221,7 +275,13 @@ class FakeTask:
         else:
             return
         deadline = datetime.now(UTC) + timedelta(seconds=self.manifest.rounds.deadline_seconds)
-        self.rounds.append(FakeRound(len(self.rounds) + 1, kind, base, deadline))
+        number = len(self.rounds) + 1
+        secure = None
+        if self.manifest.secure_aggregation is not None:
+            secure = FakeSecureRound(
+                self.secure_keys, self.manifest, kind, task_id=TASK_ID, number=number, base_digest=base.digest
+            )
+        self.rounds.append(FakeRound(number, kind, base, deadline, secure=secure))
 
 
 def _not_selected(reason: NotSelectedReason) -> NotSelected:

@@ -11,9 +11,12 @@ from fedrec_protocol.codec import MEDIA_TYPE
 from fedrec_protocol.digest import content_digest
 from fedrec_protocol.messages import CheckInRequest, EnrolmentRequest, NotSelected, TokenRequest
 from fedrec_protocol.problems import Slug
+from fedrec_protocol.secagg.encoding import from_base64url
+from fedrec_protocol.secure_messages import PhaseView
 from fedrec_sdk.testing.fake_clients import FakeClients
 from fedrec_sdk.testing.fake_http import Answer, Request, ranged
 from fedrec_sdk.testing.fake_registry import FakeRegistry
+from fedrec_sdk.testing.fake_secure import FROZEN_BY, RESOURCES
 from fedrec_sdk.testing.fake_task import FakeTask
 from fedrec_sdk.testing.refusal import Refused
 
@@ -34,6 +37,9 @@ class Routes:
             ("POST", r"/v1/check-ins", self._check_in),
             ("POST", r"/v1/assignments/([^/]+)/report", self._report),
             ("GET", r"/v1/assignments/([^/]+)", self._assignment),
+            ("GET", r"/v1/assignments/([^/]+)/secure", self._offer),
+            ("GET", rf"/v1/assignments/([^/]+)/secure/({'|'.join(FROZEN_BY)})", self._secure_get),
+            ("PUT", rf"/v1/assignments/([^/]+)/secure/({'|'.join(RESOURCES)})", self._secure_put),
             ("GET", r"/v1/versions/([^/]+)/weights", self._weights),
             ("GET", r"/v1/models/([^/]+)/aliases/([^/]+)", self._alias),
         ]
@@ -73,8 +79,8 @@ class Routes:
 
     def _report(self, request: Request, assignment_id: str) -> Answer:
         client_id = self._client(request)
-        if request.headers.get("content-type") != MEDIA_TYPE:
-            raise Refused(Slug.UNSUPPORTED_MEDIA_TYPE, f"a report is {MEDIA_TYPE}")
+        if request.headers.get("content-type") != self._task.report_media_type:
+            raise Refused(Slug.UNSUPPORTED_MEDIA_TYPE, f"a report is {self._task.report_media_type}")
         if "content-digest" not in request.headers:
             raise Refused(Slug.DIGEST_REQUIRED)
         if request.headers["content-digest"] != content_digest(request.body):
@@ -85,6 +91,24 @@ class Routes:
 
     def _assignment(self, request: Request, assignment_id: str) -> Answer:
         return _json(200, self._task.assignment(self._client(request), assignment_id))
+
+    def _offer(self, request: Request, assignment_id: str) -> Answer:
+        client_id = self._client(request)
+        with self._task.changed:
+            device_key = from_base64url(self._clients.public_keys[client_id])
+            return _json(200, self._task.secure_round(client_id, assignment_id).offer(client_id, device_key))
+
+    def _secure_get(self, request: Request, assignment_id: str, resource: str) -> Answer:
+        client_id = self._client(request)
+        with self._task.changed:
+            found = self._task.secure_round(client_id, assignment_id).get(client_id, resource)
+        is_frozen = not isinstance(found, PhaseView)
+        return _json(200, found) if is_frozen else _json(202, found, {"Retry-After": "0.05"})
+
+    def _secure_put(self, request: Request, assignment_id: str, resource: str) -> Answer:
+        client_id = self._client(request)
+        phase, kind = RESOURCES[resource]
+        return _json(200, self._task.secure_answer(client_id, assignment_id, phase, _parsed(kind, request)))
 
     def _weights(self, request: Request, version_id: str) -> Answer:
         self._client(request)

@@ -1,0 +1,111 @@
+"""The fake's secure rounds: apps test what they demand, and that people who leave harm nobody."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fedrec_protocol.manifest import RoundPolicy, StopCriteria
+from fedrec_protocol.secure_aggregation import SecureAggregation
+from fedrec_sdk import Participant, Rejected, TaskEnded, TooLate, WaitingForOthers
+from fedrec_sdk.testing import FakeAggregator
+from tests.unit.sdk.conftest import Join, StartTask
+from tests.unit.sdk.popularity import ITEMS
+
+PEOPLE = 6
+HISTORIES = [[person % ITEMS, 1, 2, 5] for person in range(PEOPLE)]
+PHASES = 5
+TERMS = SecureAggregation(modulus_bits=40, value_bits=32, minimum_cohort=5)
+
+
+@pytest.fixture
+def secure(start_task: StartTask) -> FakeAggregator:
+    return start_task(
+        secure_aggregation=TERMS, rounds=RoundPolicy(aggregation_goal=PEOPLE), stop=StopCriteria(round_budget=1)
+    )
+
+
+@pytest.fixture
+def people(secure: FakeAggregator, join: Join) -> list[Participant]:
+    return [join(secure, f"person-{number}", items) for number, items in enumerate(HISTORIES)]
+
+
+def step(people: Sequence[Participant]) -> set[type]:
+    return {type(person.contribute()) for person in people}
+
+
+def finish(people: Sequence[Participant]) -> None:
+    """Everybody goes on until its contribution is counted; whoever answers last is a phase ahead of the others."""
+    waiting = list(people)
+    for _ in range(PHASES):
+        waiting = [person for person in waiting if isinstance(person.contribute(), WaitingForOthers)]
+    assert not waiting
+
+
+def mean_share(histories: Sequence[Sequence[int]]) -> Any:
+    """The weighted mean of everybody's shares without the held-out last item, from shares of zero."""
+    trained = [history[:-1] for history in histories]
+    return sum(np.bincount(items, minlength=ITEMS) for items in trained) / sum(len(items) for items in trained)
+
+
+def test_a_round_and_its_evaluation_publish_what_plain_reports_would(
+    secure: FakeAggregator, people: list[Participant]
+) -> None:
+    finish(people)
+    finish(people)
+    assert secure.versions[1].tensors["share"] == pytest.approx(mean_share(HISTORIES), abs=1e-6)
+    assert secure.versions[1].metrics["hr@2"] >= 0
+    assert isinstance(people[0].contribute(), TaskEnded)
+
+
+def test_no_report_is_seen_but_their_mean(secure: FakeAggregator, people: list[Participant]) -> None:
+    finish(people)
+    (seen,) = secure.rounds[0].reports
+    assert seen.client_id == ""
+    assert seen.examples == sum(len(items) - 1 for items in HISTORIES)
+
+
+def test_somebody_who_leaves_after_sharing_is_not_in_the_sum(secure: FakeAggregator, people: list[Participant]) -> None:
+    step(people)
+    step(people)
+    step(people[1:])
+    secure.close_round()  # the phase's deadline
+    finish(people[1:])
+    assert secure.versions[1].tensors["share"] == pytest.approx(mean_share(HISTORIES[1:]), abs=1e-6)
+
+
+def test_a_round_below_the_floor_is_abandoned(secure: FakeAggregator, people: list[Participant]) -> None:
+    step(people[:4])
+    secure.close_round()
+    assert step(people[:4]) == {TooLate}
+    assert len(secure.versions) == 1
+    assert secure.rounds[-1].number == 2
+
+
+def test_an_app_that_demands_masks_is_refused_a_plain_task(aggregator: FakeAggregator, join: Join) -> None:
+    person = join(aggregator, "careful", (0, 1, 2), require_secure_aggregation=True)
+    with pytest.raises(Rejected) as refused:
+        person.contribute()
+    assert refused.value.slug == "secure-aggregation-required"
+
+
+@pytest.mark.parametrize(
+    ("demands", "slug"),
+    [
+        ({"minimum_cohort": 7}, "secure-aggregation-required"),
+        ({"device_registry_key": bytes(32)}, "secure-round-refused"),
+    ],
+)
+def test_an_app_that_demands_more_than_the_task_promises_refuses(
+    secure: FakeAggregator, join: Join, demands: dict[str, Any], slug: str
+) -> None:
+    with pytest.raises(Rejected) as refused:
+        join(secure, "careful", (0, 1, 2), **demands).contribute()
+    assert refused.value.slug == slug
+
+
+def test_an_app_whose_demands_are_met_takes_part(secure: FakeAggregator, join: Join) -> None:
+    demands = {"require_secure_aggregation": True, "minimum_cohort": 5}
+    person = join(secure, "careful", (0, 1, 2), device_registry_key=secure.device_registry_key, **demands)
+    assert isinstance(person.contribute(), WaitingForOthers)
