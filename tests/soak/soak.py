@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import os
 import shutil
 import tempfile
 import time
@@ -81,7 +82,7 @@ def _deployment(kind: HomeKind, directory: Path) -> Iterator[tuple[Fleet, Home, 
         environment = home.environment | {
             "FEDREC_AGGREGATOR_LOG_LEVEL": "warning",
             "FEDREC_REGISTRY_LOG_LEVEL": "warning",
-            "PYTHONPATH": str(REPOSITORY),
+            "PYTHONPATH": os.pathsep.join([str(REPOSITORY), os.environ.get("PYTHONPATH", "")]),
             FILE_VARIABLE: str(directory / "clock"),
         }
         runner = ("tests.soak.clocks",)

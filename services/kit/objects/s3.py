@@ -13,7 +13,10 @@ from services.kit.objects.home import ObjectMissing, ObjectsUnavailable
 
 _PART_BYTES = 5 * 1024 * 1024
 """The least that S3 takes as a part of a larger object."""
-_TIMEOUT = "30s"
+_TIMEOUT = timedelta(seconds=30)
+"""Longest time for one request, of one part at most."""
+_LAST_RETRY = timedelta(seconds=20)
+"""After this no further attempt begins. By itself the client goes on for three minutes, while a device waits."""
 
 
 class S3Store:
@@ -26,6 +29,7 @@ class S3Store:
             prefix=prefix or None,
             endpoint=endpoint,
             client_options={"allow_http": (endpoint or "").startswith("http://"), "timeout": _TIMEOUT},
+            retry_config={"max_retries": 5, "retry_timeout": _LAST_RETRY},
         )
 
     def write(self, key: str, chunks: Iterable[bytes | memoryview]) -> int:
