@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-RECIPES = ("mf", "autoencoder", "ease", "popularity")
+RECIPES = ("mf", "autoencoder", "sasrec", "ease", "popularity")
 PRIVACY = ("plain", "secagg")
 SMALLEST_COHORT = 5
 

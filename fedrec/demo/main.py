@@ -41,6 +41,7 @@ class Schedule:
 SCHEDULES = {
     "mf": Schedule(cohort=1.0),
     "autoencoder": Schedule(cohort=0.25),
+    "sasrec": Schedule(cohort=0.25),
     "ease": Schedule(cohort=1.0, minimum_ratings=20),  # a model of n x n: 8 MB instead of 53
     "popularity": Schedule(cohort=1.0),
 }

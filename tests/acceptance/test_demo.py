@@ -17,7 +17,7 @@ from tests.acceptance.rounds import round_view
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize("recipe", ["mf", "autoencoder", "ease", "popularity"])
+@pytest.mark.parametrize("recipe", ["mf", "autoencoder", "sasrec", "ease", "popularity"])
 def test_a_few_people_train_together_and_get_recommendations(recipe: str) -> None:
     command = [sys.executable, "-m", "fedrec", "demo", "--recipe", recipe, "--participants", "12", "--rounds", "2"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=110, check=False)

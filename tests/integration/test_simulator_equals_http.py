@@ -32,7 +32,12 @@ PEOPLE = 8
 ITEMS = 50
 ROUNDS = 3
 LONG_POLL = timedelta(seconds=5)
-CONFIGS: dict[str, dict[str, Any]] = {"mf": {"dimension": 4}, "autoencoder": {}, "ease": {"regularisation": 5.0}}
+CONFIGS: dict[str, dict[str, Any]] = {
+    "mf": {"dimension": 4},
+    "autoencoder": {},
+    "sasrec": {"dimension": 8},
+    "ease": {"regularisation": 5.0},
+}
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +101,14 @@ def over_http(
 
 
 @pytest.mark.parametrize(
-    ("name", "rule"), [("mf", "fedavg"), ("autoencoder", "fedavg"), ("autoencoder", "fedavgm"), ("ease", "solve")]
+    ("name", "rule"),
+    [
+        ("mf", "fedavg"),
+        ("autoencoder", "fedavg"),
+        ("autoencoder", "fedavgm"),
+        ("sasrec", "fedadam"),
+        ("ease", "solve"),
+    ],
 )
 def test_the_published_weights_and_the_metrics_are_the_same(
     stack: LocalStack, operator: Operator, tmp_path: Path, name: str, rule: str

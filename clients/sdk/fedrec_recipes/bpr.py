@@ -22,9 +22,9 @@ class BprConfig(RecipeConfig):
     """Length of item embeddings and user vectors."""
     negatives: PositiveInt = 5
     """Items that each item of the person is compared with when the user vector is solved."""
-    user_regularisation: PositiveFloat = 0.01
+    user_regularisation: PositiveFloat = 0.02
     """L2 penalty on the user vector."""
-    item_regularisation: NonNegativeFloat = 0.01
+    item_regularisation: NonNegativeFloat = 0.02
     """L2 penalty on the item embeddings, each as often as it is compared."""
 
 
@@ -40,12 +40,14 @@ class BayesianPersonalisedRanking(GradientRecipe[BprConfig]):
     name = "bpr"
     config_type = BprConfig
     private = (USER_VECTOR,)
+    server_learning_rate = 0.05
+    usual_rounds = 60
 
     @property
     def shared(self) -> tuple[TensorSpec, ...]:
         """Item embeddings, shape (number_of_items, dimension), and biases, shape (number_of_items,)."""
         items, dimension = self.config.number_of_items, self.config.dimension
-        small = Initialiser(kind=InitialiserKind.NORMAL, scale=1.0 / dimension**0.5)
+        small = Initialiser(kind=InitialiserKind.NORMAL, scale=0.3 / dimension**0.5)
         return (
             TensorSpec(name=ITEM_EMBEDDINGS, shape=(items, dimension), init=small),
             TensorSpec(name=ITEM_BIAS, shape=(items,)),

@@ -36,6 +36,8 @@ class MultVae(GradientRecipe[MultVaeConfig]):
 
     name = "multvae"
     config_type = MultVaeConfig
+    server_learning_rate = 0.015
+    usual_rounds = 75
     server_averages = (ROUNDS_TRAINED,)
 
     @property

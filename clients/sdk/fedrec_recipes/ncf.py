@@ -53,6 +53,8 @@ class Ncf(GradientRecipe[NcfConfig]):
     name = "ncf"
     config_type = NcfConfig
     private = (network.GMF_USER, network.MLP_USER)
+    server_learning_rate = 0.03
+    usual_rounds = 60
 
     @property
     def shared(self) -> tuple[TensorSpec, ...]:

@@ -31,6 +31,8 @@ class Sasrec(GradientRecipe[SasrecConfig]):
 
     name = "sasrec"
     config_type = SasrecConfig
+    server_learning_rate = 0.02
+    usual_rounds = 60
 
     @property
     def shared(self) -> tuple[TensorSpec, ...]:
