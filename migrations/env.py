@@ -12,6 +12,7 @@ from services.aggregator.storage.tables import metadata as aggregator_metadata
 from services.model_registry.storage.tables import metadata as registry_metadata
 
 SCHEMAS = ("aggregator", "registry")
+PATIENCE_SECONDS = 3
 LOCK = 0x66656472  # any constant: migrations of one database run one after another
 
 
@@ -38,6 +39,8 @@ def migrate(connection: Connection) -> None:
     )
     with context.begin_transaction():
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
+        # A change of a table waits for the transactions that use it, and everybody else queues behind it.
+        connection.execute(text(f"SET LOCAL lock_timeout = '{PATIENCE_SECONDS}s'"))
         context.run_migrations()
 
 

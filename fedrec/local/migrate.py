@@ -2,17 +2,42 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from psycopg.errors import LockNotAvailable
+from sqlalchemy.exc import OperationalError
 
 MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
 
 
+_ATTEMPTS = 20
+_PAUSE_SECONDS = 1.0
+
+
 def upgrade(url: str, revision: str = "head") -> None:
-    """Bring the database to `revision`. Processes wait for each other; threads must not call it at once."""
-    command.upgrade(configuration(url), revision)
+    """Bring the database to `revision`. Processes wait for each other; threads must not call it at once.
+
+    Services may go on serving: a table that they do not let go of is asked for again after a pause.
+
+    Raises:
+        sqlalchemy.exc.OperationalError: the database cannot be reached, or a table is held for a minute.
+    """
+    run_upgrade(configuration(url), revision)
+
+
+def run_upgrade(config: Config, revision: str) -> None:
+    """As `upgrade`, with Alembic's configuration."""
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            command.upgrade(config, revision)
+            return
+        except OperationalError as error:
+            if not isinstance(error.orig, LockNotAvailable) or attempt == _ATTEMPTS:
+                raise
+            time.sleep(_PAUSE_SECONDS)
 
 
 def downgrade(url: str, revision: str) -> None:

@@ -6,9 +6,11 @@ closes when all have one, so a report that was lost would leave it open, and one
 
 from __future__ import annotations
 
+import contextlib
 import random
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -68,3 +70,64 @@ def assert_all_counted_once(task: Task, published: int) -> None:
     until(lambda: task.get()["rounds_published"] == published)
     assert counted(task) == set(range(CROWD))
     assert task.version()["lineage"]["report_count"] == CROWD
+
+
+class SteadyLoad:
+    """Devices that report in round after round, to whichever process answers.
+
+    Attributes:
+        acknowledged: who got a receipt, by round.
+        failures: what must not happen, such as being asked again for what was acknowledged.
+    """
+
+    def __init__(self, devices: list[Device]) -> None:
+        self.acknowledged: dict[str, set[int]] = defaultdict(set)
+        self.failures: list[BaseException] = []
+        self._stopping = threading.Event()
+        self._threads = [threading.Thread(target=self._take_part, args=pair) for pair in enumerate(devices)]
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        for thread in self._threads:
+            thread.start()
+        try:
+            yield
+        finally:
+            self._stopping.set()
+            for thread in self._threads:
+                thread.join()
+        assert self.failures == []
+
+    def _take_part(self, number: int, device: Device) -> None:
+        rng = random.Random(number)
+        try:
+            while not self._stopping.is_set():
+                with contextlib.suppress(httpx.TransportError):  # this process is being replaced
+                    self._report_once(number, device, rng.choice(device.world.aggregator_urls))
+                time.sleep(rng.uniform(0, 0.05))
+        except BaseException as error:
+            self.failures.append(error)
+
+    def _report_once(self, number: int, device: Device, url: str) -> None:
+        answer = device.send("POST", "/v1/check-ins", url=url, json={})
+        assert answer.status_code in {200, 429, 503}, answer.text
+        if answer.status_code != 200 or answer.json()["outcome"] == "not-selected":
+            return
+        assignment = answer.json()["assignment"]
+        assert number not in self.acknowledged[assignment["round_id"]], "a receipt was forgotten"
+        answer = device.report(assignment["assignment_id"], power_of_two(number), url=url)
+        assert answer.status_code in {200, 201, 429, 503}, answer.text
+        if answer.is_success:
+            self.acknowledged[assignment["round_id"]].add(number)
+
+
+def assert_nothing_lost(task: Task, devices: list[Device], load: SteadyLoad) -> None:
+    """Every receipt of the load is in a published sum, once."""
+    with crowd_reports(task, devices, 1):  # whoever is missing in the open round
+        pass
+    until(lambda: not task.get("/rounds/current")["reports"])
+    rounds = {round_["round_id"]: round_ for round_ in task.get("/rounds") if round_["state"] == "published"}
+    assert len(rounds) > 1
+    assert set(load.acknowledged) <= set(rounds)
+    for round_ in rounds.values():
+        assert counted(task, round_["published_version_id"]) == set(range(CROWD))

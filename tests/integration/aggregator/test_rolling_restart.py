@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import random
 import socket
 import threading
 import time
-from collections import defaultdict
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
@@ -17,7 +15,7 @@ import pytest
 from fedrec.local.stack import local_stack
 from fedrec_protocol import codec
 from fedrec_protocol.digest import content_digest
-from tests.integration.aggregator.crowd import CROWD, crowd_reports
+from tests.integration.aggregator.crowd import CROWD, SteadyLoad, assert_nothing_lost
 from tests.integration.aggregator.deployment import Device
 from tests.integration.aggregator.fleet import Fleet, until
 from tests.integration.aggregator.powers import counted, power_of_two, powers_task
@@ -31,55 +29,6 @@ def deployment() -> Iterator[Fleet]:
         deployment.close()
 
 
-class SteadyLoad:
-    """Devices that report in round after round, to whichever process answers.
-
-    Attributes:
-        acknowledged: who got a receipt, by round.
-        failures: what must not happen, such as being asked again for what was acknowledged.
-    """
-
-    def __init__(self, devices: list[Device]) -> None:
-        self.acknowledged: dict[str, set[int]] = defaultdict(set)
-        self.failures: list[BaseException] = []
-        self._stopping = threading.Event()
-        self._threads = [threading.Thread(target=self._take_part, args=pair) for pair in enumerate(devices)]
-
-    @contextlib.contextmanager
-    def running(self) -> Iterator[None]:
-        for thread in self._threads:
-            thread.start()
-        try:
-            yield
-        finally:
-            self._stopping.set()
-            for thread in self._threads:
-                thread.join()
-        assert self.failures == []
-
-    def _take_part(self, number: int, device: Device) -> None:
-        rng = random.Random(number)
-        try:
-            while not self._stopping.is_set():
-                with contextlib.suppress(httpx.TransportError):  # this process is being replaced
-                    self._report_once(number, device, rng.choice(device.world.aggregator_urls))
-                time.sleep(rng.uniform(0, 0.05))
-        except BaseException as error:
-            self.failures.append(error)
-
-    def _report_once(self, number: int, device: Device, url: str) -> None:
-        answer = device.send("POST", "/v1/check-ins", url=url, json={})
-        assert answer.status_code in {200, 503}, answer.text
-        if answer.status_code == 503 or answer.json()["outcome"] == "not-selected":
-            return
-        assignment = answer.json()["assignment"]
-        assert number not in self.acknowledged[assignment["round_id"]], "a receipt was forgotten"
-        answer = device.report(assignment["assignment_id"], power_of_two(number), url=url)
-        assert answer.status_code in {200, 201, 503}, answer.text
-        if answer.status_code != 503:
-            self.acknowledged[assignment["round_id"]].add(number)
-
-
 def test_replacing_every_process_under_load_loses_no_acknowledgement(deployment: Fleet) -> None:
     task = deployment.task(**powers_task(goal=CROWD, deadline_seconds=600))
     devices = task.devices(CROWD)
@@ -87,14 +36,7 @@ def test_replacing_every_process_under_load_loses_no_acknowledgement(deployment:
     with load.running():
         for name in ("aggregator-0", "worker-0", "aggregator-1", "worker-1"):
             deployment.process(name).restart()
-    with crowd_reports(task, devices, 1):  # whoever is missing in the open round
-        pass
-    until(lambda: not task.get("/rounds/current")["reports"])
-    rounds = {round_["round_id"]: round_ for round_ in task.get("/rounds") if round_["state"] == "published"}
-    assert len(rounds) > 1
-    assert set(load.acknowledged) <= set(rounds)
-    for round_ in rounds.values():
-        assert counted(task, round_["published_version_id"]) == set(range(CROWD))
+    assert_nothing_lost(task, devices, load)
 
 
 def test_a_report_that_is_on_its_way_when_its_process_is_stopped_is_counted(deployment: Fleet) -> None:

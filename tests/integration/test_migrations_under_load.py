@@ -1,0 +1,139 @@
+"""The database is upgraded while the version before goes on serving: nobody's acknowledgement is lost."""
+
+from __future__ import annotations
+
+import ast
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy import create_engine, text
+
+from fedrec.local.migrate import MIGRATIONS, configuration, run_upgrade
+from fedrec.local.stack import local_stack
+from tests.integration.aggregator.crowd import CROWD, SteadyLoad, assert_nothing_lost
+from tests.integration.aggregator.fleet import Fleet
+from tests.integration.aggregator.powers import powers_task
+
+HOT_TABLES = ("tasks", "clients", "rounds", "assignments", "receipts", "partial_sums", "leases")
+
+# What a revision may do while the version before serves. It knows none of the names, so it can neither need nor
+# break them; every row that it inserts gets the default.
+NEXT = f'''
+"""Everything that a revision may do, to every table that is written all the time."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "next"
+down_revision = "{{head}}"
+
+
+def upgrade() -> None:
+    for table in {HOT_TABLES}:
+        op.add_column(table, sa.Column("note", sa.String()), schema="aggregator")
+        op.add_column(table, sa.Column("count", sa.Integer(), nullable=False, server_default="0"), schema="aggregator")
+        op.create_index(f"ix_{{{{table}}}}_note", table, ["note"], schema="aggregator")
+    op.create_table("notes", sa.Column("id", sa.String(), primary_key=True), schema="aggregator")
+
+
+def downgrade() -> None:
+    raise NotImplementedError
+'''
+
+
+def next_revision(url: str, folder: Path) -> Config:
+    """Our history with one more revision."""
+    config = configuration(url)
+    [head] = ScriptDirectory.from_config(config).get_heads()
+    (folder / "next.py").write_text(NEXT.format(head=head))
+    config.set_main_option("path_separator", "newline")
+    config.set_main_option("version_locations", f"{MIGRATIONS / 'versions'}\n{folder}")
+    return config
+
+
+@pytest.fixture
+def deployment() -> Iterator[Fleet]:
+    with local_stack(aggregators=2, workers=1, fsync=False) as stack:
+        deployment = Fleet(stack)
+        yield deployment
+        deployment.close()
+
+
+def test_an_upgrade_while_the_version_before_serves_loses_no_acknowledgement(deployment: Fleet, tmp_path: Path) -> None:
+    task = deployment.task(**powers_task(goal=CROWD, deadline_seconds=600))
+    devices = task.devices(CROWD)
+    config = next_revision(deployment.postgres.url, tmp_path)
+    load = SteadyLoad(devices)
+    with load.running():
+        time.sleep(1)
+        run_upgrade(config, "head")
+        before = len(load.acknowledged)
+        time.sleep(1)
+    assert len(load.acknowledged) > before  # rounds went on afterwards
+    assert deployment.value("SELECT count(*) FROM aggregator.rounds WHERE count = 0 AND note IS NULL")
+    assert_nothing_lost(task, devices, load)
+
+
+def test_a_table_that_is_held_for_long_is_asked_for_again_and_nobody_queues_meanwhile(
+    database_url: str, tmp_path: Path
+) -> None:
+    engine = create_engine(database_url)
+    config = next_revision(database_url, tmp_path)
+    upgrading = threading.Thread(target=run_upgrade, args=(config, "head"))
+    with engine.connect() as holder, engine.connect() as other:
+        holder.execute(text("SELECT count(*) FROM aggregator.rounds"))
+        upgrading.start()
+        time.sleep(4.5)  # longer than a migration waits for a lock
+        assert upgrading.is_alive()
+        other.execute(text("SET lock_timeout = '4s'"))
+        other.execute(text("SELECT count(*) FROM aggregator.rounds"))
+    upgrading.join()
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalar() == "next"
+    engine.dispose()
+
+
+def revisions() -> list[Path]:
+    return sorted((MIGRATIONS / "versions").glob("[0-9]*.py"))[1:]
+
+
+@pytest.mark.parametrize("path", revisions(), ids=lambda path: path.stem)
+def test_a_revision_only_adds_what_the_version_before_need_not_know(path: Path) -> None:
+    assert refused_steps(path.read_text()) == []
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        'op.drop_column("rounds", "weight", schema="aggregator")',
+        'op.alter_column("rounds", "weight", new_column_name="mass", schema="aggregator")',
+        'op.execute("ALTER TABLE aggregator.rounds RENAME TO turns")',
+        'op.add_column("rounds", sa.Column("mass", sa.Integer(), nullable=False), schema="aggregator")',
+    ],
+)
+def test_what_the_version_before_would_miss_is_found(step: str) -> None:
+    assert refused_steps(f"def upgrade() -> None:\n    {step}\n") != []
+
+
+def refused_steps(source: str) -> list[str]:
+    """Calls in `upgrade` that are not known to be safe while the version before serves."""
+    [upgrade] = [
+        node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef) and node.name == "upgrade"
+    ]
+    calls = [node for node in ast.walk(upgrade) if isinstance(node, ast.Call)]
+    return [ast.unparse(call) for call in calls if ast.unparse(call.func).startswith("op.") and not is_safe(call)]
+
+
+def is_safe(call: ast.Call) -> bool:
+    name = ast.unparse(call.func)
+    if name == "op.add_column":
+        column = call.args[1]
+        assert isinstance(column, ast.Call)
+        options = {keyword.arg: ast.unparse(keyword.value) for keyword in column.keywords}
+        return options.get("nullable", "True") == "True" or "server_default" in options
+    return name in {"op.create_table", "op.create_index", "op.f"}
