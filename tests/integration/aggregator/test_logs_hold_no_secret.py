@@ -12,8 +12,8 @@ from sqlalchemy import make_url
 from fedrec.local.postgres import LocalPostgres
 from fedrec.local.stack import LocalStack, local_stack
 from services.kit.clock import SystemClock
-from tests.integration.aggregator.crowd import until
 from tests.integration.aggregator.deployment import Deployment, Task
+from tests.integration.aggregator.fleet import until
 from tests.integration.aggregator.powers import power_of_two, powers_task
 
 PASSWORD = "the-password-of-the-database"
