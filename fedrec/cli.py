@@ -13,6 +13,7 @@ from fedrec.commands.privacy import privacy
 from fedrec.commands.recommend_config import recommend_config
 from fedrec.commands.serve import serve
 from fedrec.commands.simulate import simulate
+from fedrec.commands.train import train
 from fedrec.local.errors import LocalFailure
 
 app = typer.Typer(
@@ -23,7 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(demo)
-for command in (serve, migrate, simulate, recommend_config, audit):
+for command in (serve, migrate, simulate, recommend_config, train, audit):
     app.command()(command)
 app.add_typer(privacy, name="privacy")
 

@@ -15,7 +15,7 @@ from fedrec_protocol.secagg.descriptor import HARD_FLOOR
 from fedrec_recipes.recipe import Recipe
 from services.aggregator.domain.errors import InvalidManifest
 from services.aggregator.domain.runnable import check_runnable
-from simulation.advice.candidates import Cost, cost_of, recipe_named
+from simulation.advice.candidates import Cost, candidates, cost_of
 from simulation.advice.survey import Order, Survey, survey
 from simulation.advice.trials import Progress, Trial, run_trials
 
@@ -82,7 +82,8 @@ def advise(wishes: Wishes, progress: Progress) -> Advice:
     known = [history.without_last(1) for history in histories if len(history) >= 3]
     trials = run_trials(known, found.items, found.order, seconds=wishes.seconds, seed=wishes.seed, progress=progress)
     best = max(trials, key=lambda trial: trial.metrics["ndcg@10"].mean)
-    plain = _manifest(wishes, recipe_named(best.recipe, found.items), found.people)
+    recipe = candidates(found.items, found.order)[trials.index(best)]
+    plain = _manifest(wishes, recipe, found.people)
     masked = _masked(plain)
     manifest = _protected(wishes, found, plain, masked)
     return Advice(

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import JsonValue
+
 from fedrec_protocol import codec
 from fedrec_protocol.manifest import RecipeChoice, TaskManifest
 from fedrec_recipes import catalogue
@@ -12,28 +14,30 @@ from simulation.advice.survey import Order
 MOST_ITEMS_OF_DENSE_MODELS = 5_000
 """Beyond, a matrix of items by items costs a person 100 MB and more to download."""
 
-BASELINE = "popularity"
-_DENSE_IN_TIME = ("blend",)
-_DENSE = ("ease",)
-_FACTORS = ("als",)
+_BASELINE = "popularity"
+_DENSE_IN_TIME = "blend"
+_DENSE = "ease"
+_SKETCHED = "sketched-slit"
+_FACTORS = "als"
 
 
 def candidates(number_of_items: int, order: Order) -> list[Recipe[Any]]:
     """The baseline first, then what suits the size of the catalogue, without what needs an order there is not."""
-    is_small = number_of_items <= MOST_ITEMS_OF_DENSE_MODELS
-    dense = _DENSE if order is Order.ITEM else _DENSE_IN_TIME
-    names = (BASELINE, *(dense if is_small else ()), *_FACTORS)
-    return [recipe_named(name, number_of_items) for name in names]
+    is_small, is_ordered = number_of_items <= MOST_ITEMS_OF_DENSE_MODELS, order is not Order.ITEM
+    if is_small:
+        linear = _recipe(_DENSE_IN_TIME if is_ordered else _DENSE, number_of_items)
+    else:
+        linear = _recipe(_SKETCHED, number_of_items, is_ordered=is_ordered)
+    return [_recipe(_BASELINE, number_of_items), linear, _recipe(_FACTORS, number_of_items)]
 
 
-def recipe_named(name: str, number_of_items: int) -> Recipe[Any]:
-    """A recipe with its default configuration."""
-    return catalogue.recipe(RecipeChoice(name=name, config={"number_of_items": number_of_items}))
+def _recipe(name: str, number_of_items: int, **config: JsonValue) -> Recipe[Any]:
+    return catalogue.recipe(RecipeChoice(name=name, config={"number_of_items": number_of_items, **config}))
 
 
 def is_dense(recipe: Recipe[Any]) -> bool:
     """Whether solving it takes cubic time in the number of items."""
-    return recipe.name in {*_DENSE, *_DENSE_IN_TIME}
+    return recipe.name in {_DENSE, _DENSE_IN_TIME}
 
 
 @dataclass(frozen=True)

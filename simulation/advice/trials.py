@@ -14,8 +14,11 @@ from simulation.advice.survey import Order
 from simulation.final_test import ranks_of
 
 METRICS = ("hr@10", "ndcg@10")
-_FIRST_STAGE = 250
-_GROWTH = 4
+_FIRST_STAGES = (250, 500)
+_SAFETY = 0.8
+"""Share of the time that is left which the last stage may be expected to take."""
+_WORTHWHILE = 1.5
+"""A last stage with fewer times the people is not worth its time."""
 _SHARE_OF_A_SOLUTION = 0.1
 _SOLUTION_FLOPS = 12.0
 """Floating-point operations to solve a dense candidate, as a multiple of the cube of its items."""
@@ -42,8 +45,8 @@ def run_trials(
 ) -> list[Trial]:
     """Train every candidate centrally, which is what its rounds come to, and rank everybody's validation item.
 
-    Starts with a few people and takes four times as many while that should fit into `seconds`; all candidates
-    are measured on the same people.
+    Two stages with a few people tell how long a last one would take, which gets as many as fit into `seconds`.
+    All candidates of a stage are measured on the same people.
 
     Args:
         histories: Everybody's, two interactions or more, without the test item; the last one validates.
@@ -59,15 +62,42 @@ def run_trials(
         histories = [History(generator.permutation(history.items)) for history in histories]
     shuffled = [histories[person] for person in generator.permutation(len(histories))]
     most_items = min(number_of_items, _affordable_items(_SHARE_OF_A_SOLUTION * seconds))
-    people = min(_FIRST_STAGE, len(shuffled))
-    while True:
-        stage_started = time.perf_counter()
+
+    def stage(people: int) -> list[Trial]:
         kept, items = _most_popular(shuffled[:people], number_of_items, most_items)
-        trials = [_trial(recipe, kept, seed, progress) for recipe in candidates(items, order)]
-        now = time.perf_counter()
-        if people == len(shuffled) or now - started + _GROWTH * (now - stage_started) > seconds:
-            return trials
-        people = min(_GROWTH * people, len(shuffled))
+        return [_trial(recipe, kept, seed, progress) for recipe in candidates(items, order)]
+
+    stages: list[tuple[int, list[Trial]]] = []
+    people: int | None = min(_FIRST_STAGES[0], len(shuffled))
+    while people is not None:
+        stages.append((people, stage(people)))
+        left = seconds - (time.perf_counter() - started)
+        people = _next_stage([(size, _seconds(trials)) for size, trials in stages], left, len(shuffled))
+    return stages[-1][1]
+
+
+def _next_stage(stages: list[tuple[int, float]], left: float, most: int) -> int | None:
+    """How many people the next stage takes: what should fit, as a straight line through the last two stages says.
+
+    Args:
+        stages: People and seconds of the stages so far.
+        left: Seconds.
+        most: All people.
+    """
+    people, took = stages[-1]
+    if people == most:
+        return None
+    if len(stages) == 1:
+        fits = 2 * took <= _SAFETY * left
+        return min(_FIRST_STAGES[1], most) if fits else None
+    before, took_before = stages[-2]
+    of_one = max((took - took_before) / (people - before), took / people / 10)
+    affordable = min(int(people + (_SAFETY * left - took) / of_one), most)
+    return affordable if len(stages) == 2 and affordable >= min(_WORTHWHILE * people, most) else None
+
+
+def _seconds(trials: list[Trial]) -> float:
+    return sum(trial.seconds for trial in trials)
 
 
 def _trial(recipe: Recipe[Any], histories: Sequence[History], seed: int, progress: Progress) -> Trial:

@@ -1,0 +1,67 @@
+"""`fedrec train`: a task on a running deployment, from its manifest to its last version."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fedrec.operator import Operator, OperatorError
+
+
+def train(
+    file: Annotated[Path, typer.Argument(help="A task manifest, e.g. of `recommend-config`.")],
+    key: Annotated[str, typer.Option(envvar="FEDREC_OPERATOR_KEY", help="Operator key of role run.")],
+    url: Annotated[str, typer.Option(envvar="FEDREC_URL", help="The aggregator.")] = "http://127.0.0.1:8000",
+    promote: Annotated[str | None, typer.Option(help="Move this alias to the last version, e.g. production.")] = None,
+    registry_url: Annotated[
+        str, typer.Option(envvar="FEDREC_REGISTRY_URL", help="The model registry.")
+    ] = "http://127.0.0.1:8001",
+    registry_key: Annotated[
+        str | None, typer.Option(envvar="FEDREC_REGISTRY_KEY", help="The registry's operator key of role run.")
+    ] = None,
+) -> None:
+    """Create a task, print its enrolment key once, and follow its rounds to the end.
+
+    Stopped and started again, it finds the task by its name and goes on: nothing is created twice.
+    """
+    from fedrec.manifests import read_manifest  # noqa: PLC0415 - --help need not load numpy
+    from fedrec.training import find_or_create  # noqa: PLC0415 - as above
+
+    if promote is not None and registry_key is None:
+        raise typer.BadParameter(
+            "needs the operator key of the model registry too: --registry-key", param_hint="--promote"
+        )
+    try:
+        manifest = read_manifest(file)
+    except (OSError, ValueError) as problem:
+        raise typer.BadParameter(str(problem)) from problem
+    try:
+        with Operator(url, registry_url, aggregator_key=key, registry_key=registry_key or "") as operator:
+            task, is_new = find_or_create(operator, manifest)
+            typer.echo(f"task {task.task_id} {'created' if is_new else 'found'}: {manifest.name}")
+            if is_new:
+                typer.echo(f"enrolment key for the app: {operator.create_enrolment_key(task.task_id).secret}")
+            _follow(operator, task.task_id, promote)
+    except OperatorError as refusal:
+        typer.echo(f"fedrec: {refusal}", err=True)
+        raise typer.Exit(1) from refusal
+    except KeyboardInterrupt:
+        typer.echo("stopped watching; the task goes on. Run the same command to watch again.")
+
+
+def _follow(operator: Operator, task_id: str, alias: str | None) -> None:
+    from fedrec.training import follow  # noqa: PLC0415 - as above
+    from fedrec_protocol.messages import TaskState  # noqa: PLC0415 - as above
+
+    for round_ in follow(operator, task_id):
+        metrics = "  ".join(f"{name} {value:.4f}" for name, value in (round_.metrics or {}).items())
+        typer.echo(
+            f"round {round_.number}  {round_.kind}  {round_.state}  {round_.reports} reports  {metrics}".rstrip()
+        )
+    task = operator.task(task_id)
+    typer.echo(f"the task is {task.state}: {task.state_reason}")
+    if task.state is not TaskState.COMPLETED:
+        raise typer.Exit(1)
+    if alias is not None and task.current_version_id is not None:
+        moved = operator.promote(task.manifest.model, alias, task.current_version_id, reason="its task is completed")
+        typer.echo(f"{alias} is version {moved.version.number} of {task.manifest.model}")
