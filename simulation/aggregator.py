@@ -1,6 +1,7 @@
 """The aggregator of a simulation: a task, its parameters and its rounds, in memory."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -111,6 +112,10 @@ class SimulatedAggregator:
             deadline=now + timedelta(seconds=self.manifest.rounds.deadline_seconds),
             clipping_norm=self.clipping_norm,
         )
+
+    def sample(self, enrolled: Sequence[str]) -> list[str] | None:
+        """On whom of all enrolled people the server's coins fall; None where it does not sample."""
+        return None if self._privacy is None else self._privacy.sample(enrolled)
 
     def work(self, round_: Round) -> RoundWork:
         """What the cohort of a round is asked to do."""

@@ -1,6 +1,7 @@
 """The privacy ledger and the noise of a simulated task: the service's own, with noise that can be repeated."""
 
 import hashlib
+from collections.abc import Sequence
 
 from fedrec_protocol.manifest import TaskManifest
 from fedrec_protocol.noise.random_bits import RandomBits
@@ -9,6 +10,7 @@ from services.aggregator.domain.kernels import Accumulator
 from services.aggregator.domain.layout import Layout
 from services.aggregator.domain.privacy.events import Charge
 from services.aggregator.domain.privacy.ledger import BudgetExceeded
+from services.aggregator.domain.privacy.poisson import draw_all
 from services.aggregator.domain.privacy.task import NoisyRound, charge_for, following_norm, new_ledger, noised
 from services.aggregator.domain.rounds import Round
 from services.aggregator.domain.tasks import Task
@@ -53,6 +55,17 @@ class SimulatedPrivacy:
         private = noised(vector, layout, noisy, self._bits)
         self._next_norm = following_norm(noisy, layout, private) or self._next_norm
         return private
+
+    def sample(self, enrolled: Sequence[str]) -> list[str] | None:
+        """The people that the server's coins fall on; None where it does not sample.
+
+        Raises:
+            CohortTooLarge: a round might have no room for them.
+        """
+        if self._policy.sampling is None:
+            return None
+        room = self._manifest.rounds.maximum_reports
+        return draw_all(enrolled, self._policy.sampling.probability, room, self._bits)
 
     def charge(self, task: Task, round_: Round) -> None:
         """Enter what a round is about to release."""

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -50,6 +50,8 @@ class _Asked:
 
     available: int
     cohort: int
+    drawn: int | None
+    """People that the server's coins fell on, reachable or not; None where it does not sample."""
     load: Load
     arrivals: Arrivals
 
@@ -119,6 +121,7 @@ class Simulation:
         started = time.perf_counter()
         work = self.aggregator.work(round_)
         asked = self._ask(round_, work)
+        round_ = replace(round_, drawn=asked.drawn)
         in_time = asked.arrivals.in_time
         total = self._engine.contribute(work, in_time, _only(self.private, in_time))
         closing = round_.opened_at + timedelta(seconds=asked.arrivals.seconds)
@@ -130,12 +133,18 @@ class Simulation:
     def _ask(self, round_: Round, work: RoundWork) -> _Asked:
         policy, seed = self.aggregator.manifest.rounds, self.aggregator.manifest.seed
         candidates = {client_id(person): person for person in self._candidates(round_).tolist()}
-        drawn = draw_cohort(candidates, seed=seed, round_number=round_.number, places=policy.cohort_size)
+        sampled = self.aggregator.sample([client_id(person) for person in range(len(self._population))])
+        if sampled is None:
+            drawn = draw_cohort(candidates, seed=seed, round_number=round_.number, places=policy.cohort_size)
+        else:
+            drawn = [client for client in sampled if client in candidates]
+            policy = policy.model_copy(update={"aggregation_goal": max(len(sampled), 1)})
         cohort = [candidates[client] for client in drawn]
         load = self._load(work, cohort)
         return _Asked(
             available=len(candidates),
             cohort=len(cohort),
+            drawn=None if sampled is None else len(sampled),
             load=load,
             arrivals=arrivals(cohort, policy, self._devices, round_.number, load),
         )

@@ -282,8 +282,20 @@ class TaskManifest(Message):
             raise ValueError("with privacy, every participant counts the same: set report.weighting to 'uniform'")
         if self.metrics and self.privacy.metrics_noise_multiplier is None:
             raise ValueError("metrics are released too: set privacy.metrics_noise_multiplier, or measure none")
+        if self.privacy.sampling is not None:
+            self._check_sampling()
         if self.adaptive_clipping is not None:
             self._check_adaptive_clipping(self.adaptive_clipping)
+
+    def _check_sampling(self) -> None:
+        """Everybody who is enrolled has the same coin in every round: nothing else may decide who takes part."""
+        rounds = self.rounds
+        if rounds.maximum_participations is not None or rounds.minimum_separation > 1:
+            raise ValueError("with privacy.sampling, coins alone decide who takes part: leave the rounds' caps out")
+        if rounds.over_selection_factor > 1 or rounds.report_timeout_seconds is not None:
+            raise ValueError("with privacy.sampling nobody replaces another: leave over-selection and timeouts out")
+        if self.secure_aggregation is not None:
+            raise ValueError("sampling hides who was drawn, and rosters of secure aggregation show it: choose one")
 
     def _check_adaptive_clipping(self, clipping: AdaptiveClipping) -> None:
         if self.report.content is ReportContent.STATISTICS:

@@ -160,6 +160,7 @@ class NotSelectedReason(StrEnum):
     TASK_ENDED = "task-ended"
     TOO_LATE = "too-late"  # the assignment of this round has expired
     REVOKED = "revoked"
+    NOT_DRAWN = "not-drawn"  # the server drew this round's participants by coins
 
 
 class Assigned(Response):

@@ -24,12 +24,23 @@ class AdaptiveClipping(Message):
     """Standard deviation of the noise on the count of clipped reports, in participants."""
 
 
+class PoissonSampling(Message):
+    """The server flips a coin for every enrolled participant in every round, and asks those it falls on.
+
+    Only then is amplification by sampling claimed. A round waits for all who were drawn until its deadline; who was
+    not drawn cannot report.
+    """
+
+    probability: float = Field(gt=0, le=1)
+    """Of the coin."""
+
+
 class CentralPrivacy(Message):
     """User-level differential privacy, with noise that the server adds to each round's sum.
 
     The unit is one user with everything that user ever reports; neighbouring data sets differ by adding or
     removing one user. The mean's denominator is the aggregation goal, a public constant. No amplification by
-    sampling is claimed.
+    sampling is claimed, unless the server samples.
     """
 
     mechanism: Literal["central"] = "central"
@@ -40,6 +51,8 @@ class CentralPrivacy(Message):
     """Noise multipliers of the first training rounds, where they differ: a cheap first look, a dear last one."""
     metrics_noise_multiplier: PositiveFloat | None = None
     """The same for the sums of metrics; required when the task has metrics, for they are released too."""
+    sampling: PoissonSampling | None = None
+    """How the server draws each round's participants; null: whoever checks in, and nothing is claimed of it."""
     clipping: AdaptiveClipping | None = None
     """Adaptive clipping; null means that the clipping norm is the report format's `maximum_norm` in every round."""
     budget_epsilon: PositiveFloat

@@ -46,7 +46,7 @@ class RoundIntake:
         )
         self._context = context
         self._round_key = round_key
-        self._goal = manifest.rounds.aggregation_goal
+        self._goal = round_.goal(manifest.rounds)
         self._partial: PartialSum | None = None
 
     def read(self, body: Body) -> ValidReport | MaskedReport:

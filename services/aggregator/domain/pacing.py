@@ -32,6 +32,7 @@ _SECONDS = {
     NotSelectedReason.TASK_ENDED: 3600.0,
     NotSelectedReason.TOO_LATE: 5.0,
     NotSelectedReason.REVOKED: 86400.0,
+    NotSelectedReason.NOT_DRAWN: 10.0,
 }
 _TURNS = {
     NotSelectedReason.NO_OPEN_ROUND: 1.0,
@@ -52,6 +53,7 @@ DETAIL = {
     NotSelectedReason.TASK_ENDED: "the task has ended",
     NotSelectedReason.TOO_LATE: "your assignment of the open round has expired; wait for the next round",
     NotSelectedReason.REVOKED: "this client was revoked by an operator",
+    NotSelectedReason.NOT_DRAWN: "you were not drawn for the open round; every round is drawn anew",
 }
 
 

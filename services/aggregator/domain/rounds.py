@@ -24,6 +24,8 @@ class Round:
     abandoned_reason: str = ""
     clipping_norm: float | None = None
     """L2 bound on a report where clipping is adaptive; None: the manifest's."""
+    drawn: int | None = None
+    """Participants that the server has drawn, all of whom it waits for; None where whoever checks in is taken."""
 
     def require_collecting(self) -> None:
         """Raise `RoundClosed` unless reports are accepted."""
@@ -33,13 +35,18 @@ class Round:
     def due(self, policy: RoundPolicy, reports: int, now: datetime) -> "Round | None":
         """The round after whatever is due now: closed, abandoned, or None while it goes on collecting."""
         self.require_collecting()
-        if reports >= policy.aggregation_goal:
+        is_complete = reports >= self.goal(policy)
+        if is_complete and (self.drawn is None or reports >= policy.minimum_reports):
             return self.closed(now)
-        if now < self.deadline:
+        if now < self.deadline and not is_complete:
             return None
         if reports >= policy.minimum_reports:
             return self.closed(now)
         return self.abandoned(f"{reports} of {policy.minimum_reports} reports at the deadline", now)
+
+    def goal(self, policy: RoundPolicy) -> int:
+        """Reports after which there is nobody to wait for."""
+        return policy.aggregation_goal if self.drawn is None else self.drawn
 
     def abandoned(self, reason: str, now: datetime) -> "Round":
         """Given up: nothing of it is released."""
@@ -63,7 +70,7 @@ def waiting_for(
             at_work = max(assignments - reports, 0)
             floor = f", at least {policy.minimum_reports} by then" if reports < policy.minimum_reports else ""
             return (
-                f"{reports} of {policy.aggregation_goal} reported, {at_work} at work, "
+                f"{reports} of {round_.goal(policy)} reported, {at_work} at work, "
                 f"closes {round_.deadline:%H:%M:%S} UTC{floor}"
             )
         case RoundState.AGGREGATING if task_failure is not None:

@@ -119,7 +119,8 @@ class _Desk:
             elif who.client_id in chosen:
                 answers.append(self._assigned(chosen[who.client_id], self._expiry()))
             else:
-                reason = refused.get(who.client_id, NotSelectedReason.COHORT_FULL)
+                full = NotSelectedReason.COHORT_FULL if self._round.drawn is None else NotSelectedReason.NOT_DRAWN
+                reason = refused.get(who.client_id, full)
                 answers.append(self._pace.refuse(reason, who))
         return answers
 
@@ -151,7 +152,7 @@ class _Desk:
         live = rounds.live_assignments(self._tx, self._round.id, self._now)
         issued = assignments.issued_count(self._tx, self._round.id)
         room = max(min(policy.cohort_size - live, policy.maximum_reports - issued), 0)
-        if not self._is_joinable():
+        if self._round.drawn is not None or not self._is_joinable():
             room = 0
         seed, number = self._task.manifest.seed, self._round.number
         drawn = draw_cohort(candidates, seed=seed, round_number=number, places=room)
@@ -178,6 +179,8 @@ class _Desk:
         return min(self._round.deadline, self._now + timedelta(seconds=seconds))
 
     def _existing(self, who: CheckingIn, row: AssignmentRow) -> Assigned | NotSelected:
+        if self._round.kind not in who.kinds:  # drawn without being asked
+            return self._pace.refuse(NotSelectedReason.NO_OPEN_ROUND, who)
         if row.receipt is not None:
             return self._pace.refuse(NotSelectedReason.ALREADY_REPORTED, who)
         if row.expires_at <= self._now or not self._is_joinable(row.id):

@@ -1,23 +1,32 @@
 """Open the next round of a task, or complete it."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import structlog
 from sqlalchemy import Connection
 
 from fedrec_protocol.messages import RoundKind, RoundState, TaskState
+from fedrec_protocol.noise.random_bits import RandomBits
 from fedrec_protocol.secagg.of_task import round_deadlines
 from services.aggregator.domain import sealing
 from services.aggregator.domain.privacy.ledger import BudgetExceeded
+from services.aggregator.domain.privacy.poisson import CohortTooLarge, draw_all
 from services.aggregator.domain.privacy.task import NoisyRound, charge_for
 from services.aggregator.domain.rounds import Round
 from services.aggregator.domain.tasks import Next, Task, next_step
 from services.aggregator.pipeline.context import Context
 from services.aggregator.pipeline.secure.open import open_secure
-from services.aggregator.storage import ledgers, notifications, rounds, tasks
+from services.aggregator.storage import assignments, ledgers, notifications, rounds, tasks
 from services.kit.ids import new_id
 
 log = structlog.get_logger(__name__)
+
+_ENROLMENT_PAUSE = timedelta(seconds=5)
+
+
+class TooFewEnrolled(Exception):
+    """Not enough participants are enrolled for a round of those the server draws."""
 
 
 def open_round(context: Context, task_id: str) -> Round | None:
@@ -48,8 +57,22 @@ def advance(tx: Connection, context: Context, task: Task) -> Round | None:
         notifications.notify(tx, notifications.ROUNDS, task.id)
         log.info("task completed", task_id=task.id, reason=following.reason)
         return None
+    try:
+        cohort = _drawn(tx, task)
+    except TooFewEnrolled:
+        tasks.retry_at(tx, task.id, context.now() + _ENROLMENT_PAUSE)
+        return None
+    except CohortTooLarge as error:
+        tasks.save(tx, task.failed(str(error)))
+        log.error("task failed", task_id=task.id, reason=str(error))
+        return None
+    if cohort is not None:
+        opened = replace(opened, drawn=len(cohort))
     wrapped = sealing.wrap(sealing.new_round_key(), context.deployment_keys[0], opened.id)
     rounds.insert_round(tx, opened, wrapped)
+    if cohort is not None:
+        places = [(new_id("asg"), client_id) for client_id in cohort]
+        assignments.insert_many(tx, places, opened.id, opened.opened_at, opened.deadline)
     if task.manifest.secure_aggregation is not None:
         open_secure(tx, context, task.manifest, opened)
     notifications.notify(tx, notifications.ROUNDS, task.id)
@@ -76,6 +99,23 @@ def _following(tx: Connection, context: Context, task: Task, kind: RoundKind) ->
         deadline=deadline,
         clipping_norm=_clipping_norm(tx, task),
     )
+
+
+def _drawn(tx: Connection, task: Task) -> list[str] | None:
+    """Whom the server's coins fall on, of everybody who is enrolled now; None where it does not sample.
+
+    Raises:
+        TooFewEnrolled: fewer would be drawn, on average, than a round needs.
+        CohortTooLarge: a round has no room for those who might be drawn.
+    """
+    policy = task.manifest.privacy
+    if policy is None or policy.sampling is None:
+        return None
+    enrolled = assignments.enrolled(tx, task.id)
+    room, probability = task.manifest.rounds.maximum_reports, policy.sampling.probability
+    if len(enrolled) * probability < task.manifest.rounds.minimum_reports:
+        raise TooFewEnrolled
+    return draw_all(enrolled, probability, room, RandomBits.from_operating_system())
 
 
 def _clipping_norm(tx: Connection, task: Task) -> float | None:

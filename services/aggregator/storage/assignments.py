@@ -102,6 +102,12 @@ def revoked(tx: Connection, client_ids: Sequence[str]) -> set[str]:
     return set(tx.execute(query).scalars())
 
 
+def enrolled(tx: Connection, task_id: str) -> list[str]:
+    """Ids of all clients that may take part in a task, in the order of their enrolment."""
+    query = select(clients.c.id).where(clients.c.task_id == task_id, clients.c.revoked_at.is_(None))
+    return list(tx.execute(query.order_by(clients.c.enrolled_at, clients.c.id)).scalars())
+
+
 def insert_receipts(
     tx: Connection, round_id: str, partial_sum_id: str, new: Sequence[NewReceipt], now: datetime
 ) -> set[str]:

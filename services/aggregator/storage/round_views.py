@@ -79,7 +79,7 @@ def _view(tx: Connection, row: RowMapping, now: datetime) -> RoundView:
         closed_at=round_.closed_at,
         assignments=assignments,
         reports=reports,
-        aggregation_goal=policy.aggregation_goal,
+        aggregation_goal=round_.goal(policy),
         minimum_reports=policy.minimum_reports,
         evaluated=row["evaluated"],
         metrics=row["metrics"],

@@ -27,6 +27,7 @@ def insert_round(tx: Connection, round_: Round, wrapped_key: bytes) -> None:
             deadline=round_.deadline,
             wrapped_key=wrapped_key,
             clipping_norm=round_.clipping_norm,
+            drawn=round_.drawn,
         )
     )
 
@@ -210,4 +211,5 @@ def to_round(row: RowMapping) -> Round:
         closed_at=row["closed_at"],
         abandoned_reason=row["abandoned_reason"],
         clipping_norm=row["clipping_norm"],
+        drawn=row["drawn"],
     )

@@ -122,6 +122,7 @@ rounds = Table(
     Column("blamed", JSONB(none_as_null=True)),  # what is held against whom: words by client id
     Column("clipping_norm", Double),  # where clipping is adaptive: this round's, and what it says of the next one's
     Column("next_clipping_norm", Double),
+    Column("drawn", Integer),  # where the server draws: participants it has drawn
     UniqueConstraint("task_id", "number"),
     # At most one round of a task is under way: two workers cannot open the same one.
     Index(

@@ -135,10 +135,21 @@ def test_what_has_no_proven_price_is_refused(mixture: tuple[Release, ...]) -> No
         epsilon(charges(*mixture), ANY_ROUND, DELTA)
 
 
-def test_two_releases_of_one_sampled_cohort_are_refused() -> None:
-    release = PoissonGaussianRelease(noise_multiplier=1, sampling_probability=0.1)
-    with pytest.raises(UnsupportedRelease, match="one sampled cohort"):
-        epsilon([Charge(charge_id="a", round_number=1, releases=(release, release))], ANY_ROUND, DELTA)
+def test_releases_of_one_sampled_cohort_are_one_release_of_their_joint_noise() -> None:
+    def price(*multipliers: float, probability: float = 0.1) -> float:
+        releases = tuple(
+            PoissonGaussianRelease(noise_multiplier=z, sampling_probability=probability) for z in multipliers
+        )
+        return epsilon([Charge(charge_id="1", round_number=1, releases=releases)], ParticipationLimit(), 1e-5)
+
+    # 1 / 0.8^2 = 1 / 1^2 + 1 / (4/3)^2, and the cohort was drawn once.
+    assert price(1.0, 4 / 3) == pytest.approx(price(0.8), rel=1e-6)
+
+
+def test_releases_of_one_round_cannot_be_of_two_samples() -> None:
+    releases = tuple(PoissonGaussianRelease(noise_multiplier=1, sampling_probability=q) for q in (0.1, 0.2))
+    with pytest.raises(UnsupportedRelease, match="same sample"):
+        epsilon([Charge(charge_id="1", round_number=1, releases=releases)], ParticipationLimit(), 1e-5)
 
 
 def test_the_limit_allows_what_it_prices() -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from fedrec_protocol.manifest import Weighting
 from fedrec_protocol.messages import RoundKind, TaskState
-from fedrec_protocol.privacy import AdaptiveClipping, CentralPrivacy
+from fedrec_protocol.privacy import AdaptiveClipping, CentralPrivacy, PoissonSampling
 from fedrec_recipes.mf import MatrixFactorisation, MatrixFactorisationConfig
 from services.aggregator.domain.errors import InvalidManifest
 from simulation.engines.local import LocalEngine
@@ -63,6 +63,24 @@ def test_epsilon_grows_with_every_round_and_the_budget_ends_the_task() -> None:
 def test_a_budget_without_room_for_one_round_is_refused() -> None:
     with pytest.raises(InvalidManifest, match="no room for one round"):
         private_task(noise_multiplier=0.5, budget=0.1)
+
+
+def test_sampled_cohorts_vary_and_are_priced_with_their_coin() -> None:
+    manifest = manifest_of(RECIPE, goal=10, rounds=8, metrics=())
+    policy = CentralPrivacy(
+        noise_multiplier=2.0, budget_epsilon=1e3, target_delta=1e-5, sampling=PoissonSampling(probability=0.5)
+    )
+    report = manifest.report.model_copy(update={"weighting": Weighting.UNIFORM})
+    changed = {"privacy": policy, "report": report}
+    sampled = finished(Simulation(manifest.model_copy(update=changed), POPULATION))
+    changed["privacy"] = policy.model_copy(update={"sampling": None})
+    unsampled = finished(Simulation(manifest.model_copy(update=changed), POPULATION))
+    assert len({record.reports for record in sampled}) > 1
+    assert all(record.weight == 10 for record in sampled)
+    spent, more = sampled[-1].epsilon, unsampled[-1].epsilon
+    assert spent is not None
+    assert more is not None
+    assert 0.3 * more < spent < 0.9 * more
 
 
 def test_the_denominator_is_the_goal_whoever_took_part() -> None:

@@ -108,11 +108,19 @@ def _of_sampled(charges: Sequence[Charge], target_delta: float) -> float:
     counts: Counter[GaussianRelease | PoissonGaussianRelease] = Counter()
     for charge in charges:
         sampled = [release for release in charge.releases if isinstance(release, PoissonGaussianRelease)]
-        if len(sampled) > 1:
-            raise UnsupportedRelease("two releases of one sampled cohort are not independent samples")
         counts.update(release for release in charge.releases if isinstance(release, GaussianRelease))
-        counts.update(sampled)
+        counts.update([_together(sampled)] if sampled else [])
     return _price([(_sampled_event(release), count) for release, count in counts.items()], target_delta)
+
+
+def _together(releases: Sequence[PoissonGaussianRelease]) -> PoissonGaussianRelease:
+    """The releases of one sampled cohort: one Gaussian of them all, sampled once, for 1 / z**2 adds up."""
+    first = releases[0]
+    multiplier = math.fsum(release.noise_multiplier**-2 for release in releases) ** -0.5
+    alike = {release.model_copy(update={"what": "all", "noise_multiplier": multiplier}) for release in releases}
+    if len(alike) > 1:
+        raise UnsupportedRelease("the releases of one round are of one cohort: they must state the same sample")
+    return first if len(releases) == 1 else alike.pop()
 
 
 def _sampled_event(release: GaussianRelease | PoissonGaussianRelease) -> Any:

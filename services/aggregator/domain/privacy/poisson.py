@@ -3,8 +3,15 @@
 from collections.abc import Sequence
 
 import numpy as np
+from scipy.stats import binom
 
 from fedrec_protocol.noise.random_bits import RandomBits
+
+_NEGLIGIBLE = 2.0**-40
+
+
+class CohortTooLarge(ValueError):
+    """A round might have no room for everybody who is drawn."""
 
 
 def draw_cohort(
@@ -27,3 +34,20 @@ def draw_cohort(
         # Ties of 64-bit words would favour the earlier enrolled, with a probability below 2**-30.
         drawn = np.sort(drawn[np.argsort(bits.words(len(drawn)))[:maximum_cohort]])
     return [enrolled[index] for index in drawn.tolist()]
+
+
+def draw_all(enrolled: Sequence[str], sampling_probability: float, room: int, bits: RandomBits) -> list[str]:
+    """The cohort of one round that has room for everybody who is drawn.
+
+    Leaving somebody out would not be a Poisson sample. Whether there is room is decided by how many are enrolled,
+    not by who was drawn.
+
+    Raises:
+        CohortTooLarge: more than `room` would be drawn with a probability above 2**-40.
+    """
+    if binom.sf(room, len(enrolled), sampling_probability) > _NEGLIGIBLE:
+        raise CohortTooLarge(
+            f"{len(enrolled)} enrolled participants, each drawn with probability {sampling_probability:g}, may be more "
+            f"than the {room} that a round has room for: make a task with a larger goal or a smaller probability"
+        )
+    return draw_cohort(enrolled, sampling_probability, bits)

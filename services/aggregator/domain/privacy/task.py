@@ -15,7 +15,7 @@ from fedrec_protocol.privacy import CentralPrivacy
 from services.aggregator.domain.layout import Layout
 from services.aggregator.domain.privacy.adaptive_clipping import next_norm
 from services.aggregator.domain.privacy.central import NoisePlan
-from services.aggregator.domain.privacy.events import Charge, GaussianRelease
+from services.aggregator.domain.privacy.events import Charge, GaussianRelease, PoissonGaussianRelease, Release
 from services.aggregator.domain.privacy.ledger import Budget, Ledger
 from services.aggregator.domain.privacy.participation import ParticipationLimit
 from services.aggregator.domain.privacy.statement import Mechanism, NoiseBy
@@ -79,12 +79,19 @@ def charge_for(round_: NoisyRound, charge_id: str) -> Charge:
     """What a round releases: unless it only evaluates, the model's sum and the clip count; the metrics' sums."""
     releases, policy = [], round_.policy
     if round_.kind is RoundKind.TRAINING:
-        releases.append(GaussianRelease(what="model", noise_multiplier=round_.noise_multiplier))
+        releases.append(_release("model", round_.noise_multiplier, policy))
         if policy.clipping is not None:
-            releases.append(GaussianRelease(what="clip-count", noise_multiplier=policy.clipping.count_noise))
+            releases.append(_release("clip-count", policy.clipping.count_noise, policy))
     if round_.manifest.metrics and policy.metrics_noise_multiplier is not None:
-        releases.append(GaussianRelease(what="metrics", noise_multiplier=policy.metrics_noise_multiplier))
+        releases.append(_release("metrics", policy.metrics_noise_multiplier, policy))
     return Charge(charge_id=charge_id, round_number=round_.number, releases=tuple(releases))
+
+
+def _release(what: str, noise_multiplier: float, policy: CentralPrivacy) -> Release:
+    if policy.sampling is None:
+        return GaussianRelease(what=what, noise_multiplier=noise_multiplier)
+    probability = policy.sampling.probability
+    return PoissonGaussianRelease(what=what, noise_multiplier=noise_multiplier, sampling_probability=probability)
 
 
 def following_norm(round_: NoisyRound, layout: Layout, private: NDArray[np.int64]) -> float | None:
