@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.harness.deployment import Deployment, deployment
-from benchmarks.harness.measurement import AtLeast, AtMost, Measurement
+from benchmarks.harness.measurement import AtLeast, Measurement
 from benchmarks.harness.secure_devices import KnownUpdate, SecureDevices
 from benchmarks.harness.usage import cpu_seconds, family_cpu_seconds
 from fedrec_protocol import codec
@@ -46,7 +46,7 @@ def measure() -> Iterator[Measurement]:
     yield Measurement("the same, wall time", sum(result.phases.values()), "s", remark=f"of that: {phases}")
     used = ", ".join(f"{name} {seconds:.0f}" for name, seconds in result.cpu.items())
     server = sum(seconds for name, seconds in result.cpu.items() if name != "participants")
-    yield Measurement("the same, CPU of all server processes", server, "s CPU", AtMost(_LONGEST_SECONDS), used)
+    yield Measurement("the same, CPU of all server processes", server, "s CPU", remark=used)
 
 
 class _Result:

@@ -150,7 +150,7 @@ class SimulatedAggregator:
 
     def _step(self, vector: Accumulator, report_count: int, layout: Layout) -> Step:
         total = RoundSum(Totals(vector, layout), int(vector[layout.weight]), report_count)
-        return catalogue.step(self.manifest.aggregation, self.parameters, total, self._rule_state)
+        return catalogue.step_of_task(self.manifest, self.parameters, total, self._rule_state)
 
     def _publish(self, step: Step) -> None:
         if step.parameters is None:

@@ -38,7 +38,7 @@ def direct_report(
         metrics: What was measured, as the server reads it.
     """
     manifest = work.manifest
-    if content is not manifest.report.content or content not in _CARRIED_AS_IS:
+    if content is not manifest.report.content or content not in _CARRIED_AS_IS or manifest.popularity_floor:
         return None
     values = _values(manifest, result)
     if values is None:

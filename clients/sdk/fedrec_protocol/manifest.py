@@ -11,6 +11,7 @@ from pydantic import Field, JsonValue, PositiveFloat, PositiveInt, StringConstra
 
 from fedrec_protocol import codec, fixed_point
 from fedrec_protocol.base import Message
+from fedrec_protocol.popularity_floor import PopularityFloor
 from fedrec_protocol.privacy import AdaptiveClipping, CentralPrivacy
 from fedrec_protocol.secagg.grid import largest_fraction_bits
 from fedrec_protocol.secure_aggregation import SecureAggregation
@@ -195,6 +196,8 @@ class TaskManifest(Message):
     """Differential privacy; null means that no noise is added and nothing is guaranteed about the sums."""
     secure_aggregation: SecureAggregation | None = None
     """Masks under which participants report; null means that the server's process sees each report."""
+    popularity_floor: PopularityFloor | None = None
+    """Rows of item tables that stay as they are; null trains all rows, however few people are behind them."""
     seed: int = Field(default=0, ge=0, lt=2**63)
     """Seed of the server's initialisation and cohort choice."""
 
@@ -269,6 +272,8 @@ class TaskManifest(Message):
             raise ValueError(f"convergence metric {convergence.metric!r} is not one of the task's metrics")
         self._check_privacy()
         self._check_secure_aggregation()
+        if self.popularity_floor is not None:
+            _check_floor(self.popularity_floor, self.shared, self.report.content)
         _ = self.fraction_bits  # refuses bounds that would leave too few bits
         _ = self.digest  # refuses NaN, infinities and text that is not Unicode
         if "\\u0000" in self._canonical:
@@ -328,6 +333,19 @@ def _check_size(specs: tuple[TensorSpec, ...]) -> None:
         raise ValueError(f"a file of these tensors has a header of {header_bytes} bytes: use fewer or shorter names")
     if sum(spec.element_count for spec in specs) > MAXIMUM_ELEMENTS:
         raise ValueError(f"the tensors hold more than {MAXIMUM_ELEMENTS} elements")
+
+
+def _check_floor(floor: PopularityFloor, shared: tuple[TensorSpec, ...], content: ReportContent) -> None:
+    if content is ReportContent.STATISTICS:
+        raise ValueError("popularity_floor holds rows of trained tables; statistics have none")
+    shapes = {spec.name: spec.shape for spec in shared}
+    missing = [name for name in (floor.share, *floor.tables) if name not in shapes]
+    if missing:
+        raise ValueError(f"popularity_floor names {missing[0]!r}, which is no shared tensor")
+    if floor.share in floor.tables:
+        raise ValueError("popularity_floor.share must move while rows are held: it cannot be one of the tables")
+    if len(shapes[floor.share]) != 1 or any(shapes[name][:1] != shapes[floor.share] for name in floor.tables):
+        raise ValueError("popularity_floor.share has one element for each row of the tables")
 
 
 def _check_shapes(shared: tuple[TensorSpec, ...], report: tuple[TensorSpec, ...]) -> None:

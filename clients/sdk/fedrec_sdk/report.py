@@ -52,6 +52,8 @@ def training_report(
     else:
         _require(content is not ReportContent.STATISTICS, "the task asks for a model update, not for statistics")
         delta = _delta(manifest, result.report, content, base)
+        if manifest.popularity_floor is not None:
+            delta = manifest.popularity_floor.report(delta, base, manifest.rounds.aggregation_goal)
         bound = min(clipping_norm or manifest.report.maximum_norm, manifest.report.maximum_norm)
         wire = _update(manifest, delta, base, bound)
         if manifest.adaptive_clipping is not None:

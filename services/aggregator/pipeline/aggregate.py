@@ -121,7 +121,7 @@ def _step(context: Context, task: Task, round_: Round, vector: Accumulator, repo
     layout = Layout.of(task.manifest, round_.kind)
     total = RoundSum(Totals(vector, layout), int(vector[layout.weight]), report_count)
     base = context.registry.weights(round_.base)
-    step = catalogue.step(task.manifest.aggregation, base, total, _rule_state(context, task))
+    step = catalogue.step_of_task(task.manifest, base, total, _rule_state(context, task))
     for name, values in (step.parameters or {}).items():
         if not np.isfinite(values).all():
             raise NotReleasable(f"tensor {name!r} would not be finite: lower the learning rate or the maximum norm")

@@ -1,5 +1,6 @@
 """The rules that this aggregator knows, by name."""
 
+from dataclasses import replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -42,6 +43,14 @@ def check_fits(manifest: TaskManifest) -> None:
 def step(choice: AggregationRule, base: Tensors, total: RoundSum, state: Tensors) -> Step:
     """The next parameters by the chosen rule; see `Rule.step`."""
     return RULES[choice.rule].step(base, total, state, _params(choice))
+
+
+def step_of_task(manifest: TaskManifest, base: Tensors, total: RoundSum, state: Tensors) -> Step:
+    """The next parameters by the task's rule, with the rows of rare items as they were."""
+    made, floor = step(manifest.aggregation, base, total, state), manifest.popularity_floor
+    if floor is None or made.parameters is None:
+        return made
+    return replace(made, parameters=floor.publish(made.parameters, base, manifest.rounds.aggregation_goal))
 
 
 def _params(choice: AggregationRule) -> Any:
