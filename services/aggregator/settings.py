@@ -20,6 +20,17 @@ class RateSettings(BaseModel):
     """One enrolment key, which all new devices of an app share."""
 
 
+class RetentionSettings(BaseModel):
+    """How long the rows of a round are kept after its end."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    unreported_days: PositiveFloat = 7.0
+    """Assignments that nobody reported to."""
+    receipt_days: PositiveFloat = 90.0
+    """Receipts; those that bound how often somebody takes part stay until the task is completed."""
+
+
 class Settings(BaseSettings):
     """Read once, at start, and passed down."""
 
@@ -57,6 +68,8 @@ class Settings(BaseSettings):
     """Memory for bodies of reports in one process, or two bodies, whichever is more."""
     rates: RateSettings = RateSettings()
     """`FEDREC_AGGREGATOR_RATES__PARTICIPANTS__PER_SECOND` and so on."""
+    retention: RetentionSettings = RetentionSettings()
+    """`FEDREC_AGGREGATOR_RETENTION__RECEIPT_DAYS` and `..._UNREPORTED_DAYS`."""
     longest_wait_seconds: PositiveFloat = 60.0
     """Longest long poll of a check-in."""
     worker_poll_seconds: PositiveFloat = 0.5

@@ -16,10 +16,12 @@ from functools import partial
 
 import structlog
 
+from services.aggregator.domain.retention import Retention
 from services.aggregator.pipeline.close import close_if_due
 from services.aggregator.pipeline.context import Context
 from services.aggregator.pipeline.finish_round import finish_round
 from services.aggregator.pipeline.first_version import first_version
+from services.aggregator.pipeline.forget import forget
 from services.aggregator.pipeline.open_round import open_round
 from services.aggregator.pipeline.secure.advance import advance_if_due
 from services.aggregator.settings import Settings
@@ -41,11 +43,20 @@ SWEEP_SECONDS = 600.0
 class Worker:
     """Does what is due, again and again, until it is told to stop."""
 
-    def __init__(self, context: Context, poll_seconds: float, name: str, *, retry: timedelta = RETRY) -> None:
+    def __init__(
+        self,
+        context: Context,
+        poll_seconds: float,
+        name: str,
+        *,
+        retry: timedelta = RETRY,
+        retention: Retention = Retention(),  # noqa: B008 - frozen
+    ) -> None:
         self._context = context
         self._poll_seconds = poll_seconds
         self._name = name
         self._retry = retry
+        self._retention = retention
         self._hint = threading.Event()
         self._stopping = threading.Event()
 
@@ -55,7 +66,7 @@ class Worker:
         while not self._stopping.is_set():
             self._attempt("worker", "all", self.run_once)
             if time.monotonic() >= next_sweep:
-                self._attempt("sweep", "objects", self._sweep)
+                self._attempt("sweep", "all", self.sweep)
                 next_sweep = time.monotonic() + SWEEP_SECONDS * random.uniform(0.5, 1.5)  # noqa: S311 - jitter
             # Jitter keeps many workers from asking at the same moment.
             self._hint.wait(self._poll_seconds * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret
@@ -85,10 +96,11 @@ class Worker:
         for task_id in ready:
             self._attempt("open round", task_id, partial(open_round, context, task_id))
 
-    def _sweep(self) -> None:
-        """Erase the bytes of deleted partial sums and results, where they lie outside Postgres."""
+    def sweep(self) -> None:
+        """Delete what is kept no longer, and erase the bytes of deleted objects where they lie outside Postgres."""
+        deleted = forget(self._context, self._retention)
         erased = self._context.home.sweep(self._context.db)
-        log.info("swept", erased_objects=erased)
+        log.info("swept", deleted_assignments=deleted, erased_objects=erased)
 
     def _finish(self, round_id: str) -> None:
         db = self._context.db
@@ -139,7 +151,10 @@ def main() -> None:
     settings = Settings()
     logs.configure(settings.log_level)
     context = make_context(settings, SystemClock())
-    worker = Worker(context, settings.worker_poll_seconds, f"{socket.gethostname()}.{new_id('wrk')}")
+    days = settings.retention
+    retention = Retention(timedelta(days=days.unreported_days), timedelta(days=days.receipt_days))
+    name = f"{socket.gethostname()}.{new_id('wrk')}"
+    worker = Worker(context, settings.worker_poll_seconds, name, retention=retention)
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signal_number, lambda *_: worker.stop())
     listener = Listener(settings.database_url, (notifications.WORK,), lambda _: worker.wake())

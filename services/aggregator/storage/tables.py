@@ -123,6 +123,7 @@ rounds = Table(
     Column("clipping_norm", Double),  # where clipping is adaptive: this round's, and what it says of the next one's
     Column("next_clipping_norm", Double),
     Column("drawn", Integer),  # where the server draws: participants it has drawn
+    Column("kept", String, nullable=False, server_default="everything"),  # what is left of its assignments
     UniqueConstraint("task_id", "number"),
     # At most one round of a task is under way: two workers cannot open the same one.
     Index(
@@ -131,6 +132,7 @@ rounds = Table(
         unique=True,
         postgresql_where=text("state IN ('collecting', 'aggregating')"),
     ),
+    Index(None, "closed_at", postgresql_where=text("kept <> 'nothing'")),
 )
 
 assignments = Table(

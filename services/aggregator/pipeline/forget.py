@@ -1,0 +1,26 @@
+"""Delete what is kept of rounds that were over long ago."""
+
+from sqlalchemy import Connection
+
+from services.aggregator.domain.retention import Retention
+from services.aggregator.pipeline.context import Context
+from services.aggregator.storage import retention
+
+
+def forget(context: Context, policy: Retention) -> int:
+    """Delete assignments and receipts whose time is over, a round in each transaction; returns how many."""
+    now = context.now()
+
+    def forget_unreported(tx: Connection) -> int | None:
+        round_id = retention.next_with_unreported(tx, now - policy.unreported)
+        return None if round_id is None else retention.delete_unreported(tx, round_id)
+
+    def forget_receipts(tx: Connection) -> int | None:
+        round_id = retention.next_with_receipts(tx, now - policy.receipts)
+        return None if round_id is None else retention.delete_receipts(tx, round_id)
+
+    total = 0
+    for name, step in (("forget_unreported", forget_unreported), ("forget_receipts", forget_receipts)):
+        while (deleted := context.db.run(name, step)) is not None:
+            total += deleted
+    return total

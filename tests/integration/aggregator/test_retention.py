@@ -1,0 +1,92 @@
+"""What is left of rounds that were over long ago."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from services.aggregator.domain.retention import Retention
+from services.aggregator.pipeline.forget import forget
+from tests.integration.aggregator.deployment import Device, Task
+from tests.integration.aggregator.powers import counted, power_of_two, powers_task
+from tests.integration.aggregator.world import World
+
+DAY = 86400
+POLICY = Retention(unreported=timedelta(days=7), receipts=timedelta(days=90))
+
+
+@pytest.fixture
+def world(database_url: str) -> Iterator[World]:
+    world = World(database_url)
+    yield world
+    world.stop()
+
+
+def left(world: World) -> tuple[int, int]:
+    """Assignments and receipts in the database."""
+    query = "SELECT (SELECT count(*) FROM aggregator.assignments), (SELECT count(*) FROM aggregator.receipts)"
+    with world.context.db.engine.connect() as connection:
+        assignments, receipts = connection.execute(text(query)).one()
+        return assignments, receipts
+
+
+def one_of_two_reports(world: World, **policy: Any) -> tuple[Task, Device, str]:
+    """A round that closed with the report of one of the two who were asked; the next one is open."""
+    task = world.task(**powers_task(goal=1, over_selection_factor=2.0, deadline_seconds=2_000_000, **policy))
+    device, silent = task.devices(2)
+    assignment_id = device.assigned()["assignment_id"]
+    silent.assigned()
+    assert device.report(assignment_id, power_of_two(4)).status_code == 201
+    world.work()
+    assert task.get()["rounds_published"] == 1
+    return task, device, assignment_id
+
+
+def after(world: World, days: float) -> int:
+    world.advance(days * DAY)
+    return forget(world.context, POLICY)
+
+
+def test_unreported_assignments_go_after_a_week_and_receipts_after_three_months(world: World) -> None:
+    task, device, assignment_id = one_of_two_reports(world)
+    assert (after(world, 6.9), left(world)) == (0, (2, 1))
+    assert (after(world, 0.2), left(world)) == (1, (1, 1))
+    assert device.renew().status_code == 201
+    assert device.report(assignment_id, power_of_two(4)).status_code == 200
+    assert (after(world, 82.8), left(world)) == (0, (1, 1))
+    assert (after(world, 0.2), left(world)) == (1, (0, 0))
+    assert device.renew().status_code == 201
+    assert device.report(assignment_id, power_of_two(4)).json()["slug"] == "unknown-assignment"
+    assert counted(task) == {4}
+    assert [round_["reports"] for round_ in task.get("/rounds") if round_["state"] == "published"] == [1]
+
+
+@pytest.mark.parametrize("bound", [{"maximum_participations": 1}, {"minimum_separation": 2}])
+def test_receipts_that_bound_participation_stay_until_the_task_is_completed(
+    world: World, bound: dict[str, int]
+) -> None:
+    task, device, _ = one_of_two_reports(world, **bound)
+    assert (after(world, 100), left(world)) == (1, (1, 1))
+    assert device.renew().status_code == 201
+    assert device.check_in()["reason"] in {"participation-cap", "too-soon"}
+    assert task.steer("cancel").is_success
+    assert (after(world, 0), left(world)) == (1, (0, 0))
+
+
+def test_a_round_under_way_keeps_everything_however_old_it_is(world: World) -> None:
+    task = world.task(**powers_task(goal=2, deadline_seconds=2_000_000))
+    device, silent = task.devices(2)
+    assert device.report(device.assigned()["assignment_id"], power_of_two(1)).status_code == 201
+    silent.assigned()
+    assert (after(world, 1000), left(world)) == (0, (2, 1))
+
+
+def test_workers_forget_when_they_sweep(world: World) -> None:
+    one_of_two_reports(world)
+    world.advance(8 * DAY)
+    world.worker.sweep()
+    assert left(world) == (1, 1)
