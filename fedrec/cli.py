@@ -14,6 +14,7 @@ from fedrec.commands.recommend_config import recommend_config
 from fedrec.commands.serve import serve
 from fedrec.commands.simulate import simulate
 from fedrec.commands.train import train
+from fedrec.commands.tune import tune
 from fedrec.local.errors import LocalFailure
 
 app = typer.Typer(
@@ -24,7 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(demo)
-for command in (serve, migrate, simulate, recommend_config, train, audit):
+for command in (serve, migrate, simulate, recommend_config, tune, train, audit):
     app.command()(command)
 app.add_typer(privacy, name="privacy")
 

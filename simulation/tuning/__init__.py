@@ -1,0 +1,1 @@
+"""Search for hyperparameters, by what simulated devices measure on their validation items."""
