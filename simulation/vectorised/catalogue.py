@@ -3,12 +3,15 @@
 from collections.abc import Callable
 from typing import Any
 
+from fedrec_recipes.bpr import BayesianPersonalisedRanking
 from fedrec_recipes.mf import MatrixFactorisation
 from fedrec_recipes.recipe import Recipe
+from simulation.vectorised.bpr import VectorisedBpr
 from simulation.vectorised.mf import VectorisedMatrixFactorisation
 from simulation.vectorised.trainer import VectorisedTrainer
 
 _VECTORISED: dict[type[Recipe[Any]], Callable[[Any], VectorisedTrainer]] = {
+    BayesianPersonalisedRanking: VectorisedBpr,
     MatrixFactorisation: VectorisedMatrixFactorisation,
 }
 

@@ -82,15 +82,21 @@ class GradientRecipe(Recipe[ConfigT], Generic[ConfigT]):
         generator: np.random.Generator,
     ) -> LocalResult:
         """`plan.epochs` steps of gradient descent; the report is a delta of the shared tensors."""
-        local = dict(shared)
+        # The steps are added up on their own: what is left of them after adding them to the parameters is rounded.
+        moved: Gradient = {}
+        gradient = LocalGradient({})
         for _ in range(plan.epochs):
+            local = {**shared, **{name: shared[name] + by for name, by in moved.items()}}
             gradient = self.gradient(local, history, generator)
             for name, value in gradient.shared.items():
-                local[name] = local[name] - np.float32(plan.learning_rate) * value
-        report = {spec.name: local[spec.name] - shared[spec.name] for spec in self.shared}
-        return LocalResult(
-            report={**report, **self.averages(shared, history)}, examples=len(history), private=gradient.private
-        )
+                step = np.float32(-plan.learning_rate) * value
+                moved[name] = moved[name] + step if name in moved else step
+        found = {**moved, **self.averages(shared, history)}
+        report = {
+            spec.name: found[spec.name] if spec.name in found else np.zeros(spec.shape, dtype=np.float32)
+            for spec in self.shared
+        }
+        return LocalResult(report=report, examples=len(history), private=gradient.private)
 
     def train_central(
         self,

@@ -7,9 +7,8 @@ Vector = NDArray[np.float32]
 Matrix = NDArray[np.float32]
 
 _STEPS = 8
-_LARGEST_LEAD = np.float32(30.0)
-_ROWS_AT_ONCE = 256
-"""Chosen items whose pairs are in memory together."""
+_ROWS_AT_ONCE = 64
+"""Chosen items whose pairs are in memory together: few enough for the cache."""
 
 
 def solve(differences: Matrix, leads: Vector, *, regularisation: float) -> Vector:
@@ -56,16 +55,19 @@ def gradient_by_scores(scores: Vector, chosen: NDArray[np.int64]) -> tuple[Vecto
     gradient, compared = np.zeros_like(scores), np.zeros_like(scores)
     if len(own) == 0 or len(others) == 0:
         return gradient, compared
-    pairs = np.float32(len(own) * len(others))
+    of_others = scores[others]
+    pairs = np.float32(2 * len(own) * len(others))
     for start in range(0, len(own), _ROWS_AT_ONCE):
         rows = own[start : start + _ROWS_AT_ONCE]
-        wrong = _wrong(scores[rows][:, None] - scores[others])
-        gradient[rows] = -wrong.sum(axis=1) / pairs
-        gradient[others] += wrong.sum(axis=0) / pairs
+        # sigmoid(-lead) is (1 - tanh(lead / 2)) / 2; tanh in place takes an eighth of the time.
+        halves = np.float32(0.5) * (scores[rows][:, None] - of_others)
+        np.tanh(halves, out=halves)
+        gradient[rows] = (halves.sum(axis=1) - np.float32(len(others))) / pairs
+        gradient[others] += (np.float32(len(rows)) - halves.sum(axis=0)) / pairs
     compared[own], compared[others] = 1.0 / len(own), 1.0 / len(others)
     return gradient, compared
 
 
-def _wrong(leads: Matrix) -> Matrix:
+def _wrong(leads: Vector) -> Vector:
     """sigmoid(-lead): how much of the loss's slope is left."""
-    return np.asarray(1.0 / (1.0 + np.exp(np.minimum(leads, _LARGEST_LEAD))), dtype=np.float32)
+    return np.asarray(0.5 - 0.5 * np.tanh(0.5 * leads), dtype=np.float32)

@@ -39,7 +39,7 @@ def test_federated_training_finds_what_people_like_as_central_training_does(name
     chosen = of(name)
     histories = people_with_taste()
     train = [history.without_last(1) for history in histories]
-    federated = hit_rate(chosen, federated_by_its_own_rule(chosen, train, rounds=30), histories)
+    federated = hit_rate(chosen, federated_by_its_own_rule(chosen, train, rounds=45), histories)
     central = hit_rate(
         chosen, chosen.train_central(train, np.random.default_rng(0), epochs=20, batch_size=8), histories
     )

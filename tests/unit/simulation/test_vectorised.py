@@ -6,6 +6,7 @@ import pytest
 from fedrec_protocol.manifest import RecipeChoice
 from fedrec_protocol.messages import RoundKind
 from fedrec_recipes import catalogue
+from fedrec_recipes.bpr import USER_VECTOR, BayesianPersonalisedRanking, BprConfig
 from fedrec_recipes.mf import ITEM_POPULARITY, USER_GRAM, MatrixFactorisation
 from fedrec_recipes.recipe import History
 from fedrec_sdk.trainer import RecipeTrainer
@@ -45,6 +46,28 @@ def test_the_vectorised_sum_has_the_bits_of_training_people_one_by_one(kind: Rou
     for person in alone.private:
         for name, values in alone.private[person].items():
             np.testing.assert_array_equal(together.private[person][name], values)
+
+
+@pytest.mark.parametrize(
+    ("kind", "metrics"),
+    [(RoundKind.TRAINING, ("hr@10",)), (RoundKind.TRAINING, ()), (RoundKind.EVALUATION, ("hr@10",))],
+)
+def test_bpr_has_the_bits_of_training_people_one_by_one(kind: RoundKind, metrics: tuple[str, ...]) -> None:
+    recipe = BayesianPersonalisedRanking(BprConfig(number_of_items=ITEMS, dimension=5))
+    histories = [*people_with_taste(20, ITEMS), *people_with_taste(20, ITEMS, length=30)]
+    # The same history twice: who comes next must not be given what was remembered of another table or person.
+    population = Population.of_recipe(recipe, [*histories, histories[-1]], seed=3)
+    manifest = manifest_of(recipe, goal=41, metrics=metrics)
+    first = RoundWork(manifest, kind, 1, initial_parameters(recipe.shared, 7))
+    second = RoundWork(manifest, kind, 2, initial_parameters(recipe.shared, 8))
+    together, alone = LocalEngine(population), LocalEngine(population, is_vectorised=False)
+    assert vectorised(recipe) is not None
+    for work in (first, second):
+        expected = alone.contribute(work, range(41), {})
+        found = together.contribute(work, range(41), {})
+        np.testing.assert_array_equal(found.vector, expected.vector)
+        for person, kept in expected.private.items():
+            np.testing.assert_array_equal(found.private[person][USER_VECTOR], kept[USER_VECTOR])
 
 
 def test_people_with_too_little_or_unknown_items_are_treated_as_the_sdk_treats_them() -> None:
