@@ -1,27 +1,33 @@
-"""A task with masked reports, on the very grid of the plain ones: the same models, bit for bit."""
+"""A task with masked reports: on the very grid of the plain ones, or on a coarser one that is cheaper to send."""
 
 from fedrec_protocol.manifest import TaskManifest
 from fedrec_protocol.secagg.grid import largest_fraction_bits
-from fedrec_protocol.secure_aggregation import SecureAggregation
+from fedrec_protocol.secure_aggregation import SecureAggregation, smallest_modulus
 
 _WIDEST_VALUE = 62
-_WIDEST_MODULUS = 64
 _USUAL_FLOOR = 32
 _PHASE_SECONDS = 120.0
 
 
-def with_masks(manifest: TaskManifest) -> TaskManifest:
-    """The same task with secure aggregation, and value bits enough for the plain task's grid.
+def with_masks(manifest: TaskManifest, *, value_bits: int | None = None) -> TaskManifest:
+    """The same task with secure aggregation, modulo the smallest power of 256 in which no sum can wrap.
+
+    Args:
+        manifest: The plain task.
+        value_bits: Bits of one participant's coordinate; None takes enough for the plain task's grid, and the
+            models are the same, bit for bit. With 16, and up to 255 participants, a coordinate takes 24 bits of upload:
+            state a tight `maximum_norm`, for the grid's step is about that divided by 2**15.
 
     Raises:
         ValueError: the cohort is too small to hide in, or the grid too fine for a 64-bit modulus.
     """
     cohort = manifest.rounds.cohort_size
-    value_bits = next(bits for bits in range(8, _WIDEST_VALUE + 1) if _fits(manifest, bits))
+    if value_bits is None:
+        value_bits = next(bits for bits in range(8, _WIDEST_VALUE + 1) if _fits(manifest, bits))
     # Half of the cohort must stay, as in the plain task, but no fewer than hide each other.
     floor = max(min(_USUAL_FLOOR, cohort), manifest.rounds.minimum_reports)
     secure = SecureAggregation(
-        modulus_bits=_WIDEST_MODULUS,
+        modulus_bits=smallest_modulus(value_bits, cohort),
         value_bits=value_bits,
         minimum_cohort=floor,
         share_seconds=_PHASE_SECONDS,

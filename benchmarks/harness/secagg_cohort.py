@@ -51,6 +51,10 @@ class Outcome:
     """CPU of each survivor over all its phases."""
     handshake_bytes: list[int]
     """Bytes that each survivor sent besides the masked vector: messages as JSON."""
+    vector_bytes: int
+    """Bytes of one masked vector."""
+    fold_seconds: float
+    """CPU of the server for reading one masked vector and adding it."""
 
 
 @dataclass
@@ -80,6 +84,7 @@ class _Round:
     cohort: dict[int, _Member]
     server: Stopwatch
     shares: dict[int, Shares] = field(default_factory=dict)
+    vector_bytes: int = 0
 
     @property
     def survivors(self) -> dict[int, _Member]:
@@ -97,6 +102,8 @@ def run_round(participants: int, coordinates: int, dropouts: int, *, ring: Ring 
         server_seconds=this.server.seconds["server"],
         participant_seconds=[member.watch.seconds["participant"] for member in this.survivors.values()],
         handshake_bytes=[member.sent for member in this.survivors.values()],
+        vector_bytes=this.vector_bytes,
+        fold_seconds=this.server.seconds["fold"] / len(this.survivors),
     )
 
 
@@ -138,7 +145,8 @@ def _shared_and_reported(this: _Round, dropouts: int) -> tuple[NDArray[np.int64]
         with member.at_work():
             member.state, body = member.state.on_inbox(inbox, vector)
         member.has_reported = True
-        with this.server("server"):
+        this.vector_bytes = len(body)
+        with this.server("server"), this.server("fold"):
             total += unpack(body, grid)
     return expected, total
 

@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from fedrec_protocol.base import Message
 from fedrec_protocol.secagg.descriptor import HARD_FLOOR
 
+_WIDEST_MODULUS = 64
 _Seconds = Field(default=60.0, gt=0, le=86400)
 
 
@@ -56,3 +57,19 @@ class SecureAggregation(Message):
                 f"{cohort_size} reports of {self.value_bits} bits can overflow {self.modulus_bits} bits: "
                 "raise modulus_bits, or lower value_bits"
             )
+
+
+def smallest_modulus(value_bits: int, cohort_size: int) -> int:
+    """The fewest bits, in whole bytes, modulo which the sum of so many values of `value_bits` cannot wrap.
+
+    16 bits and up to 255 participants take 24, three quarters of a float32.
+
+    Raises:
+        ValueError: 64 bits do not suffice.
+    """
+    # cohort * 2**(q-1) < 2**(b-1), so b > q + log2(cohort).
+    needed = value_bits + cohort_size.bit_length()
+    modulus = max(-(-needed // 8) * 8, 16)
+    if modulus > _WIDEST_MODULUS:
+        raise ValueError(f"{cohort_size} values of {value_bits} bits do not fit in {_WIDEST_MODULUS} bits")
+    return modulus
