@@ -3,6 +3,9 @@
 import hashlib
 from collections.abc import Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
 from fedrec_protocol.manifest import TaskManifest
 from fedrec_protocol.noise.random_bits import RandomBits
 from fedrec_protocol.privacy import CentralPrivacy
@@ -11,7 +14,14 @@ from services.aggregator.domain.layout import Layout
 from services.aggregator.domain.privacy.events import Charge
 from services.aggregator.domain.privacy.ledger import BudgetExceeded
 from services.aggregator.domain.privacy.poisson import draw_all
-from services.aggregator.domain.privacy.task import NoisyRound, charge_for, following_norm, new_ledger, noised
+from services.aggregator.domain.privacy.task import (
+    CorrelatedSource,
+    NoisyRound,
+    charge_for,
+    following_norm,
+    new_ledger,
+    noised,
+)
 from services.aggregator.domain.rounds import Round
 from services.aggregator.domain.tasks import Task
 
@@ -29,7 +39,9 @@ class SimulatedPrivacy:
         self._manifest, self._policy = manifest, policy
         self._ledger = new_ledger(manifest, policy)
         self._next_norm = None if policy.clipping is None else policy.clipping.initial_norm
-        self._bits = RandomBits(hashlib.sha256(_PURPOSE + manifest.seed.to_bytes(8, "little")).digest())
+        key = hashlib.sha256(_PURPOSE + manifest.seed.to_bytes(8, "little")).digest()
+        self._bits, self._source = RandomBits(key), CorrelatedSource(key)
+        self._noise: dict[int, NDArray[np.float64]] = {}
 
     @property
     def clipping_norm(self) -> float | None:
@@ -52,7 +64,11 @@ class SimulatedPrivacy:
     def release(self, task: Task, round_: Round, vector: Accumulator, layout: Layout) -> Accumulator:
         """A round's sum with noise; nothing else of the sum may be released."""
         noisy = NoisyRound.of(task, self._policy, round_)
-        private = noised(vector, layout, noisy, self._bits)
+        model_noise = None
+        if self._policy.correlated is not None and layout.model_size:
+            self._noise = self._source.advance(self._noise, layout, noisy)
+            model_noise = self._noise[round_.number]
+        private = noised(vector, layout, noisy, self._bits, model_noise)
         self._next_norm = following_norm(noisy, layout, private) or self._next_norm
         return private
 

@@ -287,10 +287,20 @@ class TaskManifest(Message):
             raise ValueError("with privacy, every participant counts the same: set report.weighting to 'uniform'")
         if self.metrics and self.privacy.metrics_noise_multiplier is None:
             raise ValueError("metrics are released too: set privacy.metrics_noise_multiplier, or measure none")
+        if self.privacy.correlated is not None:
+            self._check_correlated(self.privacy, self.privacy.correlated.bands)
         if self.privacy.sampling is not None:
             self._check_sampling()
         if self.adaptive_clipping is not None:
             self._check_adaptive_clipping(self.adaptive_clipping)
+
+    def _check_correlated(self, privacy: CentralPrivacy, bands: int) -> None:
+        if self.rounds.minimum_separation < bands:
+            raise ValueError(
+                f"privacy.correlated with {bands} bands needs rounds.minimum_separation of at least {bands}"
+            )
+        if privacy.sampling is not None or privacy.clipping is not None or privacy.noise_schedule:
+            raise ValueError("correlated noise is one mechanism over all rounds: its noise and norm cannot change")
 
     def _check_sampling(self) -> None:
         """Everybody who is enrolled has the same coin in every round: nothing else may decide who takes part."""

@@ -24,6 +24,18 @@ class AdaptiveClipping(Message):
     """Standard deviation of the noise on the count of clipped reports, in participants."""
 
 
+class CorrelatedNoise(Message):
+    """Each round's noise takes back part of the noise of the rounds before: far less of it stays in the model.
+
+    The strategy matrix is the banded square root of the running sum, whose coefficients are known in closed form.
+    A user's two rounds must lie at least as many rounds apart as there are bands (Choquette-Choo et al. 2023,
+    https://arxiv.org/abs/2306.08153): `rounds.minimum_separation` says so, and the scheduler keeps to it.
+    """
+
+    bands: int = Field(ge=2, le=1000)
+    """Rounds over which noise is correlated; the server keeps as many noise vectors, less one."""
+
+
 class PoissonSampling(Message):
     """The server flips a coin for every enrolled participant in every round, and asks those it falls on.
 
@@ -51,6 +63,8 @@ class CentralPrivacy(Message):
     """Noise multipliers of the first training rounds, where they differ: a cheap first look, a dear last one."""
     metrics_noise_multiplier: PositiveFloat | None = None
     """The same for the sums of metrics; required when the task has metrics, for they are released too."""
+    correlated: CorrelatedNoise | None = None
+    """How the noise of one round depends on that of the rounds before; null: not at all."""
     sampling: PoissonSampling | None = None
     """How the server draws each round's participants; null: whoever checks in, and nothing is claimed of it."""
     clipping: AdaptiveClipping | None = None

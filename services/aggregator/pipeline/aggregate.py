@@ -23,7 +23,7 @@ from services.aggregator.domain.rounds import Round
 from services.aggregator.domain.tasks import Task
 from services.aggregator.pipeline.close import abandon
 from services.aggregator.pipeline.context import Context
-from services.aggregator.pipeline.noise import releasable
+from services.aggregator.pipeline.noise import Memory, NoiseLost, releasable, store_memory
 from services.aggregator.pipeline.secure.unmask import MasksStay, unmasked
 from services.aggregator.storage import leases, ledgers, outcomes, partial_sums, rounds, secure_rounds, tasks
 from services.aggregator.storage.leases import Lease
@@ -54,18 +54,18 @@ def aggregate(context: Context, round_id: str, lease: Lease) -> None:
     layout = Layout.of(task.manifest, round_.kind)
     try:
         vector, report_count, blamed = _sum(context, task, round_)
-        release = releasable(task, round_, vector)
+        release = releasable(context, task, round_, vector)
         step = _step(context, task, round_, release.vector, report_count)
     except MasksStay as error:
         _abandon(context, round_, lease, str(error), error.blamed)
         return
-    except (NotReleasable, sealing.SealBroken, ObjectMissing) as error:
+    except (NotReleasable, NoiseLost, sealing.SealBroken, ObjectMissing) as error:
         _abandon(context, round_, lease, str(error))
         return
     outcome = replace(
         _outcome(layout, release.vector, report_count, step), next_clipping_norm=release.next_clipping_norm
     )
-    _store(context, task, round_, lease, _Release(outcome, step, release.charge, blamed))
+    _store(context, task, round_, lease, _Release(outcome, step, release.charge, release.memory, blamed))
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,8 @@ class _Release:
     outcome: Outcome
     step: Step | None
     charge: Charge | None
+    memory: Memory | None
+    """Noise that later rounds take back."""
     blamed: Mapping[str, str]
     """What is held against whom: words by client id."""
 
@@ -153,6 +155,7 @@ def _store(context: Context, task: Task, round_: Round, lease: Lease, release: _
         rounds.get(tx, round_.id, lock=True)
         if release.charge is not None:
             ledgers.charge(tx, task.manifest.model, release.charge, context.now())
+        store_memory(tx, context, task, release.memory)
         outcomes.save(tx, round_.id, replace(outcome, result_object=result, rule_state_object=state))
         outcomes.set_blamed(tx, round_.id, release.blamed, context.now())
         for key in partial_sums.delete_of_round(tx, round_.id):

@@ -4,6 +4,7 @@ from sqlalchemy import Connection
 
 from fedrec_protocol.manifest import TaskManifest
 from fedrec_protocol.messages import RoundKind, TaskState, TaskView
+from services.aggregator.domain import sealing
 from services.aggregator.domain.errors import InvalidManifest
 from services.aggregator.domain.privacy.ledger import BudgetExceeded
 from services.aggregator.domain.privacy.task import NoisyRound, charge_for, new_ledger
@@ -11,7 +12,7 @@ from services.aggregator.domain.runnable import check_runnable
 from services.aggregator.domain.tasks import Task
 from services.aggregator.pipeline.context import Context
 from services.aggregator.registry_client import VersionMissing
-from services.aggregator.storage import audit, ledgers, notifications, tasks
+from services.aggregator.storage import audit, ledgers, noise_vectors, notifications, tasks
 from services.kit.ids import new_id
 
 
@@ -30,7 +31,7 @@ def create_task(context: Context, manifest: TaskManifest, operator: str) -> Task
 
     def step(tx: Connection) -> TaskView:
         tasks.insert_task(tx, task, manifest.digest, context.now())
-        _open_ledger(tx, task)
+        _open_ledger(tx, context, task)
         audit.record(tx, operator, "create task", task.id, context.now())
         notifications.notify(tx, notifications.WORK)
         return tasks.view(tx, task.id)
@@ -38,7 +39,7 @@ def create_task(context: Context, manifest: TaskManifest, operator: str) -> Task
     return context.db.run("create_task", step)
 
 
-def _open_ledger(tx: Connection, task: Task) -> None:
+def _open_ledger(tx: Connection, context: Context, task: Task) -> None:
     """A model's ledger belongs to one task: another could not know who took part in the first."""
     manifest = task.manifest
     if manifest.privacy is None:
@@ -55,6 +56,9 @@ def _open_ledger(tx: Connection, task: Task) -> None:
         raise InvalidManifest(f"the budget has no room for one round: {error}") from error
     if not ledgers.open_ledger(tx, ledger, task.id):
         raise InvalidManifest(f"another private task trains model {manifest.model!r}: choose another name")
+    if manifest.privacy.correlated is not None:
+        wrapped = sealing.wrap(sealing.new_round_key(), context.deployment_keys[0], manifest.model)
+        noise_vectors.set_key(tx, manifest.model, wrapped)
 
 
 def _check_base(context: Context, manifest: TaskManifest, version_id: str) -> None:

@@ -17,7 +17,7 @@ from services.aggregator.domain.rounds import Round
 from services.aggregator.domain.tasks import Next, Task, next_step
 from services.aggregator.pipeline.context import Context
 from services.aggregator.pipeline.secure.open import open_secure
-from services.aggregator.storage import assignments, ledgers, notifications, rounds, tasks
+from services.aggregator.storage import assignments, ledgers, noise_vectors, notifications, rounds, tasks
 from services.kit.ids import new_id
 
 log = structlog.get_logger(__name__)
@@ -54,6 +54,7 @@ def advance(tx: Connection, context: Context, task: Task) -> Round | None:
         following = Next(None, f"the privacy budget is used up: {overspent}")
     if opened is None or overspent is not None:
         tasks.save(tx, task.completed(following.reason))
+        noise_vectors.forget(tx, context.home, task.manifest.model)
         notifications.notify(tx, notifications.ROUNDS, task.id)
         log.info("task completed", task_id=task.id, reason=following.reason)
         return None

@@ -209,6 +209,16 @@ privacy_ledgers = Table(
     Column("task_id", ForeignKey(tasks.c.id), nullable=False, unique=True),
     Column("budget", JSONB, nullable=False),
     Column("participation_limit", JSONB, nullable=False),
+    Column("noise_key", LargeBinary),  # wrapped; where noise is correlated over rounds, until the task is over
+)
+
+# Of lineages whose noise is correlated over rounds: emptied when the task is over.
+noise_vectors = Table(
+    "noise_vectors",
+    metadata,
+    Column("lineage", ForeignKey(privacy_ledgers.c.lineage), primary_key=True),
+    Column("round_number", Integer, primary_key=True),
+    Column("object_key", String, nullable=False),  # sealed with the lineage's noise key
 )
 
 privacy_charges = Table(

@@ -117,7 +117,10 @@ def test_the_renyi_divergence_of_skellam_is_the_published_formula() -> None:
 @pytest.mark.parametrize(
     "mixture",
     [
-        (GaussianRelease(noise_multiplier=1), CorrelatedGaussianRelease(noise_multiplier=1, coefficients=(1.0,))),
+        (
+            PoissonGaussianRelease(noise_multiplier=1, sampling_probability=0.1),
+            CorrelatedGaussianRelease(noise_multiplier=1, coefficients=(1.0,)),
+        ),
         (GaussianRelease(noise_multiplier=1), SkellamRelease(variance=9, l2_steps=1, l1_steps=1)),
         (
             SkellamRelease(variance=9, l2_steps=1, l1_steps=1),
@@ -133,6 +136,21 @@ def test_the_renyi_divergence_of_skellam_is_the_published_formula() -> None:
 def test_what_has_no_proven_price_is_refused(mixture: tuple[Release, ...]) -> None:
     with pytest.raises(UnsupportedRelease):
         epsilon(charges(*mixture), ANY_ROUND, DELTA)
+
+
+def test_metrics_beside_correlated_noise_add_up_as_gaussians() -> None:
+    limit = ParticipationLimit(maximum_participations=2, minimum_separation=2)
+    model = CorrelatedGaussianRelease(noise_multiplier=3.0, coefficients=(1.0, 0.5))
+    both = [
+        Charge(
+            charge_id=str(n), round_number=n, releases=(model, GaussianRelease(what="metrics", noise_multiplier=4.0))
+        )
+        for n in range(1, 5)
+    ]
+    # Two columns of squared norm 1.25, over 9, and two rounds of metrics, each over 16.
+    joint = (2 * 1.25 / 9 + 2 / 16) ** -0.5
+    one = [Charge(charge_id="1", round_number=1, releases=(GaussianRelease(noise_multiplier=joint),))]
+    assert epsilon(both, limit, 1e-5) == pytest.approx(epsilon(one, limit, 1e-5), rel=1e-6)
 
 
 def test_releases_of_one_sampled_cohort_are_one_release_of_their_joint_noise() -> None:

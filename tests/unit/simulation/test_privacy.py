@@ -2,12 +2,14 @@
 
 import numpy as np
 import pytest
+from scipy.linalg import toeplitz
 
 from fedrec_protocol.manifest import Weighting
 from fedrec_protocol.messages import RoundKind, TaskState
-from fedrec_protocol.privacy import AdaptiveClipping, CentralPrivacy, PoissonSampling
+from fedrec_protocol.privacy import AdaptiveClipping, CentralPrivacy, CorrelatedNoise, PoissonSampling
 from fedrec_recipes.mf import MatrixFactorisation, MatrixFactorisationConfig
 from services.aggregator.domain.errors import InvalidManifest
+from services.aggregator.domain.privacy import correlated
 from simulation.engines.local import LocalEngine
 from simulation.population import Population
 from simulation.records import RoundRecord
@@ -81,6 +83,25 @@ def test_sampled_cohorts_vary_and_are_priced_with_their_coin() -> None:
     assert spent is not None
     assert more is not None
     assert 0.3 * more < spent < 0.9 * more
+
+
+def test_correlated_noise_leaves_less_in_the_model_than_independent_noise_of_the_same_deviation() -> None:
+    def end(noise: CorrelatedNoise | None) -> np.ndarray:
+        manifest = manifest_of(RECIPE, goal=1, rounds=16, metrics=())
+        rounds = manifest.rounds.model_copy(update={"minimum_separation": 8, "minimum_reports": 1})
+        policy = CentralPrivacy(noise_multiplier=1e3, budget_epsilon=1e9, target_delta=1e-5, correlated=noise)
+        report = manifest.report.model_copy(update={"maximum_norm": 1e-6, "weighting": Weighting.UNIFORM})
+        changed = {"rounds": rounds, "privacy": policy, "report": report}
+        simulation = Simulation(manifest.model_copy(update=changed), POPULATION)
+        before = {name: values.copy() for name, values in simulation.parameters.items()}
+        finished(simulation)
+        return np.concatenate([(simulation.parameters[name] - before[name]).reshape(-1) for name in before])
+
+    # After 16 rounds independent noise has sqrt(16) deviations; 8 bands leave the norm of row 16 of A C^-1.
+    strategy = np.tril(toeplitz([*correlated.banded_square_root(8), *[0.0] * 8]))
+    expected = np.linalg.norm((np.tril(np.ones((16, 16))) @ np.linalg.inv(strategy))[-1])
+    assert end(None).std() == pytest.approx(4 * 1e-3, rel=0.06)
+    assert end(CorrelatedNoise(bands=8)).std() == pytest.approx(expected * 1e-3, rel=0.06)
 
 
 def test_the_denominator_is_the_goal_whoever_took_part() -> None:

@@ -37,6 +37,10 @@ def epsilon(charges: Sequence[Charge], limit: ParticipationLimit, target_delta: 
             return 0.0
         case ["correlated-gaussian"]:
             return _of_gaussian(_correlated_multiplier(charges, limit), target_delta)
+        case ["correlated-gaussian", "gaussian"]:
+            # Both are Gaussian mechanisms, also when each round is chosen by what was released before.
+            both = (_correlated_multiplier(charges, limit), _worst_multiplier(charges, limit))
+            return _of_gaussian(math.fsum(z**-2 for z in both) ** -0.5, target_delta)
         case ["skellam"]:
             return skellam_accounting.epsilon(_worst_skellam(charges, limit), target_delta)
         case ["gaussian"]:
@@ -80,14 +84,16 @@ def _participations(charges: Sequence[Charge], limit: ParticipationLimit) -> int
 
 
 def _correlated_multiplier(charges: Sequence[Charge], limit: ParticipationLimit) -> float:
-    releases = [release for charge in charges for release in charge.releases]
-    first = releases[0]
-    if not isinstance(first, CorrelatedGaussianRelease) or set(releases) != {first} or len(releases) != len(charges):
+    """The one Gaussian that equals all steps of a matrix mechanism; its rows are the rounds' numbers."""
+    steps = [(c.round_number, r) for c in charges for r in c.releases if isinstance(r, CorrelatedGaussianRelease)]
+    numbers, first = {number for number, _ in steps}, steps[0][1]
+    if {release for _, release in steps} != {first} or any(
+        sum(isinstance(release, CorrelatedGaussianRelease) for release in charge.releases) > 1 for charge in charges
+    ):
         raise UnsupportedRelease("a matrix mechanism has one release a round, with one matrix and one noise multiplier")
-    rounds = {charge.round_number for charge in charges}
     try:
         sensitivity = correlated.sensitivity(
-            first.coefficients, limit, rounds=max(rounds) - min(rounds) + 1, repeated=len(charges) - len(rounds)
+            first.coefficients, limit, rounds=max(numbers) - min(numbers) + 1, repeated=len(steps) - len(numbers)
         )
     except correlated.SeparationTooSmall as error:
         raise UnsupportedRelease(str(error)) from error

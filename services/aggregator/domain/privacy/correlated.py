@@ -8,7 +8,7 @@ Lampert 2024, https://arxiv.org/abs/2405.13763): nearly optimal, in closed form,
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,6 +62,34 @@ def next_noise(
     noise = fresh.astype(np.float64)
     for coefficient, earlier in zip(coefficients[1:], history, strict=False):
         noise -= coefficient * earlier
+    return noise
+
+
+def advance(
+    kept: Mapping[int, NDArray[np.float64]],
+    number: int,
+    coefficients: Sequence[float],
+    draw: Callable[[int], NDArray[np.int64]],
+) -> dict[int, NDArray[np.float64]]:
+    """The noise of round `number`, and of the rounds before it that later ones still need.
+
+    Rounds that released nothing, because they were abandoned or only evaluated, have noise too: the rows of the
+    matrix are the rounds' numbers, for these are what a minimum separation is counted in.
+
+    Args:
+        kept: What this function returned last, or nothing.
+        number: Number of the round, at least the largest in `kept`.
+        coefficients: First column of C, two or more.
+        draw: Fresh discrete Gaussian noise of a round, the same whenever it is asked for.
+
+    Returns:
+        Noise vectors by round number: the last ones, as many as there are bands, less one.
+    """
+    noise, memory = dict(kept), len(coefficients) - 1
+    for step in range(max(noise, default=0) + 1, number + 1):
+        earlier = [noise[before] for before in range(step - 1, max(step - 1 - memory, 0), -1)]
+        noise[step] = next_noise(draw(step), earlier, coefficients)
+        noise.pop(step - memory, None)
     return noise
 
 

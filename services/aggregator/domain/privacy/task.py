@@ -1,6 +1,8 @@
 """What a private task releases in a round, and the noise that goes with it."""
 
+import hmac
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +17,14 @@ from fedrec_protocol.privacy import CentralPrivacy
 from services.aggregator.domain.layout import Layout
 from services.aggregator.domain.privacy.adaptive_clipping import next_norm
 from services.aggregator.domain.privacy.central import NoisePlan
-from services.aggregator.domain.privacy.events import Charge, GaussianRelease, PoissonGaussianRelease, Release
+from services.aggregator.domain.privacy.correlated import advance, banded_square_root
+from services.aggregator.domain.privacy.events import (
+    Charge,
+    CorrelatedGaussianRelease,
+    GaussianRelease,
+    PoissonGaussianRelease,
+    Release,
+)
 from services.aggregator.domain.privacy.ledger import Budget, Ledger
 from services.aggregator.domain.privacy.participation import ParticipationLimit
 from services.aggregator.domain.privacy.statement import Mechanism, NoiseBy
@@ -74,17 +83,29 @@ class NoisyRound:
         """Of the model's sum."""
         return self.policy.multiplier_of(self.trained)
 
+    @property
+    def coefficients(self) -> tuple[float, ...] | None:
+        """First column of the strategy matrix, where noise is correlated over the rounds."""
+        return None if self.policy.correlated is None else banded_square_root(self.policy.correlated.bands)
+
 
 def charge_for(round_: NoisyRound, charge_id: str) -> Charge:
     """What a round releases: unless it only evaluates, the model's sum and the clip count; the metrics' sums."""
     releases, policy = [], round_.policy
     if round_.kind is RoundKind.TRAINING:
-        releases.append(_release("model", round_.noise_multiplier, policy))
+        releases.append(_model_release(round_))
         if policy.clipping is not None:
             releases.append(_release("clip-count", policy.clipping.count_noise, policy))
     if round_.manifest.metrics and policy.metrics_noise_multiplier is not None:
         releases.append(_release("metrics", policy.metrics_noise_multiplier, policy))
     return Charge(charge_id=charge_id, round_number=round_.number, releases=tuple(releases))
+
+
+def _model_release(round_: NoisyRound) -> Release:
+    coefficients = round_.coefficients
+    if coefficients is None:
+        return _release("model", round_.noise_multiplier, round_.policy)
+    return CorrelatedGaussianRelease(noise_multiplier=round_.noise_multiplier, coefficients=coefficients)
 
 
 def _release(what: str, noise_multiplier: float, policy: CentralPrivacy) -> Release:
@@ -104,7 +125,13 @@ def following_norm(round_: NoisyRound, layout: Layout, private: NDArray[np.int64
     return next_norm(clipping, round_.clipping_norm, noisy_clipped, goal=goal, largest=largest)
 
 
-def noised(vector: NDArray[np.int64], layout: Layout, round_: NoisyRound, bits: RandomBits) -> NDArray[np.int64]:
+def noised(
+    vector: NDArray[np.int64],
+    layout: Layout,
+    round_: NoisyRound,
+    bits: RandomBits,
+    model_noise: NDArray[np.float64] | None = None,
+) -> NDArray[np.int64]:
     """A round's sum with its noise: discrete Gaussian, on the integers, drawn once.
 
     The weight's coordinate, which counts who took part, is replaced by the aggregation goal: the public
@@ -115,14 +142,15 @@ def noised(vector: NDArray[np.int64], layout: Layout, round_: NoisyRound, bits: 
         layout: Its coordinates.
         round_: The bounds on one participant's report, and the noise multipliers.
         bits: Where randomness comes from.
+        model_noise: The model's noise, where it is correlated with that of other rounds; drawn here otherwise.
 
     Returns:
         int64, shape (layout.size,).
     """
     private, manifest, policy = vector.copy(), round_.manifest, round_.policy
     if layout.model_size:
-        plan = NoisePlan(_model_sensitivity(layout, round_.clipping_norm), round_.noise_multiplier)
-        private[: layout.model_size] += discrete_gaussian(plan.variance_steps, layout.model_size, bits)
+        noise = fresh_noise(layout, round_, bits) if model_noise is None else np.rint(model_noise).astype(np.int64)
+        private[: layout.model_size] += noise
     if layout.metric_names and policy.metrics_noise_multiplier is not None:
         plan = NoisePlan(_metrics_sensitivity(layout, manifest), policy.metrics_noise_multiplier)
         count = layout.metrics.stop - layout.metrics.start
@@ -132,6 +160,30 @@ def noised(vector: NDArray[np.int64], layout: Layout, round_: NoisyRound, bits: 
         private[layout.clipped] += discrete_gaussian(plan.variance_steps, 1, bits)
     private[layout.weight] = manifest.rounds.aggregation_goal
     return private
+
+
+def fresh_noise(layout: Layout, round_: NoisyRound, bits: RandomBits) -> NDArray[np.int64]:
+    """Independent noise for the model's coordinates, int64, shape (layout.model_size,)."""
+    plan = NoisePlan(_model_sensitivity(layout, round_.clipping_norm), round_.noise_multiplier)
+    return discrete_gaussian(plan.variance_steps, layout.model_size, bits)
+
+
+class CorrelatedSource:
+    """The noise of one lineage: a secret key gives each round's fresh noise, the same whenever it is asked for."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    def advance(
+        self, kept: Mapping[int, NDArray[np.float64]], layout: Layout, round_: NoisyRound
+    ) -> dict[int, NDArray[np.float64]]:
+        """The noise of a round, and of the rounds before it that later ones still need, by number."""
+
+        def draw(number: int) -> NDArray[np.int64]:
+            seed = hmac.digest(self._key, b"fedrec/correlated-noise/1" + number.to_bytes(8, "little"), "sha256")
+            return fresh_noise(layout, round_, RandomBits(seed))
+
+        return advance(kept, round_.number, round_.coefficients or (1.0,), draw)
 
 
 def _model_sensitivity(layout: Layout, maximum_norm: float) -> int:
