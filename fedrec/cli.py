@@ -7,6 +7,7 @@ import sys
 import typer
 
 from fedrec.commands.audit import audit
+from fedrec.commands.data import data
 from fedrec.commands.demo import demo
 from fedrec.commands.migrate import migrate
 from fedrec.commands.privacy import privacy
@@ -28,6 +29,7 @@ app.command()(demo)
 for command in (serve, migrate, simulate, recommend_config, tune, train, audit):
     app.command()(command)
 app.add_typer(privacy, name="privacy")
+app.add_typer(data, name="data")
 
 
 def main() -> None:

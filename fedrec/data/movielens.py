@@ -1,4 +1,4 @@
-"""The MovieLens file formats (https://grouplens.org/datasets/movielens/), and RecBole's `.inter`."""
+"""The MovieLens file formats (https://grouplens.org/datasets/movielens/), and RecBole's `.item`."""
 
 import csv
 from pathlib import Path
@@ -14,20 +14,20 @@ _GENRES_100K = (
 
 
 def read_ratings(path: Path) -> Interactions:
-    """Read `ratings.csv` (latest), `ratings.dat` (1M, 10M), `u.data` (100K) or `*.inter` (RecBole).
+    """Read `ratings.csv` (latest), `ratings.dat` (1M, 10M) or `u.data` (100K).
 
-    Any rating, whatever its value, is an interaction.
+    Any rating, whatever its value, is an interaction. Without a header, the columns are user, item, rating and time,
+    between whichever of `::`, tab and comma the first line has.
 
     Raises:
         DataError: a line does not have the columns of its format.
     """
     if path.suffix == ".csv":
         return read_csv(path, Columns("userId", "movieId", "timestamp"))
-    if path.suffix == ".inter":
-        return read_csv(path, Columns("user_id:token", "item_id:token", "timestamp:float"), delimiter="\t")
-    if path.suffix == ".data":
-        return read_csv(path, Columns(0, 1, 3), delimiter="\t")
-    return read_csv(path, Columns(0, 1, 3), delimiter="::", encoding="latin-1")
+    with path.open(encoding="latin-1") as lines:
+        first = lines.readline()
+    delimiter = next((each for each in ("::", "\t", ",") if each in first), "::")
+    return read_csv(path, Columns(0, 1, 3), delimiter=delimiter, encoding="latin-1")
 
 
 def read_titles(path: Path) -> dict[str, str]:

@@ -1,11 +1,13 @@
 """Interactions from wherever they are: a file of any known format, or a folder that holds one."""
 
+import csv
 from pathlib import Path
 
+from fedrec.data.headers import columns_of
 from fedrec.data.interactions import DataError, Interactions
 from fedrec.data.movielens import read_ratings
 from fedrec.data.sequences import read_sequences
-from fedrec.data.tabular import Columns, read_csv, read_parquet
+from fedrec.data.tabular import parquet_columns, read_csv, read_parquet
 
 KNOWN_FILES = ("ratings.csv", "ratings.dat", "u.data", "*.inter", "*.sequences.txt", "interactions.*")
 """What is looked for in a folder, in this order."""
@@ -14,9 +16,9 @@ KNOWN_FILES = ("ratings.csv", "ratings.dat", "u.data", "*.inter", "*.sequences.t
 def read_interactions(path: Path) -> Interactions:
     """Read a file by its name, or the first of `KNOWN_FILES` in a folder.
 
-    `.csv` with MovieLens columns (`userId`, `movieId`, `timestamp`) or with `user`, `item` and perhaps
-    `time`; `.parquet` with the latter; `.dat`, `.data`, `.inter` as MovieLens and RecBole write them;
-    `.txt` as sequences, `user item item ...`.
+    `.csv`, `.tsv`, `.inter` (RecBole) and `.parquet` by the names of their columns, such as `user`, `item`, `time` or
+    `userId`, `movieId`, `timestamp`; without a time the rows of a user are in order. `.dat` and `.data` are `user item
+    rating time` without a header, between `::`, commas or tabs; `.txt` are sequences, `user item item ...`.
 
     Raises:
         DataError: nothing there, or not one of these.
@@ -30,19 +32,19 @@ def read_interactions(path: Path) -> Interactions:
         raise DataError(f"{path}: no such file")
     match path.suffix:
         case ".csv":
-            return _read_csv(path)
+            return _read_with_header(path, ",")
+        case ".tsv" | ".inter":
+            return _read_with_header(path, "\t")
         case ".parquet":
-            return read_parquet(path, Columns())
-        case ".dat" | ".data" | ".inter":
+            return read_parquet(path, columns_of(path, parquet_columns(path)))
+        case ".dat" | ".data":
             return read_ratings(path)
         case ".txt":
             return read_sequences(path)
-    raise DataError(f"{path}: not a .csv, .parquet, .dat, .data, .inter or .txt file")
+    raise DataError(f"{path}: not a .csv, .tsv, .parquet, .dat, .data, .inter or .txt file")
 
 
-def _read_csv(path: Path) -> Interactions:
-    with path.open(encoding="utf-8") as lines:
-        header = lines.readline().rstrip("\r\n").split(",")
-    if {"userId", "movieId"} <= set(header):
-        return read_ratings(path)
-    return read_csv(path, Columns(time="time" if "time" in header else None))
+def _read_with_header(path: Path, delimiter: str) -> Interactions:
+    with path.open(encoding="utf-8-sig", newline="") as lines:  # a byte order mark is no part of a name
+        header = next(csv.reader(lines, delimiter=delimiter), [])
+    return read_csv(path, columns_of(path, header), delimiter=delimiter, encoding="utf-8-sig")

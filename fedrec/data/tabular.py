@@ -53,6 +53,20 @@ def read_parquet(path: Path, columns: Columns) -> Interactions:
     return from_columns(users, items, times)
 
 
+def parquet_columns(path: Path) -> list[str]:
+    """The names of a Parquet file's columns; needs pyarrow.
+
+    Raises:
+        DataError: not a Parquet file.
+    """
+    from pyarrow import ArrowInvalid, parquet  # noqa: PLC0415 - optional, and slow to import
+
+    try:
+        return list(parquet.read_schema(path).names)
+    except ArrowInvalid as error:
+        raise DataError(f"{path}: {error}") from error
+
+
 def _split_rows(lines: Iterator[str], delimiter: str) -> Iterator[Sequence[str]]:
     if len(delimiter) == 1:
         return csv.reader(lines, delimiter=delimiter)
@@ -76,6 +90,8 @@ def _collect(path: Path, rows: Iterator[Sequence[str]], positions: list[int], fi
     items: list[str] = []
     times: list[float] = []
     for line, row in enumerate(rows, first_line):
+        if not any(row):
+            continue  # an empty line, often the last one
         try:
             users.append(row[positions[0]])
             items.append(row[positions[1]])

@@ -87,7 +87,6 @@ def test_parquet_is_read_by_name(tmp_path: Path) -> None:
         ("ratings.csv", "userId,movieId,rating,timestamp\n1,31,4.0,20\n1,29,3.5,10\n"),
         ("ratings.dat", "1::31::4::20\n1::29::3::10\n"),
         ("u.data", "1\t31\t4\t20\n1\t29\t3\t10\n"),
-        ("ml.inter", "user_id:token\titem_id:token\trating:float\ttimestamp:float\n1\t31\t4\t20\n1\t29\t3\t10\n"),
     ],
 )
 def test_the_movielens_formats_say_the_same(tmp_path: Path, name: str, text: str) -> None:

@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
 from fedrec.data.interactions import DataError
 from fedrec.data.opening import read_interactions
@@ -14,6 +16,8 @@ FILES = {
     "some.inter": "user_id:token\titem_id:token\ttimestamp:float\n1\t10\t5\n1\t20\t6\n2\t10\t7\n",
     "some.sequences.txt": "1 10 20\n2 10\n",
     "interactions.csv": "user,item,time\n1,10,5\n1,20,6\n2,10,7\n",
+    "interactions.tsv": "uid\tasin\tTimestamp\n1\t10\t5\n1\t20\t6\n2\t10\t7\n\n",
+    "interactions.dat": "1,10,4,5\n1,20,3,6\n2,10,5,7\n",
 }
 
 
@@ -40,3 +44,33 @@ def test_what_cannot_be_read_is_explained(tmp_path: Path, name: str, complaint: 
         (tmp_path / name).touch()
     with pytest.raises(DataError, match=complaint):
         read_interactions(tmp_path / name if name else tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("header", "complaint"), [("who,item", "no column for the user"), ("user,item_id,itemId", "item_id, itemId")]
+)
+def test_columns_that_cannot_be_told_apart_are_named(tmp_path: Path, header: str, complaint: str) -> None:
+    path = tmp_path / "mine.csv"
+    path.write_text(header + "\n1,2,3\n")
+    with pytest.raises(DataError, match=complaint):
+        read_interactions(path)
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_name(tmp_path: Path) -> None:
+    path = tmp_path / "mine.csv"
+    path.write_text("user,item\n1,b\n", encoding="utf-8-sig")
+    assert read_interactions(path).user_ids == ("1",)
+
+
+def test_a_parquet_file_is_read_by_the_names_of_its_columns(tmp_path: Path) -> None:
+    path = tmp_path / "mine.parquet"
+    parquet.write_table(pa.table({"user_id": ["a", "a"], "item_id": [7, 8], "timestamp": [2, 1]}), path)
+    (history,) = read_interactions(path).histories()
+    assert history.items.tolist() == [1, 0]
+
+
+def test_a_file_that_only_claims_to_be_parquet_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "mine.parquet"
+    path.write_bytes(b"user,item")
+    with pytest.raises(DataError, match=r"mine\.parquet"):
+        read_interactions(path)
