@@ -17,6 +17,7 @@ from simulation.audit.canaries import audit_canaries
 from simulation.audit.figures import AuditFigures
 from simulation.audit.membership import audit_membership
 from simulation.audit.plot import write_plot
+from simulation.audit.rare_rows import audit_rare_rows
 from simulation.audit.rates import Auc
 from simulation.audit.reports import audit_reports
 from simulation.audit.task import AuditedTask
@@ -25,6 +26,8 @@ from simulation.results import require_writers
 
 MASKED_PEOPLE = 100
 """People whose single reports are attacked, at most: each of them exchanges keys with all others."""
+COHORTS = (10, 100)
+"""Sizes of a round, beside everybody, for which rows with a single owner are counted."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,9 @@ def run_audit(options: AuditOptions, console: Console) -> AuditFigures:
             )
             for level in levels
         ]
-    figures = AuditFigures(_setting(options, people, recipe), reports, membership, canaries)
+    cohorts = sorted({min(cohort, len(people)) for cohort in (*COHORTS, len(people))})
+    rare_rows = [audit_rare_rows(people.histories, cohort, seed=options.seed) for cohort in cohorts]
+    figures = AuditFigures(_setting(options, people, recipe), reports, membership, canaries, rare_rows)
     for table in tables(figures):
         console.print(table)
     options.out.mkdir(parents=True, exist_ok=True)
@@ -99,7 +104,10 @@ def tables(figures: AuditFigures) -> list[Table]:
         right = f"{canary.right_guesses} of {canary.guesses}"
         epsilons = (canary.ledger_epsilon, canary.epsilon_lower_bound, canary.epsilon_estimate)
         canaries.add_row(_number(canary.noise_multiplier), *(_number(value) for value in epsilons), right)
-    return [reports, membership, canaries]
+    rare = _table("Rows that one person alone touched", "cohort", "share of touched rows", "people with such a row")
+    for rows in figures.rare_rows:
+        rare.add_row(str(rows.cohort), f"{rows.single_owner_share:.1%}", f"{rows.people_with_one:.1%}")
+    return [reports, membership, canaries, rare]
 
 
 def _people(options: AuditOptions) -> tuple[Population, Recipe[Any]]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from simulation.audit.canaries import CanaryFigures
 from simulation.audit.membership import MembershipFigures
+from simulation.audit.rare_rows import RareRowFigures
 from simulation.audit.reports import ReportFigures
 
 MASKED = "masked"
@@ -23,6 +24,7 @@ class AuditFigures:
     reports: list[ReportFigures]
     membership: list[MembershipFigures]
     canaries: list[CanaryFigures]
+    rare_rows: list[RareRowFigures]
 
     def leaks(self) -> Iterator[str]:
         """What should not have been found: a sentence for each promise that the figures refute."""

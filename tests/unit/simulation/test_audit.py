@@ -13,10 +13,12 @@ from typer.testing import CliRunner
 from fedrec.cli import app
 from fedrec_recipes.ease import Ease, EaseConfig
 from fedrec_recipes.mf import MatrixFactorisation, MatrixFactorisationConfig
+from fedrec_recipes.recipe import History
 from simulation.audit.canaries import CanaryFigures, audit_canaries
 from simulation.audit.figures import AuditFigures
 from simulation.audit.membership import audit_membership
 from simulation.audit.one_run import epsilon_lower_bound, guesses_for, p_value, right_guesses
+from simulation.audit.rare_rows import audit_rare_rows
 from simulation.audit.rates import auc_of
 from simulation.audit.reports import audit_reports
 from simulation.audit.task import AuditedTask, NotAuditable
@@ -75,7 +77,7 @@ def test_the_lower_bound_stays_below_the_ledger_and_the_estimate_near_it(noise_m
 def test_noise_that_is_much_less_than_the_ledger_says_is_found() -> None:
     honest, spoilt = canaries(4.0), canaries(0.2)
     claimed = dataclasses.replace(spoilt, ledger_epsilon=honest.ledger_epsilon, noise_multiplier=4.0)
-    figures = AuditFigures({}, [], [], [honest, claimed])
+    figures = AuditFigures({}, [], [], [honest, claimed], [])
     (leak,) = figures.leaks()
     assert "noise multiplier 4" in leak
 
@@ -114,6 +116,15 @@ def test_the_interval_of_an_auc_holds_the_textbook_value_as_often_as_it_says() -
         found = auc_of(generator.normal(1.0, 1.0, 80), generator.normal(0.0, 1.0, 100))
         held += found.low < norm.cdf(1 / math.sqrt(2)) < found.high
     assert held / 300 == pytest.approx(0.95, abs=4 * math.sqrt(0.95 * 0.05 / 300))
+
+
+def test_rows_with_a_single_owner_are_counted() -> None:
+    histories = [History(np.array(items)) for items in ([0, 1, 1], [0, 2], [0, 1], [0])]
+    everybody = audit_rare_rows(histories, 4, seed=0)
+    # Items 0, 1 and 2 have four, two and one owner: one row of three, and one person of four.
+    assert everybody.single_owner_share == pytest.approx(1 / 3)
+    assert everybody.people_with_one == 0.25
+    assert audit_rare_rows(histories, 1, seed=0).single_owner_share == 1.0
 
 
 def test_a_recipe_without_mean_deltas_is_refused() -> None:
