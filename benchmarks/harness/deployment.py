@@ -6,9 +6,11 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import httpx
 import numpy as np
+from sqlalchemy import insert
 
 from fedrec.local.stack import LocalStack, local_stack
 from fedrec.operator import Operator
@@ -21,6 +23,10 @@ from fedrec_protocol.manifest import (
     TaskManifest,
 )
 from fedrec_protocol.tensors import Initialiser, InitialiserKind, TensorSpec
+from services.aggregator.storage.tables import clients
+from services.kit import access_tokens
+from services.kit.db import Database
+from services.kit.ids import new_id
 
 _CONNECTIONS = 8
 _WAIT = {"Prefer": "wait=30"}
@@ -57,6 +63,19 @@ class Deployment:
 
         with self._client() as client, ThreadPoolExecutor(_CONNECTIONS) as pool:
             return list(pool.map(enrol, [client] * count))
+
+    def enrol_directly(self, manifest: TaskManifest, count: int) -> list[str]:
+        """The same as `enrol` for many: they are written to the database, and their tokens signed here."""
+        task = self.operator.create_task(manifest)
+        now = datetime.now(UTC)
+        ids = [new_id("cli") for _ in range(count)]
+        rows = [{"id": id_, "task_id": task.task_id, "public_key": os.urandom(32), "enrolled_at": now} for id_ in ids]
+        db = Database(self.stack.database_url)
+        db.run("enrol_directly", lambda tx: tx.execute(insert(clients), rows))
+        db.dispose()
+        key = access_tokens.signing_key(base64.urlsafe_b64decode(self.stack.secrets.deployment_key + "="))
+        holders = (access_tokens.Participant(id_, task.task_id, manifest.model) for id_ in ids)
+        return [access_tokens.issue(holder, key, now) for holder in holders]
 
     def check_in(self, tokens: list[str]) -> list[str]:
         """Wait for the task's round; returns an assignment id each."""

@@ -23,3 +23,8 @@ def peak_memory_bytes(pid: int) -> int:
     status = Path(f"/proc/{pid}/status").read_text()
     line = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
     return int(line.split()[1]) * 1024
+
+
+def memory_bytes(pid: int) -> int:
+    """Resident set of a process now."""
+    return int(psutil.Process(pid).memory_info().rss)

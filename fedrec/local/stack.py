@@ -26,6 +26,7 @@ class LocalStack:
 
     Attributes:
         processes: the services by name: `registry`, `aggregator-0`, `worker-0` and so on.
+        database_url: where all of them keep what lasts.
         secrets: what they were started with; holds the administrators' keys.
         postgres: the server, or None when a database was given.
     """
@@ -45,7 +46,7 @@ class LocalStack:
         self.secrets = secrets
         self.postgres = postgres
         self._directory = directory
-        self._database_url = database_url
+        self.database_url = database_url
         self._extra = dict(environment or {})
         self._runner = tuple(runner)
         self._ports = {"aggregator-0": ReservedPort(ports[0]), "registry": ReservedPort(ports[1])}
@@ -126,7 +127,7 @@ class LocalStack:
 
     def _registry_environment(self) -> dict[str, str]:
         return self._extra | {
-            "FEDREC_REGISTRY_DATABASE_URL": self._database_url,
+            "FEDREC_REGISTRY_DATABASE_URL": self.database_url,
             "FEDREC_REGISTRY_KEY_PEPPER": self.secrets.registry_pepper,
             "FEDREC_REGISTRY_JWKS_URL": f"{self.aggregator_url}/.well-known/jwks.json",
             "FEDREC_REGISTRY_BOOTSTRAP_ADMIN_KEY": self.secrets.registry_admin_key,
@@ -135,7 +136,7 @@ class LocalStack:
 
     def _aggregator_environment(self) -> dict[str, str]:
         return self._extra | {
-            "FEDREC_AGGREGATOR_DATABASE_URL": self._database_url,
+            "FEDREC_AGGREGATOR_DATABASE_URL": self.database_url,
             "FEDREC_AGGREGATOR_DEPLOYMENT_KEY": self.secrets.deployment_key,
             "FEDREC_AGGREGATOR_KEY_PEPPER": self.secrets.aggregator_pepper,
             "FEDREC_AGGREGATOR_BOOTSTRAP_ADMIN_KEY": self.secrets.aggregator_admin_key,

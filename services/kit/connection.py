@@ -6,6 +6,7 @@ hour. What is refused here has not become a request yet, so it is not in the log
 
 import asyncio
 from collections.abc import Callable
+from typing import Any, cast
 
 import httptools
 from prometheus_client import Counter
@@ -22,6 +23,8 @@ HEAD_SECONDS = 20.0
 LINGER_SECONDS = 20.0
 """A request that was answered before it was complete may go on for so long, so that its sender reads the answer."""
 _UNREAD_BYTES = 256 * 1024
+_HEAD_PART_BYTES = MAXIMUM_HEAD_BYTES
+_BODY_PART_BYTES = 256 * 1024
 _RETRY_SECONDS = "5"
 
 _REFUSED = Counter("fedrec_connections_refused_total", "Connections closed before they made a request", ["slug"])
@@ -37,8 +40,9 @@ class BoundedConnection(HttpToolsProtocol):
         """A client has connected."""
         super().connection_made(transport)  # type: ignore[arg-type] # a server's transports are never anything else
         self._refusal = (400, Slug.INVALID_REQUEST, "this is not an HTTP request")
-        self._head_bytes = 0
         self._is_in_head = True
+        self._head_bytes = 0  # none until its first byte
+        self._heads = 0
         self._timer: asyncio.TimerHandle | None = None
         if self.maximum_connections is not None and len(self.connections) > self.maximum_connections:
             self.app = _too_many
@@ -51,24 +55,32 @@ class BoundedConnection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Bytes have arrived: parts of heads and bodies."""
+        was_in_head, heads = self._is_in_head, self._heads
         super().data_received(data)
-        if not self._is_in_head or self.transport.is_closing():
+        if not self._is_in_head or self._head_bytes == 0 or self.transport.is_closing():
             return
-        self._head_bytes += len(data)
+        if was_in_head and heads == self._heads:  # else it began somewhere in these bytes, which are few
+            self._head_bytes += len(data)
         if self._head_bytes > MAXIMUM_HEAD_BYTES:
             self._refuse_head()
             self.send_400_response("")
         elif self._timer is None:
             self._limit_time(HEAD_SECONDS, self._head_took_too_long)
 
+    @property
+    def next_part_bytes(self) -> int:
+        """How much to read at once. What comes with a head is in memory before anybody has asked for the body."""
+        return _HEAD_PART_BYTES if self._is_in_head else _BODY_PART_BYTES
+
     def on_message_begin(self) -> None:
-        """A head begins; what was counted before it belongs to the request before."""
-        self._is_in_head, self._head_bytes = True, 0
+        """A head begins."""
+        self._is_in_head, self._head_bytes = True, 1
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
         """A request can be answered."""
-        self._is_in_head = False
+        self._is_in_head, self._head_bytes = False, 0
+        self._heads += 1
         self._stop_timer()
         if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > MAXIMUM_HEAD_BYTES:
             self._refuse_head()
@@ -86,7 +98,8 @@ class BoundedConnection(HttpToolsProtocol):
             self._limit_time(LINGER_SECONDS, self.transport.close)
 
     def on_message_complete(self) -> None:
-        """A request has arrived as a whole."""
+        """A request has arrived as a whole; a head comes next."""
+        self._is_in_head = True
         self._stop_timer()
         super().on_message_complete()
 
@@ -119,6 +132,40 @@ class BoundedConnection(HttpToolsProtocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+class BufferedConnection(asyncio.BufferedProtocol):
+    """A `BoundedConnection` that reads into one buffer of the process, and as much as it wants.
+
+    Otherwise the event loop reads 256 KiB for every connection, and copies it once more.
+    """
+
+    _buffer = memoryview(bytearray(_BODY_PART_BYTES))
+
+    def __init__(self, **options: Any) -> None:
+        """The same options as uvicorn's protocols have."""
+        self._inner = BoundedConnection(**options)
+        self.connection_lost = self._inner.connection_lost  # type: ignore[method-assign] # called as they are
+        self.eof_received = self._inner.eof_received  # type: ignore[method-assign]
+        self.pause_writing = self._inner.pause_writing  # type: ignore[method-assign]
+        self.resume_writing = self._inner.resume_writing  # type: ignore[method-assign]
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A client has connected."""
+        self._inner.connection_made(transport)
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Where the next bytes go; they are parsed before anything else is read."""
+        return self._buffer[: self._inner.next_part_bytes]
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Bytes have arrived."""
+        self._inner.data_received(self._buffer[:nbytes])  # type: ignore[arg-type] # any buffer, for the parser
+
+
+def connection_type() -> type[asyncio.Protocol]:
+    """What uvicorn shall make for each connection; its annotations do not know of protocols with buffers."""
+    return cast("type[asyncio.Protocol]", BufferedConnection)
 
 
 def _announced(headers: list[tuple[bytes, bytes]]) -> int:

@@ -13,7 +13,7 @@ import socket
 import structlog
 import uvicorn
 
-from services.kit.connection import BoundedConnection
+from services.kit.connection import BoundedConnection, connection_type
 
 log = structlog.get_logger(__name__)
 
@@ -68,7 +68,7 @@ def serve(factory: str, *, host: str, port: int, proxies: str = "127.0.0.1") -> 
         access_log=False,
         server_header=False,
         forwarded_allow_ips=proxies,
-        http=BoundedConnection,
+        http=connection_type(),
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
     with listen(host, port) as listener:

@@ -77,6 +77,7 @@ class Intake:
         self._rounds: OrderedDict[str, RoundIntake] = OrderedDict()
         self._gather_seconds = 0.0
         self._lookups: Batcher[str, AssignmentRow | None] = Batcher(self._find, maximum=_LOOKUP_BATCH)
+        self._openings: Batcher[str, RoundIntake] = Batcher(self._open_each, maximum=_LOOKUP_BATCH)
 
     async def assignment(self, assignment_id: str) -> AssignmentRow | None:
         """An assignment with its receipt; None where there is none."""
@@ -89,7 +90,7 @@ class Intake:
             RoundClosed: the round's key is erased: it takes no reports any more.
         """
         if round_id not in self._rounds:
-            opened = await asyncio.to_thread(self._open, round_id)
+            opened = await self._openings.submit(round_id)
             self._rounds.setdefault(round_id, opened)
             self._forget(lambda other: other.round.id != round_id, keep=_ROUNDS_REMEMBERED)
         self._rounds.move_to_end(round_id)
@@ -127,6 +128,16 @@ class Intake:
     def _find(self, ids: list[str]) -> Sequence[AssignmentRow | None]:
         found = self._context.db.run("find_assignments", lambda tx: assignments.find(tx, ids))
         return [found.get(id_) for id_ in ids]
+
+    def _open_each(self, round_ids: list[str]) -> Sequence[RoundIntake | Exception]:
+        """A round once, although all of its first reports come at the same moment."""
+        opened: dict[str, RoundIntake | Exception] = {}
+        for round_id in set(round_ids):
+            try:
+                opened[round_id] = self._rounds.get(round_id) or self._open(round_id)
+            except Exception as error:  # the others are rounds of somebody else
+                opened[round_id] = error
+        return [opened[round_id] for round_id in round_ids]
 
     def _open(self, round_id: str) -> RoundIntake:
         def read(tx: Connection) -> tuple[Round, TaskManifest, bytes | None]:

@@ -19,7 +19,7 @@ from services.aggregator.settings import Settings
 from services.aggregator.stores import make_context
 from services.aggregator.worker import Worker
 from services.kit.clock import ManualClock
-from services.kit.connection import BoundedConnection
+from services.kit.connection import connection_type
 from services.model_registry import app as registry_app
 from services.model_registry.settings import Settings as RegistrySettings
 from tests.integration.aggregator.deployment import Deployment
@@ -38,7 +38,7 @@ class Server:
             log_config=None,
             access_log=False,
             timeout_graceful_shutdown=5,
-            http=BoundedConnection,
+            http=connection_type(),
         )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, daemon=True)

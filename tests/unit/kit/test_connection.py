@@ -18,7 +18,7 @@ from starlette.routing import Route
 
 from services.kit import connection
 from services.kit.body_limit import BodyLimit
-from services.kit.connection import MAXIMUM_HEAD_BYTES, BoundedConnection
+from services.kit.connection import MAXIMUM_HEAD_BYTES, BoundedConnection, connection_type
 from services.kit.serving import listen
 
 HEAD = b"POST /echo HTTP/1.1\r\nHost: a\r\n"
@@ -38,7 +38,7 @@ def serving(monkeypatch: pytest.MonkeyPatch, **bounds: float) -> Iterator[int]:
         monkeypatch.setattr(connection, name, value)
     app = Starlette(routes=[Route("/echo", echo, methods=["POST"]), Route("/refuse", refuse, methods=["POST"])])
     app.add_middleware(BodyLimit, except_for="never", maximum_seconds=0.3)
-    config = uvicorn.Config(app, log_config=None, http=BoundedConnection, timeout_keep_alive=60)
+    config = uvicorn.Config(app, log_config=None, http=connection_type(), timeout_keep_alive=60)
     server = uvicorn.Server(config)
     with listen("127.0.0.1", 0) as listener:
         thread = threading.Thread(target=server.run, args=([listener],))
@@ -173,6 +173,15 @@ def test_what_follows_a_body_is_a_request_of_its_own(port: int) -> None:
         while said.count(b"HTTP/1.1 200") < 2 or not said.endswith(b"3"):
             said += peer.recv(65536)
         assert said.index(b"\r\n\r\n2") < said.index(b"\r\n\r\n3")
+
+
+def test_a_head_right_behind_a_large_body_is_not_taken_for_a_large_one(port: int) -> None:
+    body = bytes(200_000)
+    with connect(port) as peer:
+        peer.sendall(HEAD + b"Content-Length: %d\r\n\r\n" % len(body) + body + HEAD)
+        assert peer.recv(65536).endswith(b"200000")
+        peer.sendall(b"Content-Length: 2\r\n\r\nab")
+        assert peer.recv(65536).startswith(b"HTTP/1.1 200")
 
 
 def test_a_body_that_stalls_is_given_up(port: int) -> None:
