@@ -38,6 +38,9 @@ PRIVATE = tuple(
 MF = Entry("mf", (Stage("mf"),), seeds=SEEDS, with_central=True)
 ALS = Entry("als", (Stage("als"),), seeds=SEEDS, with_central=True)
 AUTOENCODER = Entry("autoencoder", (Stage("autoencoder"),), seeds=SEEDS, with_central=True)
+GRADIENT = tuple(
+    Entry(name, (Stage(name),), seeds=SEEDS, with_central=True) for name in ("bpr", "ncf", "multvae", "sasrec")
+)
 
 _LINEAR = (POPULARITY, EASE, SLIT, GFCF, BLEND, BLEND_REFITTED)
 
@@ -63,13 +66,13 @@ TABLES = (
     Table(
         "ml-latest-small",
         lambda folder: leave_one_out(folder / "ml-latest-small", "MovieLens latest small", minimum_support=5),
-        (*_LINEAR, MF, ALS, AUTOENCODER),
+        (*_LINEAR, MF, ALS, AUTOENCODER, *GRADIENT),
         f"items with at least 5 ratings; {_LEAVE_ONE_OUT}",
     ),
     Table(
         "ml-100k",
         partial(pfedrec_split, subfolder="ml-100k", name="MovieLens-100K", number_of_items=1682),
-        (*_LINEAR, MF, ALS, AUTOENCODER),
+        (*_LINEAR, MF, ALS, AUTOENCODER, *GRADIENT),
         _PFEDREC,
     ),
     Table(

@@ -41,7 +41,6 @@ class BayesianPersonalisedRanking(GradientRecipe[BprConfig]):
     config_type = BprConfig
     private = (USER_VECTOR,)
     server_learning_rate = 0.05
-    usual_rounds = 60
 
     @property
     def shared(self) -> tuple[TensorSpec, ...]:

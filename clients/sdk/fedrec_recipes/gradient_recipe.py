@@ -38,8 +38,11 @@ class GradientRecipe(Recipe[ConfigT], Generic[ConfigT]):
     Singhal et al. 2021, https://arxiv.org/abs/2102.03448): who takes part rarely, or never did, is served alike.
     """
 
+    usual_rounds = 60
     server_learning_rate: ClassVar[float] = 0.02
     """Step of the server's Adam."""
+    central_epochs: ClassVar[int] = 40
+    """Passes over all people in which central training does best."""
     server_averages: ClassVar[tuple[str, ...]] = ()
     """Shared tensors that are means over people, not parameters: the server takes them as they are."""
 
@@ -103,7 +106,7 @@ class GradientRecipe(Recipe[ConfigT], Generic[ConfigT]):
         histories: Sequence[History],
         generator: np.random.Generator,
         *,
-        epochs: int = 40,
+        epochs: int | None = None,
         batch_size: int = 32,
         learning_rate: float = 3e-3,
     ) -> dict[str, NDArray[np.float32]]:
@@ -111,7 +114,7 @@ class GradientRecipe(Recipe[ConfigT], Generic[ConfigT]):
         people = [history for history in histories if len(history)]
         parameters = _initial(self.shared, generator)
         adam = Adam(parameters, learning_rate)
-        for _ in range(epochs):
+        for _ in range(epochs or self.central_epochs):
             for name, value in mean(self.averages(parameters, history) for history in people).items():
                 parameters[name] += value
             order = generator.permutation(len(people))

@@ -54,7 +54,6 @@ class Ncf(GradientRecipe[NcfConfig]):
     config_type = NcfConfig
     private = (network.GMF_USER, network.MLP_USER)
     server_learning_rate = 0.03
-    usual_rounds = 60
 
     @property
     def shared(self) -> tuple[TensorSpec, ...]:

@@ -31,8 +31,7 @@ class Sasrec(GradientRecipe[SasrecConfig]):
 
     name = "sasrec"
     config_type = SasrecConfig
-    server_learning_rate = 0.02
-    usual_rounds = 60
+    central_epochs = 20
 
     @property
     def shared(self) -> tuple[TensorSpec, ...]:

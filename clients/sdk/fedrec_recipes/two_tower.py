@@ -49,8 +49,7 @@ class TwoTower(GradientRecipe[TwoTowerConfig]):
 
     name = "two-tower"
     config_type = TwoTowerConfig
-    server_learning_rate = 0.02
-    usual_rounds = 60
+    central_epochs = 60
     server_averages = (ITEM_SHARE,)
 
     @property
