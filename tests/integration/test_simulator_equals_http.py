@@ -16,9 +16,11 @@ from fedrec.manifests import evaluation_of, manifest_for
 from fedrec.operator import Operator
 from fedrec_protocol.manifest import RecipeChoice, RoundPolicy, TaskManifest
 from fedrec_protocol.messages import RoundState, RoundView
+from fedrec_protocol.popularity_floor import PopularityFloor
 from fedrec_recipes import catalogue
 from fedrec_recipes.evaluation import HeldOut
 from fedrec_recipes.federated_evaluation import FederatedEvaluation
+from fedrec_recipes.mf import ITEM_EMBEDDINGS, ITEM_POPULARITY
 from fedrec_recipes.recipe import Recipe
 from fedrec_sdk import Participant
 from fedrec_sdk.outcomes import TaskEnded
@@ -160,3 +162,18 @@ def test_an_evaluation_measures_a_version_and_publishes_none(
     assert operator.version(version).metrics == expected
     again = Simulation(manifest, Population.of_recipe(measuring, people, seed=20), base=simulation.parameters)
     assert [record.metrics for record in again.run()] == [expected]
+
+
+def test_rows_of_rare_items_are_held_alike(stack: LocalStack, operator: Operator, tmp_path: Path) -> None:
+    recipe = catalogue.recipe(RecipeChoice(name="mf", config={**CONFIGS["mf"], "number_of_items": ITEMS}))
+    population = Population.of_recipe(recipe, people_with_taste(PEOPLE, ITEMS), seed=20)
+    floor = PopularityFloor(share=ITEM_POPULARITY, tables=(ITEM_EMBEDDINGS,), minimum_people=3)
+    manifest = a_task(recipe, "fedavg").model_copy(update={"popularity_floor": floor, "name": "held", "model": "held"})
+    loose = manifest.model_copy(update={"popularity_floor": None})
+
+    expected = simulated(manifest, population)
+    rounds = over_http(stack, operator, manifest, population, tmp_path)
+
+    last = operator.version(rounds[-2].published_version_id or "")
+    assert last.digest == expected[-1].digest
+    assert last.digest != simulated(loose, population)[-1].digest

@@ -8,12 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy.stats import norm
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from fedrec.cli import app
+from fedrec_protocol.noise.discrete_gaussian import discrete_gaussian
 from fedrec_recipes.ease import Ease, EaseConfig
 from fedrec_recipes.mf import MatrixFactorisation, MatrixFactorisationConfig
 from fedrec_recipes.recipe import History
+from services.aggregator.domain.privacy import task
 from simulation.audit.canaries import CanaryFigures, audit_canaries
 from simulation.audit.figures import AuditFigures
 from simulation.audit.membership import audit_membership
@@ -132,12 +134,26 @@ def test_a_recipe_without_mean_deltas_is_refused() -> None:
         AuditedTask(Ease(EaseConfig(number_of_items=9)), rounds=1, clipping_norm=1.0, target_delta=1e-5, seed=0)
 
 
-def test_the_command_writes_figures_and_a_plot(tmp_path: Path) -> None:
+def audit(folder: Path, out: Path, *options: str) -> Result:
+    """The command on 24 people and 40 items."""
     rows = [f"{p},{i},{t}" for p, h in enumerate(people_with_taste(24, 40)) for t, i in enumerate(h.items)]
-    (tmp_path / "interactions.csv").write_text("\n".join(["user,item,time", *rows]) + "\n")
+    (folder / "interactions.csv").write_text("\n".join(["user,item,time", *rows]) + "\n")
+    small = ["--rounds", "2", "--config", '{"dimension": 4}', "--out", str(out)]
+    return CliRunner().invoke(app, ["privacy", "audit", str(folder), *small, *options])
+
+
+def test_the_command_fails_where_the_noise_is_not_what_the_ledger_charged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(task, "discrete_gaussian", lambda _, size, bits: discrete_gaussian(1, size, bits))
+    result = audit(tmp_path, tmp_path / "out", "--canaries", "150", "--noise", "6")
+    assert result.exit_code == 1, result.output
+    assert "LEAK: noise multiplier 6: the ledger says epsilon" in result.output
+
+
+def test_the_command_writes_figures_and_a_plot(tmp_path: Path) -> None:
     out = tmp_path / "out"
-    small = ["--rounds", "2", "--canaries", "40", "--noise", "1", "--config", '{"dimension": 4}', "--out", str(out)]
-    result = CliRunner().invoke(app, ["privacy", "audit", str(tmp_path), *small])
+    result = audit(tmp_path, out, "--canaries", "40", "--noise", "1")
     assert result.exit_code == 0, result.output
     figures = json.loads((out / "audit.json").read_text())
     assert [seen["seen"] for seen in figures["reports"]][:2] == ["plain", "masked"]

@@ -261,9 +261,15 @@ class FakeTask:
             if round_.kind is RoundKind.EVALUATION:
                 self._is_final_measured = True
             else:
-                self.registry.publish(self._aggregate(round_.base.tensors, round_.reports), round_.number)
+                self.registry.publish(self._next_parameters(round_), round_.number)
         self._open_next()
         self.changed.notify_all()
+
+    def _next_parameters(self, round_: FakeRound) -> Tensors:
+        made, floor = self._aggregate(round_.base.tensors, round_.reports), self.manifest.popularity_floor
+        if floor is None:
+            return made
+        return floor.publish(made, round_.base.tensors, self.manifest.rounds.aggregation_goal)
 
     def _open_next(self) -> None:
         published = len(self.registry.versions) - 1
