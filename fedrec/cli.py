@@ -7,6 +7,7 @@ import sys
 import typer
 
 from fedrec.commands.audit import audit
+from fedrec.commands.catalogue import catalogue
 from fedrec.commands.data import data
 from fedrec.commands.demo import demo
 from fedrec.commands.migrate import migrate
@@ -26,7 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(demo)
-for command in (serve, migrate, simulate, recommend_config, tune, train, audit):
+for command in (serve, migrate, simulate, recommend_config, tune, train, audit, catalogue):
     app.command()(command)
 app.add_typer(privacy, name="privacy")
 app.add_typer(data, name="data")

@@ -1,10 +1,12 @@
 """The operator's client: create and watch tasks, publish and promote versions, over HTTP."""
 
+from collections.abc import Sequence
 from typing import Any, Self
 
 import httpx
 from pydantic import TypeAdapter
 
+from fedrec_protocol.item_catalogue import CatalogueChange, CatalogueRequest, CatalogueView
 from fedrec_protocol.manifest import TaskManifest
 from fedrec_protocol.messages import AuditEntry, EnrolmentKeyCreated, RoundView, TaskView
 from fedrec_protocol.problems import Problem
@@ -81,6 +83,21 @@ class Operator:
         body = RollbackRequest(reason=reason).model_dump(mode="json")
         path = f"/v1/models/{model}/aliases/{alias}/rollback"
         return AliasView.model_validate(_send(self._registry, "POST", path, body))
+
+    def make_catalogue(self, model: str, capacity: int) -> CatalogueView:
+        """Give a model a catalogue of items; one of the same capacity stays as it is."""
+        body = CatalogueRequest(capacity=capacity).model_dump(mode="json")
+        return CatalogueView.model_validate(_send(self._registry, "PUT", f"/v1/models/{model}/catalogue", body))
+
+    def change_catalogue(self, model: str, *, add: Sequence[str] = (), retire: Sequence[str] = ()) -> CatalogueView:
+        """Add and retire items; returns the rows that changed."""
+        body = CatalogueChange(add=tuple(add), retire=tuple(retire)).model_dump(mode="json")
+        path = f"/v1/models/{model}/catalogue/changes"
+        return CatalogueView.model_validate(_send(self._registry, "POST", path, body))
+
+    def catalogue(self, model: str) -> CatalogueView:
+        """A model's whole catalogue of items."""
+        return CatalogueView.model_validate(_send(self._registry, "GET", f"/v1/models/{model}/catalogue"))
 
     def close(self) -> None:
         """Close the connections."""

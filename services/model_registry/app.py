@@ -15,7 +15,17 @@ from services.kit.clock import Clock, SystemClock
 from services.kit.db import Database
 from services.kit.objects import open_home
 from services.kit.rate_limits import RateLimit
-from services.model_registry.api import aliases, audit, download, models, operator_keys, problems, upload, versions
+from services.model_registry.api import (
+    aliases,
+    audit,
+    download,
+    item_catalogues,
+    models,
+    operator_keys,
+    problems,
+    upload,
+    versions,
+)
 from services.model_registry.api.access import operator
 from services.model_registry.api.context import Context
 from services.model_registry.api.pieces import Pieces, Places
@@ -51,7 +61,7 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
         redirect_slashes=False,
     )
     app.state.context = context
-    for module in (models, upload, versions, download, aliases, operator_keys, audit):
+    for module in (models, upload, versions, download, aliases, item_catalogues, operator_keys, audit):
         app.include_router(module.router)
     kit_problems.install(app, RegistryError, problems.STATUS)
     body_limit.install(app, except_for=r"^/v1/weights/[^/]+$")

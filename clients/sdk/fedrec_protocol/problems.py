@@ -73,6 +73,10 @@ class Slug(StrEnum):
     GATE_FAILED = "gate-failed"
     NOTHING_TO_ROLL_BACK = "nothing-to-roll-back"
     RANGE_NOT_SATISFIABLE = "range-not-satisfiable"
+    UNKNOWN_CATALOGUE = "unknown-catalogue"
+    UNKNOWN_ITEM = "unknown-item"
+    CATALOGUE_CONFLICT = "catalogue-conflict"
+    CATALOGUE_FULL = "catalogue-full"
     # load and faults
     RATE_LIMITED = "rate-limited"
     OVERLOADED = "overloaded"
@@ -133,6 +137,10 @@ TITLE: dict[Slug, str] = {
     Slug.GATE_FAILED: "The promotion gate refused the candidate",
     Slug.NOTHING_TO_ROLL_BACK: "The alias has no earlier version to go back to",
     Slug.RANGE_NOT_SATISFIABLE: "The requested range lies outside the weights",
+    Slug.UNKNOWN_CATALOGUE: "The model has no catalogue of items",
+    Slug.UNKNOWN_ITEM: "The catalogue has no such item",
+    Slug.CATALOGUE_CONFLICT: "The model's catalogue has another capacity, which cannot change",
+    Slug.CATALOGUE_FULL: "The catalogue has no free row left",
     Slug.RATE_LIMITED: "Too many requests with this credential",
     Slug.OVERLOADED: "The service has no room for this request now",
     Slug.UNAVAILABLE: "The service cannot do this now",

@@ -145,6 +145,8 @@ class VersionView(Response):
     """Federated metrics of this version; empty until it was evaluated."""
     evaluated: int
     """Number of evaluations behind the metrics."""
+    catalogue_number: int | None = None
+    """The model's newest catalogue of items when it was published; null where the model has none."""
     created_at: datetime
     """When it was published (UTC)."""
 

@@ -9,6 +9,7 @@ from time import time as now
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
+from fedrec_protocol.item_catalogue import ItemCatalogue
 from fedrec_protocol.manifest import RecipeChoice
 from fedrec_protocol.messages import RoundKind
 from fedrec_protocol.problems import Slug
@@ -18,6 +19,7 @@ from fedrec_recipes.recipe import History, Recipe
 from fedrec_recipes.seeding import SEED_BYTES
 from fedrec_sdk.agreed_task import AgreedTask
 from fedrec_sdk.backoff import Backoff
+from fedrec_sdk.catalogues import Catalogues
 from fedrec_sdk.contribution import Contributor
 from fedrec_sdk.credentials import Credentials
 from fedrec_sdk.errors import Unavailable, rejected_here
@@ -98,6 +100,7 @@ class Participant:
         self._session = Session(aggregator_url, self._credentials, self._transport)
         self._task = AgreedTask(self.store, self._credentials, self._session)
         self._models = Models(self.store, self._session)
+        self._catalogues = Catalogues(self.store, self._session)
         demands = Demands(require_secure_aggregation, minimum_cohort, device_registry_key)
         key = partial(device_key, self.store.values)
         self._contributor = Contributor(
@@ -187,11 +190,20 @@ class Participant:
             Unavailable: no answer; or the registry's address is not known yet (see `registry_url`).
             Rejected: `unknown-alias`, ...
         """
-        task = self._task.current()
-        registry_url = self._registry_url or self._models.registry_url() or task.registry_url
-        if registry_url is None:
-            raise Unavailable("no answer has named the registry yet: pass registry_url")
-        return self._models.refresh(_base_address(registry_url), task.manifest.model, alias)
+        return self._models.refresh(self._registry(), self._task.current().manifest.model, alias)
+
+    def refresh_catalogue(self) -> ItemCatalogue:
+        """Fetch what changed in the model's catalogue of items; from then on only its items are recommended.
+
+        Raises:
+            Unavailable: no answer; or the registry's address is not known yet (see `registry_url`).
+            Rejected: `unknown-catalogue` where the operator made none.
+        """
+        return self._catalogues.refresh(self._registry(), self._task.current().manifest.model)
+
+    def catalogue(self) -> ItemCatalogue | None:
+        """The catalogue as it was last refreshed: which item each index is, and which are retired."""
+        return self._catalogues.current(self._task.current().manifest.model)
 
     def recommend(
         self,
@@ -208,7 +220,8 @@ class Participant:
             k: How many.
             exclude_seen: Leave out the items in the history.
             exclude: Further items to leave out.
-            allow: Recommend only these; None means all.
+            allow: Recommend only these; None means all. Where there is a catalogue (see `refresh_catalogue`),
+                rows without an item and retired items are left out in any case.
             version: An alias or a version id; None takes `production` as it was last refreshed, or
                 else the newest version on this device.
 
@@ -221,7 +234,8 @@ class Participant:
             raise TypeError(f"{type(trainer).__name__} does not score items: use parameters() with your own model")
         history = self.store.interactions.history()
         seen = history.items.tolist() if exclude_seen else []
-        return top_k(trainer.score(shared, private, history), k, exclude=[*seen, *exclude], allow=allow)
+        allowed = self._recommendable(allow)
+        return top_k(trainer.score(shared, private, history), k, exclude=[*seen, *exclude], allow=allowed)
 
     def evaluate(self, k: int = 10, *, version: str | None = None) -> Evaluation:
         """Measure a version on the held-out interactions: `hr@k`, `ndcg@k` and `mrr@k`, by full ranking.
@@ -263,6 +277,19 @@ class Participant:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _recommendable(self, allow: Iterable[int] | None) -> Iterable[int] | None:
+        """The items of `allow` that the catalogue, if there is one, does not rule out."""
+        catalogue = self.catalogue()
+        if catalogue is None:
+            return allow
+        return catalogue.recommendable if allow is None else set(allow).intersection(catalogue.recommendable)
+
+    def _registry(self) -> str:
+        registry_url = self._registry_url or self._models.registry_url() or self._task.current().registry_url
+        if registry_url is None:
+            raise Unavailable("no answer has named the registry yet: pass registry_url")
+        return _base_address(registry_url)
 
     def _loaded(self, name: str | None) -> tuple[Trainer, Tensors, Tensors]:
         """The trainer, the shared and the private tensors for a version on this device."""

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from fedrec_protocol.base import Message, Response
 from fedrec_protocol.codec import MEDIA_TYPE
 from fedrec_protocol.digest import content_digest
+from fedrec_protocol.item_catalogue import CatalogueView
 from fedrec_protocol.messages import CheckIn, CheckInRequest, ParticipantTask, Receipt, RoundKind
 from fedrec_protocol.problems import Slug
 from fedrec_protocol.registry_messages import AliasView
@@ -127,6 +128,16 @@ class Session:
         """
         url = f"{registry_url}/v1/models/{quote(model, safe='')}/aliases/{quote(alias, safe='')}"
         return parse(AliasView, self._send("GET", url))
+
+    def catalogue(self, registry_url: str, model: str, *, since: int) -> CatalogueView:
+        """The model's catalogue of items, as what changed after a version of it.
+
+        Raises:
+            Rejected: `unknown-model` or `unknown-catalogue`.
+            Unavailable: no answer.
+        """
+        url = f"{registry_url}/v1/models/{quote(model, safe='')}/catalogue?since={since}"
+        return parse(CatalogueView, self._send("GET", url))
 
     def download(self, weights: Weights, part: Path) -> None:
         """Fill a file with weights; see `fedrec_sdk.download`."""

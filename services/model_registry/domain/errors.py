@@ -63,6 +63,30 @@ class UnknownAlias(RegistryError):
     slug = Slug.UNKNOWN_ALIAS
 
 
+class UnknownCatalogue(RegistryError):
+    """The model has no catalogue."""
+
+    slug = Slug.UNKNOWN_CATALOGUE
+
+
+class UnknownItem(RegistryError):
+    """The catalogue has no such item."""
+
+    slug = Slug.UNKNOWN_ITEM
+
+
+class CatalogueConflict(RegistryError):
+    """The catalogue has another capacity."""
+
+    slug = Slug.CATALOGUE_CONFLICT
+
+
+class CatalogueFull(RegistryError):
+    """There are more items than rows."""
+
+    slug = Slug.CATALOGUE_FULL
+
+
 class UnknownKey(RegistryError):
     """There is no such operator key."""
 

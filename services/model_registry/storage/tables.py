@@ -2,10 +2,12 @@
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     DateTime,
     ForeignKey,
+    ForeignKeyConstraint,
     Identity,
     Index,
     Integer,
@@ -72,6 +74,7 @@ versions = Table(
     Column("parent_id", ForeignKey("registry.versions.version_id")),
     Column("round_id", String),
     Column("lineage", JSONB, nullable=False),
+    Column("catalogue_number", Integer),
     _moment("created_at"),
     UniqueConstraint("model", "number"),
     UniqueConstraint("model", "round_id"),
@@ -109,6 +112,35 @@ alias_moves = Table(
     Column("reason", String, nullable=False),
     _moment("moved_at"),
     Index(None, "model", "alias", "number"),
+)
+
+catalogues = Table(
+    "catalogues",
+    metadata,
+    Column("model", ForeignKey(models.c.name), primary_key=True),
+    Column("capacity", Integer, nullable=False),
+)
+
+catalogue_versions = Table(
+    "catalogue_versions",
+    metadata,
+    Column("model", ForeignKey(catalogues.c.model), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("digest", String, nullable=False),
+    _moment("created_at"),
+)
+
+catalogue_changes = Table(
+    "catalogue_changes",
+    metadata,
+    Column("model", String, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("index", Integer, primary_key=True),
+    Column("item_id", String, nullable=False),
+    Column("is_retired", Boolean, nullable=False),
+    ForeignKeyConstraint(
+        ["model", "number"], ["registry.catalogue_versions.model", "registry.catalogue_versions.number"]
+    ),
 )
 
 operator_keys = Table(

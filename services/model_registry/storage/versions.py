@@ -8,12 +8,13 @@ from sqlalchemy.dialects.postgresql import insert
 from fedrec_protocol.registry_messages import MetricsRequest, VersionRequest, VersionView
 from services.kit.ids import new_id
 from services.model_registry.domain.errors import UnknownVersion
-from services.model_registry.storage.tables import version_metrics, versions, weights
+from services.model_registry.storage.tables import catalogue_versions, version_metrics, versions, weights
 
 
 def add(tx: Connection, model: str, request: VersionRequest) -> VersionView:
     """Insert the next version of a model, which the transaction has locked."""
     version_id = new_id("ver")
+    catalogue = select(func.max(catalogue_versions.c.number)).where(catalogue_versions.c.model == model)
     newest = select(func.coalesce(func.max(versions.c.number) + 1, 0)).where(versions.c.model == model)
     tx.execute(
         insert(versions).values(
@@ -23,6 +24,7 @@ def add(tx: Connection, model: str, request: VersionRequest) -> VersionView:
             digest=request.digest,
             parent_id=request.parent_id,
             round_id=request.lineage.round_id,
+            catalogue_number=catalogue.scalar_subquery(),
             lineage=request.lineage.model_dump(mode="json"),
         )
     )
