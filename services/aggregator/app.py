@@ -15,6 +15,7 @@ from services.aggregator.api.access import Access, operator
 from services.aggregator.api.body_budget import BodyBudget, Pace
 from services.aggregator.api.check_in import CheckInDesk
 from services.aggregator.api.intake import Intake
+from services.aggregator.api.signed_requests import SignedRequests
 from services.aggregator.domain import kernels
 from services.aggregator.domain.errors import AggregatorError
 from services.aggregator.pipeline.context import Context
@@ -57,6 +58,7 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
         _jwks(access)
     )
     kit_problems.install(app, AggregatorError, problems.STATUS)
+    app.add_middleware(SignedRequests, access=access, are_required=settings.require_signed_requests)
     body_limit.install(app, except_for=r"^/v1/assignments/[^/]+/report$")
     openapi.install(app)
     dashboard.install(app)

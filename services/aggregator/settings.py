@@ -54,6 +54,8 @@ class Settings(BaseSettings):
     """Where devices reach the registry; by default the same address."""
     bootstrap_admin_key: str | None = Field(default=None, repr=False, pattern=r"^fo_[A-Za-z0-9_-]{43}$")
     """An administrator's key, stored at start unless it is there; remove it once you made your own."""
+    require_signed_requests: bool = False
+    """Refuse participants' requests that their device has not signed."""
     object_home: str = "postgres"
     """`postgres`, `folder:/path` or `s3://bucket/prefix`."""
     body_timeout_seconds: PositiveFloat = 120.0

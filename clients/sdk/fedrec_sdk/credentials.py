@@ -5,7 +5,10 @@ import threading
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import urlsplit
 
+from fedrec_protocol.digest import content_digest
+from fedrec_protocol.message_signatures import SignedRequest, sign
 from fedrec_protocol.messages import AccessToken, Enrolment, EnrolmentRequest, TokenRequest
 from fedrec_sdk.answers import parse
 from fedrec_sdk.errors import Rejected
@@ -46,6 +49,14 @@ class Credentials:
         """
         with self._guard:
             return load_identity(self._values, self._enrolment_key) or self._enrol()
+
+    def signed(self, method: str, url: str, body: bytes | None) -> dict[str, str]:
+        """The header fields of a request that this device signs, now."""
+        digest = None if body is None else content_digest(body)
+        request = SignedRequest(method, urlsplit(url).path, digest)
+        created = int(self._transport().server_time(self._url))
+        fields = sign(request, self.identity().client_id, created, device_key(self._values).sign)
+        return fields if digest is None else fields | {"Content-Digest": digest}
 
     def authorised(self, call: Callable[[str], T]) -> T:
         """Call with an access token, and once more with a fresh one if it is refused.

@@ -19,7 +19,7 @@ from fedrec_protocol.secure_messages import PhaseView, SecureOffer
 from fedrec_sdk.answers import parse, parse_check_in
 from fedrec_sdk.credentials import Credentials
 from fedrec_sdk.download import Weights, download
-from fedrec_sdk.errors import rejected_here
+from fedrec_sdk.errors import Rejected, rejected_here
 
 if TYPE_CHECKING:
     from fedrec_sdk.transport import Answer, Transport
@@ -35,6 +35,7 @@ class Session:
         self._url = aggregator_url
         self._credentials = credentials
         self._transport = transport
+        self._signs = False
 
     def task(self) -> ParticipantTask:
         """The task and its manifest.
@@ -168,6 +169,17 @@ class Session:
     ) -> "Answer":
         def authorised(token: str) -> "Answer":
             sent = {**(headers or {}), "Authorization": f"Bearer {token}"}
+            if self._signs and self._is_aggregators(url):
+                sent |= self._credentials.signed(method, url, body)
             return self._transport().send(method, url, headers=sent, body=body, held=held)
 
+        try:
+            return self._credentials.authorised(authorised)
+        except Rejected as refusal:
+            if self._signs or refusal.problem.slug != Slug.SIGNATURE_REQUIRED:
+                raise
+        self._signs = True  # from now on
         return self._credentials.authorised(authorised)
+
+    def _is_aggregators(self, url: str) -> bool:
+        return url.startswith(f"{self._url}/")

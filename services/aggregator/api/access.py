@@ -60,6 +60,14 @@ class Access:
         take(self.participants, participant.client_id)
         return participant
 
+    def claimed_by(self, request: Request) -> str | None:
+        """The client that a request's access token was made for, expired or not; None without such a token."""
+        token = _token(request)
+        try:
+            return None if token is None else self._decode(token).client_id
+        except access_tokens.TokenInvalid:
+            return None
+
     def operator(self, secret: str) -> OperatorKeyView:
         """Whose operator key this is."""
 
@@ -116,10 +124,15 @@ def access_of(request: Request) -> Access:
 
 def participant_of(request: Request) -> access_tokens.Participant:
     """The participant that sends this request; 401 otherwise."""
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not token:
+    token = _token(request)
+    if token is None:
         raise Unauthenticated(_MISSING)
     return access_of(request).participant(token)
+
+
+def _token(request: Request) -> str | None:
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return token if scheme.lower() == "bearer" and token else None
 
 
 # Dependencies that do not wait are coroutines: FastAPI runs plain functions in a thread, which costs more than they do.
