@@ -255,7 +255,8 @@ class FakeTask:
 
     def _close(self, round_: FakeRound) -> None:
         round_.is_open = False
-        counted = len(round_.reports if round_.secure is None or not round_.reports else round_.receipts)
+        # A secure round has one report, the mean of everybody's, or none where it was abandoned.
+        counted = len(round_.receipts) if round_.reports else 0
         if counted >= self.manifest.rounds.minimum_reports:
             round_.base.metrics = mean_metrics(self.manifest.metrics, round_.reports)
             if round_.kind is RoundKind.EVALUATION:
