@@ -130,7 +130,7 @@ class SimulatedAggregator:
         layout = self.work(round_).layout
         vector = total.vector
         if self._privacy is not None:
-            vector = self._privacy.release(self.task, round_, vector, layout)
+            vector = self._privacy.release(self.task, round_, total, layout)
         step = self._step(vector, total.report_count, layout) if round_.kind is RoundKind.TRAINING else None
         if step is not None and not _is_finite(step):
             return Outcome(round_.abandoned("the parameters would not be finite", now), 0, 0, {})

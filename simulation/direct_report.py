@@ -44,7 +44,8 @@ def direct_report(
     if values is None:
         return None
     norm = math.sqrt(sum(kernels.squared_norm(array) for array in values.values()))
-    if not norm <= work.format.maximum_norm * _CERTAINLY_SHORTER:  # also when it is NaN
+    bound = work.clipping_norm or manifest.report.maximum_norm
+    if not norm <= bound * _CERTAINLY_SHORTER:  # also when it is NaN
         return None
     examples = min(result.examples, manifest.report.maximum_examples)
     return ValidReport(values, examples if manifest.report.weighting is Weighting.EXAMPLES else 1, metrics)

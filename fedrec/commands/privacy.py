@@ -40,6 +40,7 @@ def plan_command(
         target_delta=0.1 / users if delta is None else delta,
         limit=ParticipationLimit(maximum_participations=participations, minimum_separation=separation),
         bands=bands,
+        coordinates=coordinates,
     )
     try:
         found = plan(mechanism, scenario, epsilon)

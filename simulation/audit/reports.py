@@ -88,7 +88,8 @@ def _vectors(work: RoundWork, people: Population) -> list[NDArray[np.int64]]:
         trainer, generator = people.trainer_of(person), training_generator(people.training_seed(person), work.number)
         result = trainer.train(work.base, {}, history, work.manifest.training, generator)
         body = training_report(work.manifest, result, trainer.content, work.base, NOTHING_EVALUATED)
-        vectors.append(masked_vector(work.manifest, work.kind, body, work.base))
+        bits = RandomBits.from_operating_system()  # of noise inside the mask, which an audited task has none of
+        vectors.append(masked_vector(work.manifest, work.kind, body, work.base, bits))
     return vectors
 
 

@@ -3,6 +3,7 @@
 import fnmatch
 import hashlib
 import json
+import math
 from enum import StrEnum
 from functools import cached_property
 from typing import Annotated, Any, Self
@@ -12,7 +13,15 @@ from pydantic import Field, JsonValue, PositiveFloat, PositiveInt, StringConstra
 from fedrec_protocol import codec, fixed_point
 from fedrec_protocol.base import Message
 from fedrec_protocol.popularity_floor import PopularityFloor
-from fedrec_protocol.privacy import AdaptiveClipping, CentralPrivacy
+from fedrec_protocol.privacy import (
+    AdaptiveClipping,
+    CentralPrivacy,
+    CorrelatedNoise,
+    DistributedPrivacy,
+    LocalPrivacy,
+    PoissonSampling,
+    Privacy,
+)
 from fedrec_protocol.secagg.grid import largest_fraction_bits
 from fedrec_protocol.secure_aggregation import SecureAggregation
 from fedrec_protocol.tensors import MAXIMUM_ELEMENTS, DType, TensorSpec
@@ -192,7 +201,7 @@ class TaskManifest(Message):
     """Whether a last round measures the final version (only if there are metrics)."""
     base_version: str | None = None
     """Registry version to start from; null means the server initialises the tensors by their `init`."""
-    privacy: CentralPrivacy | None = None
+    privacy: Privacy | None = None
     """Differential privacy; null means that no noise is added and nothing is guaranteed about the sums."""
     secure_aggregation: SecureAggregation | None = None
     """Masks under which participants report; null means that the server's process sees each report."""
@@ -211,19 +220,54 @@ class TaskManifest(Message):
         """Fraction bits of the fixed-point sum of this task's rounds."""
         bits = fixed_point.fraction_bits(
             maximum_weight=self.report.maximum_weight,
-            maximum_norm=self.report.maximum_norm,
+            maximum_norm=self.wire_norm,
             maximum_reports=self.rounds.maximum_reports,
-            noise_multiplier=0.0 if self.privacy is None else self.privacy.largest_multiplier,
+            noise_multiplier=self._noise_to_wire_norm,
         )
         if self.secure_aggregation is None:
             return bits
         # Masked reports have value_bits for each coordinate; where these suffice, the grid is that of plain reports.
         finest = largest_fraction_bits(
-            clipping_norm=self.report.maximum_norm,
+            clipping_norm=self.report.maximum_norm * (1 + self._own_noise),
             maximum_weight=self.report.maximum_weight,
             value_bits=self.secure_aggregation.value_bits,
         )
         return min(bits, finest)
+
+    @property
+    def wire_norm(self) -> float:
+        """L2 bound on one report as it is sent: with the noise, where the device adds enough for itself."""
+        if not isinstance(self.privacy, LocalPrivacy):
+            return self.report.maximum_norm
+        coordinates = sum(spec.element_count for spec in self.report_tensors)
+        # A Gaussian vector is longer than its deviation times sqrt(d) + 8 with a probability below 2**-46.
+        deviations = 2 * self.privacy.noise_multiplier * (math.sqrt(coordinates) + 8)
+        return self.report.maximum_norm * (1 + deviations)
+
+    @property
+    def honest_survivors(self) -> int:
+        """Fewest participants in a released secure sum who do not collude."""
+        if self.secure_aggregation is None or not isinstance(self.privacy, DistributedPrivacy):
+            return 0
+        fewest = max(self.secure_aggregation.minimum_cohort, self.rounds.minimum_reports)
+        return fewest - math.floor(fewest * self.privacy.colluding_share)
+
+    @property
+    def _noise_to_wire_norm(self) -> float:
+        """Deviation of the noise that is added in one piece, divided by the wire's norm."""
+        match self.privacy:
+            case CentralPrivacy():
+                return self.privacy.largest_multiplier
+            case LocalPrivacy():
+                return 2 * self.privacy.noise_multiplier * self.report.maximum_norm / self.wire_norm
+        return 0.0
+
+    @property
+    def _own_noise(self) -> float:
+        """Room for one participant's part of distributed noise, in clipping norms: twelve deviations."""
+        if not isinstance(self.privacy, DistributedPrivacy):
+            return 0.0
+        return 12 * self.privacy.noise_multiplier / math.sqrt(max(self.honest_survivors, 1))
 
     def body_tensors(self, *, is_evaluation: bool = False) -> tuple[TensorSpec, ...]:
         """All tensors of a report's body, in canonical order; an evaluation holds no model tensors."""
@@ -238,7 +282,17 @@ class TaskManifest(Message):
     @property
     def adaptive_clipping(self) -> AdaptiveClipping | None:
         """How the clipping norm moves; None where it is `report.maximum_norm` throughout."""
-        return None if self.privacy is None else self.privacy.clipping
+        return self.privacy.clipping if isinstance(self.privacy, CentralPrivacy) else None
+
+    @property
+    def sampling(self) -> PoissonSampling | None:
+        """How the server draws each round's participants; None where it takes whoever checks in."""
+        return self.privacy.sampling if isinstance(self.privacy, CentralPrivacy) else None
+
+    @property
+    def correlated_noise(self) -> CorrelatedNoise | None:
+        """How the noise of one round depends on that of earlier ones; None where it does not."""
+        return self.privacy.correlated if isinstance(self.privacy, CentralPrivacy) else None
 
     @cached_property
     def digest(self) -> str:
@@ -285,6 +339,9 @@ class TaskManifest(Message):
             return
         if self.report.weighting is not Weighting.UNIFORM:
             raise ValueError("with privacy, every participant counts the same: set report.weighting to 'uniform'")
+        if not isinstance(self.privacy, CentralPrivacy):
+            self._check_own_noise(self.privacy)
+            return
         if self.metrics and self.privacy.metrics_noise_multiplier is None:
             raise ValueError("metrics are released too: set privacy.metrics_noise_multiplier, or measure none")
         if self.privacy.correlated is not None:
@@ -293,6 +350,21 @@ class TaskManifest(Message):
             self._check_sampling()
         if self.adaptive_clipping is not None:
             self._check_adaptive_clipping(self.adaptive_clipping)
+
+    def _check_own_noise(self, privacy: DistributedPrivacy | LocalPrivacy) -> None:
+        """Noise that devices add covers the model's coordinates only."""
+        if self.metrics:
+            raise ValueError(f"with {privacy.mechanism} privacy metrics would have no noise: measure none")
+        if isinstance(privacy, DistributedPrivacy):
+            if self.secure_aggregation is None:
+                raise ValueError("distributed noise protects nobody without masks: set secure_aggregation")
+            return
+        if self.secure_aggregation is not None:
+            raise ValueError("reports with local privacy need no masks: leave secure_aggregation null")
+        if self.report.content is not ReportContent.DELTA:
+            raise ValueError("local noise is added to an update: set report.content to 'delta'")
+        if not all(spec.dtype in {DType.F32, DType.F64} for spec in self.report_tensors):
+            raise ValueError("local noise does not fit narrow element types: report F32 or F64")
 
     def _check_correlated(self, privacy: CentralPrivacy, bands: int) -> None:
         if self.rounds.minimum_separation < bands:

@@ -1,8 +1,8 @@
 """What a task manifest promises about privacy."""
 
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, PositiveFloat
+from pydantic import Discriminator, Field, PositiveFloat, Tag
 
 from fedrec_protocol.base import Message
 
@@ -86,3 +86,54 @@ class CentralPrivacy(Message):
     def largest_multiplier(self) -> float:
         """Of all training rounds."""
         return max((self.noise_multiplier, *self.noise_schedule))
+
+
+class DistributedPrivacy(Message):
+    """User-level differential privacy with Skellam noise inside secure aggregation: no sum exists without it.
+
+    Each participant adds its part to its integers before they are masked, so the operator need not be trusted with
+    the noise. What counts is the noise of the survivors that must be there and do not collude; nothing is claimed
+    of sampling. Agarwal, Kairouz and Liu 2021, https://arxiv.org/abs/2110.04995.
+    """
+
+    mechanism: Literal["distributed"] = "distributed"
+    """Participants add the noise."""
+    noise_multiplier: PositiveFloat
+    """Standard deviation of the noise that counts, on the model's sum, divided by the clipping norm."""
+    colluding_share: float = Field(ge=0, lt=0.5)
+    """Largest share of the fewest survivors who may collude with the operator: their noise is not counted."""
+    budget_epsilon: PositiveFloat
+    """No round opens that would bring epsilon above this."""
+    target_delta: float = Field(gt=0, lt=1)
+    """The delta at which epsilon is stated; well below one divided by the number of users."""
+
+
+class LocalPrivacy(Message):
+    """Each participant's report is private by itself: noise for replacing it by any other is added on the device.
+
+    Nobody is trusted with anything, and the sum of n reports has sqrt(n) times the noise of one.
+    """
+
+    mechanism: Literal["local"] = "local"
+    """Each participant adds the noise of a whole report."""
+    noise_multiplier: PositiveFloat
+    """Standard deviation of the noise on one report divided by twice the clipping norm."""
+    budget_epsilon: PositiveFloat
+    """No round opens that would bring epsilon above this."""
+    target_delta: float = Field(gt=0, lt=1)
+    """The delta at which epsilon is stated; well below one divided by the number of users."""
+
+
+def _mechanism(value: Any) -> str:
+    """Which policy a manifest states; `central` where it does not say."""
+    found = value.get("mechanism", "central") if isinstance(value, dict) else getattr(value, "mechanism", "central")
+    return str(found)
+
+
+Privacy = Annotated[
+    Annotated[CentralPrivacy, Tag("central")]
+    | Annotated[DistributedPrivacy, Tag("distributed")]
+    | Annotated[LocalPrivacy, Tag("local")],
+    Discriminator(_mechanism),
+]
+"""What a manifest may promise."""

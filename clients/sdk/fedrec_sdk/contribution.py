@@ -9,6 +9,7 @@ from datetime import timedelta
 from fedrec_protocol import codec, messages
 from fedrec_protocol.manifest import RecipeChoice, TaskManifest
 from fedrec_protocol.messages import Assignment, NotSelectedReason, RoundKind
+from fedrec_protocol.noise.random_bits import RandomBits
 from fedrec_protocol.problems import Slug
 from fedrec_protocol.tensors import Tensors
 from fedrec_recipes.metrics import UnknownMetric
@@ -113,7 +114,9 @@ class Contributor:
                 base_digest=assignment.base.digest,
                 round_number=report.round_number,
                 kind=report.kind,
-                vector=masked_vector(manifest, report.kind, report.body, base).astype("<i8").tobytes(),
+                vector=masked_vector(manifest, report.kind, report.body, base, RandomBits.from_operating_system())
+                .astype("<i8")
+                .tobytes(),
                 private=report.private,
             )
         )
@@ -135,7 +138,13 @@ class Contributor:
             if result.examples == 0:
                 return None
             body = training_report(
-                manifest, result, trainer.content, base, evaluation, clipping_norm=assignment.clipping_norm
+                manifest,
+                result,
+                trainer.content,
+                base,
+                evaluation,
+                clipping_norm=assignment.clipping_norm,
+                bits=RandomBits.from_operating_system(),
             )
             changed = result.private
         log.info("round %d: prepared in %.2f s", assignment.round_number, time.monotonic() - started)

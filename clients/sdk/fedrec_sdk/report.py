@@ -7,6 +7,9 @@ from numpy.typing import NDArray
 
 from fedrec_protocol import codec
 from fedrec_protocol.manifest import CLIPPED_TENSOR, EXAMPLES_TENSOR, METRICS_TENSOR, ReportContent, TaskManifest
+from fedrec_protocol.noise.local import local_bound_steps, locally_private
+from fedrec_protocol.noise.random_bits import RandomBits
+from fedrec_protocol.privacy import DistributedPrivacy, LocalPrivacy
 from fedrec_protocol.problems import Slug
 from fedrec_protocol.tensors import DType, Tensors, TensorSpec
 from fedrec_recipes.recipe import LocalResult
@@ -27,6 +30,7 @@ def training_report(
     evaluation: Evaluation,
     *,
     clipping_norm: float | None = None,
+    bits: RandomBits | None = None,
 ) -> bytes:
     """The body of a training report, in the manifest's order.
 
@@ -38,6 +42,7 @@ def training_report(
         base: Tensors of the base version.
         evaluation: What was measured of the base version.
         clipping_norm: The assignment's, where the task's clipping is adaptive.
+        bits: Where local noise comes from; None leaves it out, for simulations that add it to the sum.
 
     Raises:
         Rejected: with the slug that the server would have answered: `private-tensor`,
@@ -56,6 +61,8 @@ def training_report(
             delta = manifest.popularity_floor.report(delta, base, manifest.rounds.aggregation_goal)
         bound = min(clipping_norm or manifest.report.maximum_norm, manifest.report.maximum_norm)
         wire = _update(manifest, delta, base, bound)
+        if isinstance(manifest.privacy, LocalPrivacy) and bits is not None:
+            wire = _with_local_noise(manifest, manifest.privacy, wire, bits)
         if manifest.adaptive_clipping is not None:
             wire[CLIPPED_TENSOR] = np.array([l2_norm(delta) > bound], dtype=np.int8)
     return _body(manifest, wire, result.examples, evaluation)
@@ -68,6 +75,8 @@ def evaluation_report(manifest: TaskManifest, evaluation: Evaluation) -> bytes:
 
 def _body(manifest: TaskManifest, tensors: Tensors, examples: int, evaluation: Evaluation) -> bytes:
     claimed = min(examples, manifest.report.maximum_examples)
+    if isinstance(manifest.privacy, DistributedPrivacy | LocalPrivacy):
+        claimed = min(claimed, 1)  # their noise covers the model only: how many examples there are would be told
     body = {**tensors, EXAMPLES_TENSOR: np.array([claimed], dtype=np.int64)}
     if manifest.metrics:
         body[METRICS_TENSOR] = _metrics(manifest, evaluation)
@@ -124,6 +133,22 @@ def _update(manifest: TaskManifest, delta: Tensors, base: Tensors, norm: float) 
     raise rejected_here(
         Slug.NORM_EXCEEDED, "the rounding of the report's element types alone is longer than the maximum norm"
     )
+
+
+def _with_local_noise(
+    manifest: TaskManifest, privacy: LocalPrivacy, wire: Tensors, bits: RandomBits
+) -> dict[str, NDArray[Any]]:
+    """The update on the round's integer grid with noise enough for itself; rounding to the wire comes after it."""
+    specs, scale = manifest.report_tensors, 2.0**manifest.fraction_bits
+    steps = np.concatenate([np.rint(wire[spec.name].astype(np.float64) * scale).reshape(-1) for spec in specs])
+    bound = local_bound_steps(manifest.report.maximum_norm, scale, len(steps))
+    noisy = locally_private(
+        steps.astype(np.int64), bound_steps=bound, noise_multiplier=privacy.noise_multiplier, bits=bits
+    )
+    parts = np.split(noisy / scale, np.cumsum([spec.element_count for spec in specs])[:-1])
+    return {
+        spec.name: part.reshape(spec.shape).astype(spec.dtype.numpy) for spec, part in zip(specs, parts, strict=True)
+    }
 
 
 def _carried(manifest: TaskManifest, delta: Tensors, base: Tensors, spec: TensorSpec) -> NDArray[Any]:

@@ -13,7 +13,9 @@ from fedrec_protocol.manifest import (
     Weighting,
 )
 from fedrec_protocol.messages import RoundKind
+from fedrec_protocol.noise.random_bits import RandomBits
 from fedrec_protocol.problems import Slug
+from fedrec_protocol.secagg.distributed_noise import noise_variance, with_own_noise
 from fedrec_protocol.secagg.of_task import round_grid, round_layout
 from fedrec_protocol.secagg.quantise import ReportValues, quantise
 from fedrec_protocol.tensors import Tensors
@@ -21,7 +23,9 @@ from fedrec_sdk.errors import rejected_here
 from fedrec_sdk.wire import from_wire
 
 
-def masked_vector(manifest: TaskManifest, kind: RoundKind, body: bytes, base: Tensors) -> NDArray[np.int64]:
+def masked_vector(
+    manifest: TaskManifest, kind: RoundKind, body: bytes, base: Tensors, bits: RandomBits
+) -> NDArray[np.int64]:
     """The report's integers, int64, shape (coordinates,): those that the server would fold of the plain body.
 
     Args:
@@ -29,6 +33,7 @@ def masked_vector(manifest: TaskManifest, kind: RoundKind, body: bytes, base: Te
         kind: What the round asks for.
         body: The plain report; it stays on this device.
         base: Tensors of the base version.
+        bits: Where this participant's part of the noise comes from, if it has one.
 
     Raises:
         Rejected: a value that the agreed grid cannot hold.
@@ -45,9 +50,13 @@ def masked_vector(manifest: TaskManifest, kind: RoundKind, body: bytes, base: Te
         was_clipped=bool(tensors[CLIPPED_TENSOR][0]) if CLIPPED_TENSOR in tensors else None,
     )
     try:
-        return quantise(values, round_grid(manifest, kind), round_layout(manifest, kind))
+        vector = quantise(values, round_grid(manifest, kind), round_layout(manifest, kind))
     except ValueError as error:
         raise rejected_here(Slug.METRICS_OUT_OF_RANGE, f"the report does not fit the grid: {error}") from error
+    variance = noise_variance(manifest, kind)
+    if variance == 0:
+        return vector
+    return with_own_noise(vector, variance, round_layout(manifest, kind).model_coordinates, bits)
 
 
 def _update(manifest: TaskManifest, kind: RoundKind, tensors: Tensors, base: Tensors) -> NDArray[np.float64]:

@@ -45,7 +45,7 @@ class RoundFormat:
     @classmethod
     def of(cls, manifest: TaskManifest, kind: RoundKind, clipping_norm: float | None = None) -> "RoundFormat":
         """The format of a task's rounds of one kind; of one round where its clipping norm is its own."""
-        return cls(manifest, kind, Layout.of(manifest, kind), clipping_norm or manifest.report.maximum_norm)
+        return cls(manifest, kind, Layout.of(manifest, kind), clipping_norm or manifest.wire_norm)
 
     @cached_property
     def body_tensors(self) -> tuple[TensorSpec, ...]:

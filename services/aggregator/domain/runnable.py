@@ -4,6 +4,7 @@ from pydantic import ValidationError
 
 from fedrec_protocol.manifest import TaskManifest
 from fedrec_protocol.registry_messages import Lineage
+from fedrec_protocol.secagg.distributed_noise import DistributedNoise
 from fedrec_protocol.secagg.of_task import round_ring
 from fedrec_protocol.tensors import DType
 from services.aggregator.domain.aggregation import catalogue
@@ -23,6 +24,7 @@ def check_runnable(manifest: TaskManifest) -> None:
     if manifest.secure_aggregation is not None:
         try:
             round_ring(manifest)
+            DistributedNoise.of(manifest)
         except ValueError as error:
             raise InvalidManifest(str(error)) from error
     try:

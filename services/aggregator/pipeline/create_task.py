@@ -56,7 +56,7 @@ def _open_ledger(tx: Connection, context: Context, task: Task) -> None:
         raise InvalidManifest(f"the budget has no room for one round: {error}") from error
     if not ledgers.open_ledger(tx, ledger, task.id):
         raise InvalidManifest(f"another private task trains model {manifest.model!r}: choose another name")
-    if manifest.privacy.correlated is not None:
+    if manifest.correlated_noise is not None:
         wrapped = sealing.wrap(sealing.new_round_key(), context.deployment_keys[0], manifest.model)
         noise_vectors.set_key(tx, manifest.model, wrapped)
 

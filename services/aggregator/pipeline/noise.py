@@ -60,7 +60,7 @@ def releasable(context: Context, task: Task, round_: Round, vector: Accumulator)
     if policy is None:
         return Releasable(vector)
     noisy, memory = NoisyRound.of(task, policy, round_), None
-    if policy.correlated is not None and round_.kind is RoundKind.TRAINING:
+    if task.manifest.correlated_noise is not None and round_.kind is RoundKind.TRAINING:
         memory = _remember(context, layout, noisy)
     model_noise = None if memory is None else memory.vectors[round_.number]
     private = noised(vector, layout, noisy, RandomBits.from_operating_system(), model_noise)

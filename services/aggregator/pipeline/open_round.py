@@ -109,11 +109,11 @@ def _drawn(tx: Connection, task: Task) -> list[str] | None:
         TooFewEnrolled: fewer would be drawn, on average, than a round needs.
         CohortTooLarge: a round has no room for those who might be drawn.
     """
-    policy = task.manifest.privacy
-    if policy is None or policy.sampling is None:
+    sampling = task.manifest.sampling
+    if sampling is None:
         return None
     enrolled = assignments.enrolled(tx, task.id)
-    room, probability = task.manifest.rounds.maximum_reports, policy.sampling.probability
+    room, probability = task.manifest.rounds.maximum_reports, sampling.probability
     if len(enrolled) * probability < task.manifest.rounds.minimum_reports:
         raise TooFewEnrolled
     return draw_all(enrolled, probability, room, RandomBits.from_operating_system())

@@ -7,6 +7,7 @@ from typer.testing import CliRunner
 
 from fedrec.cli import app
 from fedrec_protocol.manifest import TaskManifest
+from fedrec_protocol.privacy import CentralPrivacy
 from services.aggregator.domain.runnable import check_runnable
 
 SCENARIO = ["--users", "100000", "--cohort", "1000", "--rounds", "500", "--delta", "1e-6"]
@@ -32,7 +33,7 @@ def test_a_private_recommender_is_a_manifest_that_an_aggregator_runs() -> None:
     manifest = TaskManifest.model_validate_json(result.output)
     check_runnable(manifest)
     assert (manifest.report.maximum_norm, manifest.rounds.maximum_participations) == (1.0, 2)
-    assert manifest.privacy is not None
+    assert isinstance(manifest.privacy, CentralPrivacy)
     # Both rounds together are one Gaussian; Balle and Wang 2018 put epsilon 5 at delta 1e-5 at 0.892.
     both = [manifest.privacy.multiplier_of(0), manifest.privacy.multiplier_of(1)]
     assert sum(z**-2 for z in both) ** -0.5 == pytest.approx(0.892, rel=0.002)

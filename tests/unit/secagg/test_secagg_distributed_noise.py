@@ -14,22 +14,24 @@ WIDE = grid(coordinates=20_000, modulus_bits=32, value_bits=20)
 @pytest.mark.parametrize(("survivors", "missing"), [(5, 2), (7, 0)])
 def test_a_released_sum_carries_the_noise_of_all_its_survivors(survivors: int, missing: int) -> None:
     total = 10_001
-    part = participant_variance(total, minimum_survivors=5)
+    part = participant_variance(total, honest_survivors=5)
     assert 5 * part >= total > 5 * (part - 1)
     this = Round.of(7, stated=descriptor(grid=WIDE, noise_variance=part))
     zeros = np.zeros(WIDE.coordinates, np.int64)
     this.share()
     this.report(
-        lambda position: with_own_noise(zeros, this.stated, RandomBits(bytes([position]) * 32)), without=range(missing)
+        lambda position: with_own_noise(zeros, part, len(zeros), RandomBits(bytes([position]) * 32)),
+        without=range(missing),
     )
     this.acknowledge()
     this.reveal()
     assert this.sum().var() == pytest.approx(survivors * part, rel=0.05)
 
 
-def test_a_round_without_noise_leaves_the_vector_as_it_is() -> None:
-    vector = np.arange(8)
-    assert with_own_noise(vector, descriptor(), RandomBits(bytes(32))) is vector
+def test_counts_behind_the_models_coordinates_have_no_noise() -> None:
+    noisy = with_own_noise(np.arange(2000), 10**6, 1900, RandomBits(bytes(32)))
+    assert (noisy[:1900] != np.arange(1900)).mean() > 0.99
+    np.testing.assert_array_equal(noisy[1900:], np.arange(1900, 2000))
 
 
 def test_a_locally_private_report_has_noise_for_twice_the_bound() -> None:

@@ -6,7 +6,15 @@ from scipy.linalg import toeplitz
 
 from fedrec_protocol.manifest import Weighting
 from fedrec_protocol.messages import RoundKind, TaskState
-from fedrec_protocol.privacy import AdaptiveClipping, CentralPrivacy, CorrelatedNoise, PoissonSampling
+from fedrec_protocol.privacy import (
+    AdaptiveClipping,
+    CentralPrivacy,
+    CorrelatedNoise,
+    DistributedPrivacy,
+    LocalPrivacy,
+    PoissonSampling,
+)
+from fedrec_protocol.secure_aggregation import SecureAggregation
 from fedrec_recipes.mf import MatrixFactorisation, MatrixFactorisationConfig
 from services.aggregator.domain.errors import InvalidManifest
 from services.aggregator.domain.privacy import correlated
@@ -20,6 +28,8 @@ from tests.unit.simulation.tasks import manifest_of
 
 PEOPLE, ITEMS = 20, 400
 RECIPE = MatrixFactorisation(MatrixFactorisationConfig(number_of_items=ITEMS, dimension=5))
+BUDGET = {"budget_epsilon": 1e6, "target_delta": 1e-5}
+MASKS = SecureAggregation(modulus_bits=32, value_bits=20, minimum_cohort=16)
 POPULATION = Population.of_recipe(RECIPE, people_with_taste(PEOPLE, ITEMS), seed=1)
 
 
@@ -102,6 +112,28 @@ def test_correlated_noise_leaves_less_in_the_model_than_independent_noise_of_the
     expected = np.linalg.norm((np.tril(np.ones((16, 16))) @ np.linalg.inv(strategy))[-1])
     assert end(None).std() == pytest.approx(4 * 1e-3, rel=0.06)
     assert end(CorrelatedNoise(bands=8)).std() == pytest.approx(expected * 1e-3, rel=0.06)
+
+
+@pytest.mark.parametrize(
+    ("policy", "masks", "deviation"),
+    [
+        # 16 is the floor and a quarter may collude: parts of a twelfth of the variance, and everybody's are there.
+        (DistributedPrivacy(noise_multiplier=2.0, colluding_share=0.25, **BUDGET), MASKS, 2.0 * (PEOPLE / 12) ** 0.5),
+        (LocalPrivacy(noise_multiplier=0.5, **BUDGET), None, 2 * 0.5 * PEOPLE**0.5),
+    ],
+    ids=["distributed", "local"],
+)
+def test_noise_that_participants_add_is_that_of_everybody_who_reports(
+    policy: DistributedPrivacy | LocalPrivacy, masks: SecureAggregation | None, deviation: float
+) -> None:
+    manifest = manifest_of(RECIPE, goal=PEOPLE, rounds=1, metrics=())
+    report = manifest.report.model_copy(update={"maximum_norm": 1e-3, "weighting": Weighting.UNIFORM})
+    changed = {"privacy": policy, "report": report, "secure_aggregation": masks}
+    simulation = Simulation(manifest.model_copy(update=changed), POPULATION)
+    before = {name: values.copy() for name, values in simulation.parameters.items()}
+    finished(simulation)
+    noise = np.concatenate([(simulation.parameters[name] - before[name]).reshape(-1) for name in before])
+    assert noise.std() == pytest.approx(deviation * 1e-3 / PEOPLE, rel=0.06)
 
 
 def test_the_denominator_is_the_goal_whoever_took_part() -> None:

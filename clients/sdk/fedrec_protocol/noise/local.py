@@ -27,5 +27,15 @@ def locally_private(
     Returns:
         int64, shape (d,).
     """
-    variance = math.ceil((noise_multiplier * 2 * bound_steps) ** 2)
+    variance = local_variance(bound_steps, noise_multiplier)
     return vector + discrete_gaussian(variance, len(vector), bits)
+
+
+def local_variance(bound_steps: int, noise_multiplier: float) -> int:
+    """Variance of the noise on one report, in squared grid steps."""
+    return math.ceil((noise_multiplier * 2 * bound_steps) ** 2)
+
+
+def local_bound_steps(maximum_norm: float, scale: float, coordinates: int) -> int:
+    """L2 bound on one report's integers: the norm, and half a step of rounding in every coordinate."""
+    return math.ceil(maximum_norm * scale + math.sqrt(coordinates) / 2)

@@ -7,6 +7,7 @@ from fractions import Fraction
 from fedrec_protocol.manifest import TaskManifest
 from fedrec_protocol.messages import RoundKind
 from fedrec_protocol.secagg.descriptor import COMPLETE_GRAPH_LIMIT, Deadlines, Ring, RoundDescriptor
+from fedrec_protocol.secagg.distributed_noise import noise_variance
 from fedrec_protocol.secagg.grid import Grid
 from fedrec_protocol.secagg.layout import Layout
 from fedrec_protocol.secagg.quantise import report_layout
@@ -118,4 +119,5 @@ def round_descriptor(
         minimum_survivors=minimum_survivors(manifest),
         ring=round_ring(manifest),
         deadlines=deadlines,
+        noise_variance=noise_variance(manifest, kind),
     )

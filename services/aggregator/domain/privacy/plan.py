@@ -16,8 +16,12 @@ from services.aggregator.domain.privacy.events import (
     GaussianRelease,
     PoissonGaussianRelease,
     Release,
+    SkellamRelease,
 )
 from services.aggregator.domain.privacy.participation import ParticipationLimit
+
+_GRID_STEPS = 2.0**13
+"""Clipping norm in grid steps: what 20 value bits leave beside the noise of few survivors; more would cost no less."""
 
 
 class Mechanism(StrEnum):
@@ -27,6 +31,7 @@ class Mechanism(StrEnum):
     CORRELATED = "correlated"  # the same, and each round's noise takes back part of the rounds before
     POISSON = "poisson"  # the server flips a coin for every enrolled participant
     FIXED_SIZE = "fixed-size"  # a uniformly random cohort of fixed size; users are replaced, not removed
+    DISTRIBUTED = "distributed"  # participants add it inside masks: what counts is that of the honest survivors
     LOCAL = "local"  # every participant adds enough noise for itself; no sampling claim
 
 
@@ -47,6 +52,8 @@ class Scenario(Message):
     """Cap on a sampled cohort."""
     bands: PositiveInt = 1
     """Bands of correlated noise; at most the limit's minimum separation."""
+    coordinates: PositiveInt = 100_000
+    """Parameters of the model: the price of distributed noise depends on them a little."""
 
 
 class Plan(Message):
@@ -102,6 +109,8 @@ def _pricing(mechanism: Mechanism, scenario: Scenario) -> tuple[Callable[[float]
     match mechanism:
         case Mechanism.PARTICIPATIONS:
             return price(lambda z: GaussianRelease(noise_multiplier=z)), 1.0
+        case Mechanism.DISTRIBUTED:
+            return price(lambda z: _skellam(z, scenario.coordinates)), 1.0
         case Mechanism.LOCAL:
             # Any report may be replaced by any other: the sensitivity is 2 C, and every report has its noise.
             return price(lambda z: GaussianRelease(noise_multiplier=z)), 2 * math.sqrt(scenario.cohort)
@@ -115,6 +124,11 @@ def _pricing(mechanism: Mechanism, scenario: Scenario) -> tuple[Callable[[float]
             # dominated by the pair of a Poisson sample (Zhu, Dong and Wang 2022, proposition 30).
             sampled = scenario.model_copy(update={"maximum_cohort": None})
             return price(lambda z: _poisson(z, probability, sampled)), 2.0
+
+
+def _skellam(multiplier: float, coordinates: int) -> SkellamRelease:
+    steps = _GRID_STEPS
+    return SkellamRelease(variance=(multiplier * steps) ** 2, l2_steps=steps, l1_steps=math.sqrt(coordinates) * steps)
 
 
 def _poisson(multiplier: float, probability: float, scenario: Scenario) -> PoissonGaussianRelease:

@@ -31,6 +31,8 @@ class Mechanism(Message):
     """The public denominator of the mean."""
     minimum_reports: PositiveInt
     """Fewest reports in a released sum."""
+    colluding_share: float = 0.0
+    """Share of the fewest participants whose noise is not counted, for they may collude with the operator."""
     is_adaptive_clipping: bool = False
     """Whether the norm followed the lengths of updates, found with noise; `clipping_norm` is then the largest."""
 
@@ -70,6 +72,8 @@ class PrivacyStatement(Message):
             NoiseBy.PARTICIPANTS: "The participants add the noise, inside sums that the server cannot open",
             NoiseBy.EACH_PARTICIPANT: "Each participant adds noise to its own report before it leaves the device",
         }[mechanism.noise_by]
+        if mechanism.colluding_share:
+            who += f"; the noise of {mechanism.colluding_share:.0%} of them, who may collude, is not counted"
         sees = "sums" if mechanism.is_secure_aggregation else "single reports, and publishes sums"
         moves = ", a bound that followed noisy counts of longer updates" if mechanism.is_adaptive_clipping else ""
         claim = (

@@ -13,7 +13,8 @@ from fedrec_protocol.manifest import TaskManifest
 from fedrec_protocol.messages import RoundKind
 from fedrec_protocol.noise.discrete_gaussian import discrete_gaussian
 from fedrec_protocol.noise.random_bits import RandomBits
-from fedrec_protocol.privacy import CentralPrivacy
+from fedrec_protocol.privacy import CentralPrivacy, DistributedPrivacy, LocalPrivacy, Privacy
+from fedrec_protocol.secagg.distributed_noise import DistributedNoise
 from services.aggregator.domain.layout import Layout
 from services.aggregator.domain.privacy.adaptive_clipping import next_norm
 from services.aggregator.domain.privacy.central import NoisePlan
@@ -24,6 +25,7 @@ from services.aggregator.domain.privacy.events import (
     GaussianRelease,
     PoissonGaussianRelease,
     Release,
+    SkellamRelease,
 )
 from services.aggregator.domain.privacy.ledger import Budget, Ledger
 from services.aggregator.domain.privacy.participation import ParticipationLimit
@@ -33,7 +35,7 @@ from services.aggregator.domain.rounds import Round
 from services.aggregator.domain.tasks import Task
 
 
-def new_ledger(manifest: TaskManifest, policy: CentralPrivacy) -> Ledger:
+def new_ledger(manifest: TaskManifest, policy: Privacy) -> Ledger:
     """The empty ledger of a task: of its model, which no other task may train."""
     return Ledger(
         lineage=manifest.model,
@@ -48,7 +50,8 @@ def new_ledger(manifest: TaskManifest, policy: CentralPrivacy) -> Ledger:
 def mechanism_of(manifest: TaskManifest) -> Mechanism:
     """How the task's rounds protect a user, for the privacy statement."""
     return Mechanism(
-        noise_by=NoiseBy.SERVER,
+        noise_by=_NOISE_BY["central" if manifest.privacy is None else manifest.privacy.mechanism],
+        colluding_share=manifest.privacy.colluding_share if isinstance(manifest.privacy, DistributedPrivacy) else 0.0,
         is_secure_aggregation=manifest.secure_aggregation is not None,
         clipping_norm=manifest.report.maximum_norm,
         aggregation_goal=manifest.rounds.aggregation_goal,
@@ -57,12 +60,19 @@ def mechanism_of(manifest: TaskManifest) -> Mechanism:
     )
 
 
+_NOISE_BY = {
+    "central": NoiseBy.SERVER,
+    "distributed": NoiseBy.PARTICIPANTS,
+    "local": NoiseBy.EACH_PARTICIPANT,
+}
+
+
 @dataclass(frozen=True)
 class NoisyRound:
     """A round of a private task, as far as its noise depends on it."""
 
     manifest: TaskManifest
-    policy: CentralPrivacy
+    policy: Privacy
     """The manifest's."""
     kind: RoundKind
     number: int
@@ -73,7 +83,7 @@ class NoisyRound:
     """L2 bound on a report of this round."""
 
     @classmethod
-    def of(cls, task: Task, policy: CentralPrivacy, round_: Round) -> "NoisyRound":
+    def of(cls, task: Task, policy: Privacy, round_: Round) -> "NoisyRound":
         """A task's round; the task as it is before the round is published."""
         norm = round_.clipping_norm or task.manifest.report.maximum_norm
         return cls(task.manifest, policy, round_.kind, round_.number, task.rounds_published, norm)
@@ -81,30 +91,53 @@ class NoisyRound:
     @property
     def noise_multiplier(self) -> float:
         """Of the model's sum."""
-        return self.policy.multiplier_of(self.trained)
+        policy = self.policy
+        return policy.multiplier_of(self.trained) if isinstance(policy, CentralPrivacy) else policy.noise_multiplier
 
     @property
     def coefficients(self) -> tuple[float, ...] | None:
         """First column of the strategy matrix, where noise is correlated over the rounds."""
-        return None if self.policy.correlated is None else banded_square_root(self.policy.correlated.bands)
+        correlated = self.manifest.correlated_noise
+        return None if correlated is None else banded_square_root(correlated.bands)
 
 
 def charge_for(round_: NoisyRound, charge_id: str) -> Charge:
     """What a round releases: unless it only evaluates, the model's sum and the clip count; the metrics' sums."""
-    releases, policy = [], round_.policy
+    match round_.policy:
+        case CentralPrivacy():
+            releases = _central_releases(round_, round_.policy)
+        case DistributedPrivacy():
+            releases = [_skellam_release(round_)]
+        case LocalPrivacy():
+            releases = [GaussianRelease(what="local report", noise_multiplier=round_.noise_multiplier)]
+    return Charge(charge_id=charge_id, round_number=round_.number, releases=tuple(releases))
+
+
+def _central_releases(round_: NoisyRound, policy: CentralPrivacy) -> list[Release]:
+    releases = []
     if round_.kind is RoundKind.TRAINING:
-        releases.append(_model_release(round_))
+        releases.append(_model_release(round_, policy))
         if policy.clipping is not None:
             releases.append(_release("clip-count", policy.clipping.count_noise, policy))
     if round_.manifest.metrics and policy.metrics_noise_multiplier is not None:
         releases.append(_release("metrics", policy.metrics_noise_multiplier, policy))
-    return Charge(charge_id=charge_id, round_number=round_.number, releases=tuple(releases))
+    return releases
 
 
-def _model_release(round_: NoisyRound) -> Release:
+def _skellam_release(round_: NoisyRound) -> Release:
+    noise = DistributedNoise.of(round_.manifest)
+    if noise is None:
+        raise ValueError("the task's participants add no noise")
+    coordinates = sum(spec.element_count for spec in round_.manifest.report_tensors)
+    # Integers: the L1 norm is at most the squared L2 norm, and at most sqrt(d) times it.
+    l1 = min(math.sqrt(coordinates) * noise.bound_steps, noise.bound_steps**2)
+    return SkellamRelease(variance=noise.counted_variance, l2_steps=noise.bound_steps, l1_steps=l1)
+
+
+def _model_release(round_: NoisyRound, policy: CentralPrivacy) -> Release:
     coefficients = round_.coefficients
     if coefficients is None:
-        return _release("model", round_.noise_multiplier, round_.policy)
+        return _release("model", round_.noise_multiplier, policy)
     return CorrelatedGaussianRelease(noise_multiplier=round_.noise_multiplier, coefficients=coefficients)
 
 
@@ -117,7 +150,7 @@ def _release(what: str, noise_multiplier: float, policy: CentralPrivacy) -> Rele
 
 def following_norm(round_: NoisyRound, layout: Layout, private: NDArray[np.int64]) -> float | None:
     """The clipping norm of the round after this one, from its noisy sum; None where the norm does not move."""
-    clipping = round_.policy.clipping
+    clipping = round_.manifest.adaptive_clipping
     if clipping is None or not layout.has_clip_count:
         return None
     noisy_clipped = float(private[layout.clipped][0]) / layout.metric_scale
@@ -148,6 +181,9 @@ def noised(
         int64, shape (layout.size,).
     """
     private, manifest, policy = vector.copy(), round_.manifest, round_.policy
+    private[layout.weight] = manifest.rounds.aggregation_goal
+    if not isinstance(policy, CentralPrivacy):
+        return private  # its reports came with their noise
     if layout.model_size:
         noise = fresh_noise(layout, round_, bits) if model_noise is None else np.rint(model_noise).astype(np.int64)
         private[: layout.model_size] += noise
@@ -158,7 +194,6 @@ def noised(
     if layout.has_clip_count and policy.clipping is not None:
         plan = NoisePlan(1 << fixed_point.METRIC_FRACTION_BITS, policy.clipping.count_noise)
         private[layout.clipped] += discrete_gaussian(plan.variance_steps, 1, bits)
-    private[layout.weight] = manifest.rounds.aggregation_goal
     return private
 
 
