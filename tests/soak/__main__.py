@@ -56,7 +56,8 @@ def _summarise(console: Console, soak: Soak) -> None:
     console.print(table)
     rounds = ", ".join(f"{count} {state}" for state, count in sorted(tally.rounds.items()))
     console.print(
-        f"{soak.home}: {tally.operations} operations, {sum(tally.stopped.values())} of them at a breakpoint; "
+        f"{soak.home}: {tally.operations} operations, {sum(tally.stopped.values())} of them at a breakpoint "
+        f"({len(tally.stopped)} different ones of {len(AT_BREAKPOINTS) * len(BREAKPOINTS)}); "
         f"rounds: {rounds}; {tally.reports} acknowledged reports, each in one sum, once",
         soft_wrap=True,
     )

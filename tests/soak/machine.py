@@ -94,7 +94,7 @@ class Machine:
 
     def _at(self, operation: Operation, breakpoint_: Breakpoint) -> None:
         if self._mending_in <= 0:
-            until(self._is_ready, patience_seconds=PATIENCE_SECONDS)  # somebody must be there to arrive
+            until(self._is_manned, patience_seconds=PATIENCE_SECONDS)  # somebody must be there to arrive
         with breakpoints.closed(self._fleet.engine, breakpoint_) as connection, self._provoked(breakpoint_.step):
             stopped = breakpoints.first_to_arrive(connection, breakpoint_, patience_seconds=ARRIVAL_SECONDS)
             process = None if stopped is None else self._fleet.stack.processes.get(stopped.process)
@@ -281,11 +281,15 @@ class Machine:
     def _is_ready(self) -> bool:
         """Whether everything runs; what ended, because Postgres came up after it, is started again."""
         self._revive()
-        with contextlib.suppress(ProcessFailed):
-            for process in self._fleet.stack.processes.values():
-                process.wait_until_ready(PATIENCE_SECONDS)
-            return True
-        return False
+        return all(map(answers, self._fleet.stack.processes.values()))
+
+    def _is_manned(self) -> bool:
+        """Whether one process of each kind runs."""
+        self._revive()
+        running = {
+            process.name.partition("-")[0] for process in self._fleet.stack.processes.values() if answers(process)
+        }
+        return running == {"registry", "aggregator", "worker"}
 
     def _revive(self) -> None:
         """Start again what is not running, as whoever keeps services alive would."""
@@ -295,6 +299,15 @@ class Machine:
         for process in self._fleet.stack.processes.values():
             if not process.is_running:
                 process.start()
+
+
+def answers(process: ServiceProcess) -> bool:
+    """Whether a process is ready now."""
+    try:
+        process.wait_until_ready(0.0)
+    except ProcessFailed:
+        return False
+    return True
 
 
 def require_one_line_of_versions(fleet: Fleet, task: Task, rounds: list[dict[str, Any]]) -> None:
