@@ -264,7 +264,7 @@ class Machine:
         query = """SELECT count(*) FROM aggregator.rounds r WHERE r.state = 'collecting' AND
             (SELECT coalesce(sum(p.report_count), 0) FROM aggregator.partial_sums p WHERE p.round_id = r.id) <>
             (SELECT count(*) FROM aggregator.receipts c WHERE c.round_id = r.id)"""
-        assert self._fleet.value(query) == 0
+        assert self._fleet.value(query) == 0, "a sum holds other reports than those that have receipts"
 
     # ---- helpers ---------------------------------------------------------------------------------
 
