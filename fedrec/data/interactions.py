@@ -87,6 +87,5 @@ def from_columns(users: list[str], items: list[str], times: NDArray[np.float64] 
 
 
 def _numbered(names: list[str]) -> tuple[NDArray[np.int64], tuple[str, ...]]:
-    numbers: dict[str, int] = {}
-    index = np.fromiter((numbers.setdefault(name, len(numbers)) for name in names), dtype=np.int64, count=len(names))
-    return index, tuple(numbers)
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
+    return np.fromiter(map(numbers.__getitem__, names), dtype=np.int64, count=len(names)), tuple(numbers)

@@ -15,6 +15,7 @@ from fedrec.manifests import manifest_for
 from fedrec_protocol.manifest import RecipeChoice, RoundPolicy, TaskManifest
 from fedrec_protocol.messages import RoundKind
 from fedrec_recipes import catalogue
+from fedrec_recipes.catalogue import InvalidRecipeConfig
 from fedrec_recipes.recipe import History
 from services.aggregator.domain.errors import InvalidManifest
 from simulation.population import Population
@@ -98,10 +99,10 @@ def run_search(search: Search, progress: Callable[[Measured], None]) -> Found:
 
     def objective(trial: "Trial") -> float:
         values = {name: each.suggest(trial, name) for name, each in space.items()}
-        manifest = _manifest(search, config, values, len(histories))
         try:
+            manifest = _manifest(search, config, values, len(histories))
             return _validate(manifest, histories, search.seed, trial)
-        except InvalidManifest as refused:
+        except (InvalidManifest, InvalidRecipeConfig) as refused:
             raise optuna.TrialPruned(str(refused)) from refused
 
     def record(_: object, trial: "optuna.trial.FrozenTrial") -> None:

@@ -14,6 +14,9 @@ from fedrec_recipes.statistics_recipe import StatisticsConfig, Totals, last
 
 ITEM_GRAM = "item_gram"
 
+_AT_ONCE = 250
+"""Items whose pairs are looked up together: some megabytes."""
+
 
 class EaseConfig(StatisticsConfig):
     """Hyperparameters of `ease`."""
@@ -72,6 +75,10 @@ class Ease(LinearItemModel[EaseConfig]):
 
 def add_pairs(packed: NDArray[Any], items: NDArray[np.int64], value: float, number_of_items: int) -> None:
     """Add `value` for every pair of distinct sorted `items`, the pair of an item with itself included."""
+    if len(items) <= _AT_ONCE:
+        older, newer = np.triu_indices(len(items))
+        packed[positions(items[older], items[newer], number_of_items)] += value
+        return
     for index, item in enumerate(items):
         # One row of the triangle at a time: a history of thousands of items has millions of pairs.
         packed[positions(item, items[index:], number_of_items)] += value

@@ -11,7 +11,7 @@ from fedrec_recipes.metrics import metric_value
 GAIN_STEPS = 100
 """Gains and their squares are reported in steps of 1/100, as int8."""
 
-_METRIC = "ndcg@10"
+_CUTOFF = 10
 _NO_DECAY = 1e6
 _STANDARD_ERRORS = 1.5
 
@@ -53,13 +53,19 @@ GRID = tuple(
 _DEFAULT = GRID.index(DEFAULT_MIXTURE)
 
 
+_STEPS_OF_RANK = np.array(
+    [0, *(round(GAIN_STEPS * metric_value(f"ndcg@{_CUTOFF}", rank)) for rank in range(1, _CUTOFF + 2))], dtype=np.int64
+)
+"""NDCG of a rank in steps; the last entry is that of all ranks beyond the cut-off, zero."""
+
+
 def gains_of(ranks: NDArray[np.int64]) -> NDArray[np.int64]:
     """What a device reports of its held-out item's ranks under each mixture of `GRID`.
 
     Returns:
         NDCG@10 minus that of the default mixture, in steps of 1/100, shape (len(GRID),).
     """
-    values = np.array([round(GAIN_STEPS * metric_value(_METRIC, int(rank))) for rank in ranks], dtype=np.int64)
+    values = _STEPS_OF_RANK[np.minimum(ranks, len(_STEPS_OF_RANK) - 1)]
     return np.asarray(values - values[_DEFAULT], dtype=np.int64)
 
 

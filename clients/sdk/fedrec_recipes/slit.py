@@ -1,10 +1,11 @@
 """The linear next-item model of SLIST from two sums over people (`slit`)."""
 
-from typing import Any
+import functools
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import PositiveFloat, PositiveInt
+from pydantic import PositiveFloat, PositiveInt, model_validator
 
 from fedrec_protocol.tensors import DType, Tensors, TensorSpec
 from fedrec_recipes.linear import ITEM_WEIGHTS, LinearItemModel
@@ -32,6 +33,18 @@ class SlitConfig(StatisticsConfig):
     regularisation: PositiveFloat = 4.0
     """λ as a multiple of the mean number of next-item events per item, so that it suits any catalogue."""
 
+    @model_validator(mode="after")
+    def _sums_fit(self) -> Self:
+        if _running_products(self.context_weights)[0][-1] > np.iinfo(np.int16).max:
+            raise ValueError("a report has int16: let weights fall faster (power, offset), or make the window shorter")
+        return self
+
+    @property
+    def context_weights(self) -> tuple[int, ...]:
+        """Integer weights of the last items, newest first; as many as `window`."""
+        ages = np.arange(self.window)
+        return tuple(np.rint(_NEWEST_WEIGHT * (1 + ages / self.offset) ** -self.power).astype(int).tolist())
+
 
 class Slit(LinearItemModel[SlitConfig]):
     """Predicts the next item linearly from the last ones, weighted by recency.
@@ -52,8 +65,7 @@ class Slit(LinearItemModel[SlitConfig]):
     @property
     def context_weights(self) -> NDArray[np.int64]:
         """Integer weights of the last items, newest first, shape (window,)."""
-        ages = np.arange(self.config.window)
-        return np.rint(_NEWEST_WEIGHT * (1 + ages / self.config.offset) ** -self.config.power).astype(np.int64)
+        return np.array(self.config.context_weights, dtype=np.int64)
 
     @property
     def statistics(self) -> tuple[TensorSpec, ...]:
@@ -70,7 +82,7 @@ class Slit(LinearItemModel[SlitConfig]):
 
         An item is next once, and a pair d places apart meets in at most `window` - d contexts.
         """
-        pairs = [float(products[-1]) for products in _running_products(self.context_weights)]
+        pairs = [float(products[-1]) for products in _running_products(self.config.context_weights)]
         of_one_item = sum(product**2 for product in pairs) + float((self.context_weights**2).sum())
         longest = min(self.config.maximum_history, self.config.number_of_items)
         return float((longest * of_one_item) ** 0.5)
@@ -91,7 +103,7 @@ class Slit(LinearItemModel[SlitConfig]):
 
     def _add_gram(self, packed: NDArray[Any], contexts: NDArray[np.int64], weights: NDArray[np.int64]) -> None:
         """Add sum_t z_t z_t^T for contexts that end at each of the items in turn."""
-        products = _running_products(weights)
+        products = _running_products(self.config.context_weights)
         count = len(contexts)
         for distance in range(min(len(weights), count)):
             newer = contexts[distance:]
@@ -125,7 +137,9 @@ class Slit(LinearItemModel[SlitConfig]):
         return weights
 
 
-def _running_products(weights: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+@functools.lru_cache(maxsize=8)
+def _running_products(context_weights: tuple[int, ...]) -> list[NDArray[np.int64]]:
     """For each distance d: sums of w_k w_{k+d} over the first 0, 1, 2, ... values of k."""
+    weights = np.array(context_weights, dtype=np.int64)
     pairs = [weights[: len(weights) - distance] * weights[distance:] for distance in range(len(weights))]
     return [np.concatenate([[0], np.cumsum(products)]) for products in pairs]

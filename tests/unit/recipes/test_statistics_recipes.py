@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fedrec_protocol.manifest import RecipeChoice
-from fedrec_recipes.catalogue import recipe
+from fedrec_recipes.catalogue import InvalidRecipeConfig, recipe
 from fedrec_recipes.ease import solve_ease
 from fedrec_recipes.linear import ITEM_WEIGHTS, recency
 from fedrec_recipes.packed import packed_size, positions, unpack
@@ -88,6 +88,13 @@ def test_slit_sums_are_those_of_one_context_at_a_time() -> None:
         following[:, items[position + 1]] += context
     np.testing.assert_array_equal(unpack(report[CONTEXT_GRAM].astype(float), ITEMS), gram)
     np.testing.assert_array_equal(report[NEXT_ITEM], following)
+
+
+def test_weights_that_fall_too_slowly_for_a_report_are_refused() -> None:
+    """32 items at full weight add up to 32 x 32 x 32 in one place of the matrix, one more than int16 holds."""
+    with pytest.raises(InvalidRecipeConfig, match="int16"):
+        of("slit", window=32, power=1e-9)
+    assert of("slit", window=31, power=1e-9).statistics
 
 
 def test_slit_finds_the_item_that_always_follows() -> None:
