@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -39,6 +41,17 @@ def test_masked_reports_give_the_weights_of_plain_ones_bit_for_bit() -> None:
         digests += re.findall(r"SHA-256 ([0-9a-f]{32})", done.stdout)
     assert len(digests) == 2
     assert digests[0] == digests[1]
+
+
+def test_ctrl_c_in_the_middle_of_training_stops_everything_without_a_traceback() -> None:
+    command = [sys.executable, "-m", "fedrec", "demo", "--participants", "20", "--rounds", "1000"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as demo:
+        assert demo.stdout is not None
+        said = "".join(itertools.takewhile(lambda line: "Dashboard" not in line, demo.stdout))
+        demo.send_signal(signal.SIGINT)
+        said += demo.stdout.read()
+        assert demo.wait(60) == 130, said
+    assert "Traceback" not in said
 
 
 def test_a_recipe_that_is_not_there_is_refused_with_those_that_are() -> None:

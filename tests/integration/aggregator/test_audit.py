@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from fedrec.cli import app
+from fedrec.operator import read_audit
 from tests.integration.aggregator.world import World
 
 
@@ -76,6 +77,16 @@ def test_the_command_prints_the_log_of_either_service(world: World) -> None:
         printed = CliRunner().invoke(app, ["audit", "--url", url, "--key", key, "--limit", "5"])
         assert printed.exit_code == 0, printed.output
         assert printed.output.splitlines()[-1].endswith(line)
+
+
+def test_a_proxy_in_the_environment_is_not_asked_for_what_is_on_this_machine(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")  # nobody answers there
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    assert read_audit(world.aggregator_urls[0], world.secrets.aggregator_admin_key, limit=1)
 
 
 @pytest.mark.parametrize("key", ["fo_" + "x" * 43, "read"])
