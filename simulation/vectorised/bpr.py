@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from fedrec_protocol.manifest import TrainingPlan
 from fedrec_protocol.tensors import Tensors
-from fedrec_recipes.bpr import ITEM_EMBEDDINGS, BayesianPersonalisedRanking
+from fedrec_recipes.bpr import BayesianPersonalisedRanking
+from fedrec_recipes.item_table import Table
 from fedrec_recipes.recipe import History, LocalResult
 
 
@@ -46,11 +47,11 @@ class _WithMemory(BayesianPersonalisedRanking):
 
     _last: tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float32]] | None = None
 
-    def user_vector(self, parameters: Tensors, history: History) -> NDArray[np.float32]:
+    def user_vector(self, embeddings: Table, bias: NDArray[np.float32], history: History) -> NDArray[np.float32]:
         """As in the recipe."""
-        table = parameters[ITEM_EMBEDDINGS]
-        if self._last is not None and self._last[0] is table and np.array_equal(self._last[1], history.items):
+        # Biases tell base versions apart; embeddings may be made anew for every call.
+        if self._last is not None and self._last[0] is bias and np.array_equal(self._last[1], history.items):
             return self._last[2]
-        vector = super().user_vector(parameters, history)
-        self._last = (table, history.items, vector)
+        vector = super().user_vector(embeddings, bias, history)
+        self._last = (bias, history.items, vector)
         return vector

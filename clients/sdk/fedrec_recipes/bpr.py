@@ -4,13 +4,13 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 
-from fedrec_protocol.tensors import Initialiser, InitialiserKind, Tensors, TensorSpec
+from fedrec_protocol.tensors import Tensors, TensorSpec
 from fedrec_recipes import ranking_loss
 from fedrec_recipes.gradient_recipe import GradientRecipe, LocalGradient
+from fedrec_recipes.item_table import ItemTable, Table
 from fedrec_recipes.negatives import spread_negatives
 from fedrec_recipes.recipe import History, RecipeConfig
 
-ITEM_EMBEDDINGS = "item_embeddings"
 ITEM_BIAS = "item_bias"
 USER_VECTOR = "user_vector"
 
@@ -26,6 +26,8 @@ class BprConfig(RecipeConfig):
     """L2 penalty on the user vector."""
     item_regularisation: NonNegativeFloat = 0.02
     """L2 penalty on the item embeddings, each as often as it is compared."""
+    remainders: PositiveInt | None = None
+    """For large catalogues: rows that items share (`fedrec_recipes.item_table`); null gives each item its own."""
 
 
 class BayesianPersonalisedRanking(GradientRecipe[BprConfig]):
@@ -44,13 +46,13 @@ class BayesianPersonalisedRanking(GradientRecipe[BprConfig]):
 
     @property
     def shared(self) -> tuple[TensorSpec, ...]:
-        """Item embeddings, shape (number_of_items, dimension), and biases, shape (number_of_items,)."""
-        items, dimension = self.config.number_of_items, self.config.dimension
-        small = Initialiser(kind=InitialiserKind.NORMAL, scale=0.3 / dimension**0.5)
-        return (
-            TensorSpec(name=ITEM_EMBEDDINGS, shape=(items, dimension), init=small),
-            TensorSpec(name=ITEM_BIAS, shape=(items,)),
-        )
+        """Item embeddings (one table, or the two that it is made from) and biases, shape (number_of_items,)."""
+        return (*self.items.specs, TensorSpec(name=ITEM_BIAS, shape=(self.config.number_of_items,)))
+
+    @property
+    def items(self) -> ItemTable:
+        """The item embeddings."""
+        return ItemTable(self.config.number_of_items, self.config.dimension, self.config.remainders)
 
     def gradient(
         self,
@@ -59,11 +61,13 @@ class BayesianPersonalisedRanking(GradientRecipe[BprConfig]):
         generator: np.random.Generator,  # unused: nothing is drawn
     ) -> LocalGradient:
         """The gradient at the solved user vector, over all pairs."""
-        vector = self.user_vector(parameters, history)
-        by_bias, compared = ranking_loss.gradient_by_scores(self._scores(parameters, vector), history.items)
+        embeddings, bias = self.items.of(parameters), parameters[ITEM_BIAS]
+        vector = self.user_vector(embeddings, bias, history)
+        by_bias, compared = ranking_loss.gradient_by_scores(bias + embeddings @ vector, history.items)
         by_embeddings = np.outer(by_bias, vector)
-        by_embeddings += (np.float32(self.config.item_regularisation) * compared)[:, None] * parameters[ITEM_EMBEDDINGS]
-        return LocalGradient({ITEM_EMBEDDINGS: by_embeddings, ITEM_BIAS: by_bias}, {USER_VECTOR: vector})
+        by_embeddings += (np.float32(self.config.item_regularisation) * compared)[:, None] * embeddings
+        by_items = self.items.gradient(parameters, by_embeddings)
+        return LocalGradient({**by_items, ITEM_BIAS: by_bias}, {USER_VECTOR: vector})
 
     def score(
         self,
@@ -72,19 +76,16 @@ class BayesianPersonalisedRanking(GradientRecipe[BprConfig]):
         history: History,
     ) -> NDArray[np.float32]:
         """Biases plus inner products with the user vector solved from `history`."""
-        return self._scores(shared, self.user_vector(shared, history))
+        embeddings, bias = self.items.of(shared), shared[ITEM_BIAS]
+        return np.asarray(bias + embeddings @ self.user_vector(embeddings, bias, history), dtype=np.float32)
 
-    def user_vector(self, parameters: Tensors, history: History) -> NDArray[np.float32]:
+    def user_vector(self, embeddings: Table, bias: NDArray[np.float32], history: History) -> NDArray[np.float32]:
         """The vector that minimises the loss over a spread of pairs, shape (dimension,); zero where there are none."""
         count = self.config.negatives * len(history)
         others = spread_negatives(history, self.config.number_of_items, count)
         chosen = np.resize(history.items, len(others))
-        embeddings, bias = parameters[ITEM_EMBEDDINGS], parameters[ITEM_BIAS]
         return ranking_loss.solve(
             embeddings[chosen] - embeddings[others],
             bias[chosen] - bias[others],
             regularisation=self.config.user_regularisation,
         )
-
-    def _scores(self, parameters: Tensors, vector: NDArray[np.float32]) -> NDArray[np.float32]:
-        return np.asarray(parameters[ITEM_BIAS] + parameters[ITEM_EMBEDDINGS] @ vector, dtype=np.float32)

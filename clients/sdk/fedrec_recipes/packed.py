@@ -1,5 +1,7 @@
 """Symmetric matrices as their upper triangle, row by row: half the bytes of a report."""
 
+from functools import cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -7,6 +9,13 @@ from numpy.typing import NDArray
 def packed_size(order: int) -> int:
     """Elements of a packed symmetric matrix of this order."""
     return order * (order + 1) // 2
+
+
+@cache
+def upper_triangle(order: int) -> NDArray[np.int64]:
+    """Flat indices of the upper triangle of a whole matrix, in packed order."""
+    rows, columns = np.triu_indices(order)
+    return np.asarray(rows * order + columns, dtype=np.int64)
 
 
 def positions(rows: NDArray[np.int64], columns: NDArray[np.int64], order: int) -> NDArray[np.int64]:

@@ -8,7 +8,7 @@ from pydantic import Field, PositiveFloat, PositiveInt
 
 from fedrec_protocol.tensors import DType, Initialiser, InitialiserKind, Tensors, TensorSpec
 from fedrec_recipes.contexts import other_contexts, recent_contexts
-from fedrec_recipes.packed import packed_size, unpack
+from fedrec_recipes.packed import packed_size, unpack, upper_triangle
 from fedrec_recipes.recipe import History
 from fedrec_recipes.statistics_recipe import StatisticsConfig, StatisticsRecipe, Totals, last, without_repeats
 
@@ -107,7 +107,7 @@ class SketchedSlit(StatisticsRecipe[SketchedSlitConfig]):
         contexts = contexts.astype(np.float16)
         totals[NEXT_ITEM_SKETCH][following] += contexts
         wide = contexts.astype(np.float32)
-        totals[CONTEXT_GRAM] += (wide.T @ wide)[np.triu_indices(self.dimension)]
+        totals[CONTEXT_GRAM] += (wide.T @ wide).ravel()[upper_triangle(self.dimension)]
 
     def solve(self, base: Tensors, totals: Totals) -> dict[str, NDArray[Any]]:
         """The ridge regression of the next items on the contexts, in the basis; and the next basis."""

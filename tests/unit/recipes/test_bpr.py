@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from fedrec_recipes import ranking_loss
-from fedrec_recipes.bpr import ITEM_BIAS, ITEM_EMBEDDINGS, BayesianPersonalisedRanking, BprConfig
+from fedrec_recipes.bpr import ITEM_BIAS, BayesianPersonalisedRanking, BprConfig
+from fedrec_recipes.item_table import ITEM_EMBEDDINGS
 from fedrec_recipes.recipe import History
 from tests.unit.recipes.data import people_with_taste
 from tests.unit.recipes.federate import first_version

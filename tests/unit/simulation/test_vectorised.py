@@ -48,12 +48,15 @@ def test_the_vectorised_sum_has_the_bits_of_training_people_one_by_one(kind: Rou
             np.testing.assert_array_equal(together.private[person][name], values)
 
 
+@pytest.mark.parametrize("remainders", [None, 7])
 @pytest.mark.parametrize(
     ("kind", "metrics"),
     [(RoundKind.TRAINING, ("hr@10",)), (RoundKind.TRAINING, ()), (RoundKind.EVALUATION, ("hr@10",))],
 )
-def test_bpr_has_the_bits_of_training_people_one_by_one(kind: RoundKind, metrics: tuple[str, ...]) -> None:
-    recipe = BayesianPersonalisedRanking(BprConfig(number_of_items=ITEMS, dimension=5))
+def test_bpr_has_the_bits_of_training_people_one_by_one(
+    kind: RoundKind, metrics: tuple[str, ...], remainders: int | None
+) -> None:
+    recipe = BayesianPersonalisedRanking(BprConfig(number_of_items=ITEMS, dimension=5, remainders=remainders))
     histories = [*people_with_taste(20, ITEMS), *people_with_taste(20, ITEMS, length=30)]
     # The same history twice: who comes next must not be given what was remembered of another table or person.
     population = Population.of_recipe(recipe, [*histories, histories[-1]], seed=3)
