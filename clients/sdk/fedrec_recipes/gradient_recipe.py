@@ -43,6 +43,8 @@ class GradientRecipe(Recipe[ConfigT], Generic[ConfigT]):
     """Step of the server's Adam."""
     central_epochs: ClassVar[int] = 40
     """Passes over all people in which central training does best."""
+    central_learning_rate: ClassVar[float] = 3e-3
+    """Step of its Adam."""
     server_averages: ClassVar[tuple[str, ...]] = ()
     """Shared tensors that are means over people, not parameters: the server takes them as they are."""
 
@@ -108,12 +110,12 @@ class GradientRecipe(Recipe[ConfigT], Generic[ConfigT]):
         *,
         epochs: int | None = None,
         batch_size: int = 32,
-        learning_rate: float = 3e-3,
+        learning_rate: float | None = None,
     ) -> dict[str, NDArray[np.float32]]:
         """Minimise the same objective with everybody's data in one place, with Adam on batches of people."""
         people = [history for history in histories if len(history)]
         parameters = _initial(self.shared, generator)
-        adam = Adam(parameters, learning_rate)
+        adam = Adam(parameters, learning_rate or self.central_learning_rate)
         for _ in range(epochs or self.central_epochs):
             for name, value in mean(self.averages(parameters, history) for history in people).items():
                 parameters[name] += value

@@ -27,8 +27,9 @@ class Network(StrEnum):
 class NcfConfig(RecipeConfig):
     """Hyperparameters of `ncf`."""
 
-    network: Network = Network.NEUMF
-    """`gmf`, `mlp` or `neumf`."""
+    network: Network = Network.GMF
+    """`gmf`, `mlp` or `neumf`. The first was better and cheaper on validation of MovieLens 100K, in line with Rendle et
+    al. 2020, https://arxiv.org/abs/2005.09683."""
     dimension: PositiveInt = 16
     """Length of each vector of a person or an item."""
     hidden_size: PositiveInt = 32
@@ -53,7 +54,9 @@ class Ncf(GradientRecipe[NcfConfig]):
     name = "ncf"
     config_type = NcfConfig
     private = (network.GMF_USER, network.MLP_USER)
-    server_learning_rate = 0.03
+    server_learning_rate = 0.015
+    central_epochs = 20
+    central_learning_rate = 0.01
 
     @property
     def shared(self) -> tuple[TensorSpec, ...]:
