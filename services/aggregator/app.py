@@ -16,6 +16,7 @@ from services.aggregator.api.body_budget import BodyBudget, Pace
 from services.aggregator.api.check_in import CheckInDesk
 from services.aggregator.api.intake import Intake
 from services.aggregator.api.signed_requests import SignedRequests
+from services.aggregator.api.waiting_room import WaitingRoom
 from services.aggregator.domain import kernels
 from services.aggregator.domain.errors import AggregatorError
 from services.aggregator.pipeline.context import Context
@@ -34,6 +35,11 @@ _DESCRIPTION = """Opens rounds, takes participants' reports in, adds them up and
 
 Participants enrol with a task's enrolment key and use short-lived access tokens; operators use their keys.
 Refusals are problem documents (RFC 9457): their `type` is a page that explains them."""
+
+_SMALL_BODIES = {
+    r"^/v1/(enrolments|tokens|check-ins)$": 16 * 1024,
+    r"^/v1/assignments/[^/]+/secure/": 64 * 1024,  # what 128 neighbours are dealt takes 22 KiB
+}
 
 
 def create_app(settings: Settings | None = None, clock: Clock | None = None) -> FastAPI:
@@ -59,7 +65,7 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
     )
     kit_problems.install(app, AggregatorError, problems.STATUS)
     app.add_middleware(SignedRequests, access=access, are_required=settings.require_signed_requests)
-    body_limit.install(app, except_for=r"^/v1/assignments/[^/]+/report$")
+    body_limit.install(app, except_for=r"^/v1/assignments/[^/]+/report$", at_most=_SMALL_BODIES)
     openapi.install(app)
     dashboard.install(app)
     health.install(app, {"database": lambda: _ping(context.db)})
@@ -73,7 +79,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
     """Start what belongs to the process; at the end, finish what was taken before leaving."""
     context: Context = app.state.context
     settings: Settings = app.state.settings
-    desk, intake = CheckInDesk(context), Intake(context)
+    desk, intake = CheckInDesk(context, WaitingRoom(settings.check_ins_held)), Intake(context)
     app.state.desk, app.state.intake = desk, intake
     app.state.body_budget = BodyBudget(settings.intake_bytes, _pace(settings))
     await asyncio.to_thread(kernels.warm_up)

@@ -74,6 +74,8 @@ class Settings(BaseSettings):
     """`FEDREC_AGGREGATOR_RETENTION__RECEIPT_DAYS` and `..._UNREPORTED_DAYS`."""
     longest_wait_seconds: PositiveFloat = 60.0
     """Longest long poll of a check-in."""
+    check_ins_held: PositiveInt = 5000
+    """Check-ins that one process lets wait at a time, each about 50 KB; more are answered at once."""
     worker_poll_seconds: PositiveFloat = 0.5
     """How often a worker looks for work when nobody tells it."""
     log_level: str = "info"

@@ -5,6 +5,7 @@ import random
 from collections.abc import Callable
 
 from fedrec_protocol.messages import Assigned, NotSelected, NotSelectedReason
+from services.aggregator.api.waiting_room import WaitingRoom
 from services.aggregator.domain.recent_participants import RecentParticipants
 from services.aggregator.pipeline.assign import CheckingIn, assign
 from services.aggregator.pipeline.context import Context
@@ -27,40 +28,34 @@ _POLL_SECONDS = 5.0
 class CheckInDesk:
     """Holds check-ins until there is work, as long as their senders wish to wait."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, room: WaitingRoom) -> None:
         self._context = context
+        self._room = room
         self._batchers: dict[str, Batcher[CheckingIn, Assigned | NotSelected]] = {}
-        self._changes: dict[str, asyncio.Event] = {}
         self._recent: dict[str, RecentParticipants] = {}
-        self._is_leaving = False
 
     async def check_in(self, task_id: str, who: CheckingIn, wait_seconds: float) -> Assigned | NotSelected:
         """An assignment, or why there is none after waiting."""
         loop = asyncio.get_running_loop()
         ends = loop.time() + wait_seconds
-        while True:
-            changed = self._changes.setdefault(task_id, asyncio.Event())
-            answer = await self._batcher(task_id).submit(who)
-            left = ends - loop.time()
-            if isinstance(answer, Assigned) or answer.reason not in _WORTH_WAITING or left <= 0 or self._is_leaving:
-                return answer
-            poll = _POLL_SECONDS * random.uniform(0.75, 1.25)  # noqa: S311 - jitter, not a secret
-            try:
-                await asyncio.wait_for(changed.wait(), min(left, poll))
-            except TimeoutError:
-                continue
+        with self._room.place(task_id, who.client_id) as place:
+            while True:
+                place.look_up()  # before asking: a round may open while the answer is made
+                answer = await self._batcher(task_id).submit(who)
+                left = ends - loop.time()
+                if isinstance(answer, Assigned) or answer.reason not in _WORTH_WAITING or left <= 0:
+                    return answer
+                if place.is_given_up:
+                    return answer
+                await place.wait(min(left, _POLL_SECONDS * random.uniform(0.75, 1.25)))  # noqa: S311 - jitter
 
     def wake(self, task_id: str | None) -> None:
         """Ask again for those who wait for a task, or for any."""
-        for changed in [task_id] if task_id else list(self._changes):
-            event = self._changes.pop(changed, None)
-            if event is not None:
-                event.set()
+        self._room.wake(task_id)
 
     def leave(self) -> None:
         """Answer all who wait: this process stops, and another one will serve them."""
-        self._is_leaving = True
-        self.wake(None)
+        self._room.close()
 
     def _batcher(self, task_id: str) -> Batcher[CheckingIn, Assigned | NotSelected]:
         if task_id not in self._batchers:

@@ -1,0 +1,81 @@
+"""Check-ins that are held until there is work: a bounded number, and one for each participant."""
+
+import asyncio
+import contextlib
+from collections.abc import Iterator
+
+
+class Place:
+    """Where one check-in waits.
+
+    Attributes:
+        is_given_up: Whether it should be answered now instead of waiting any longer.
+    """
+
+    def __init__(self) -> None:
+        self.is_given_up = False
+        self._woken = asyncio.Event()
+
+    def look_up(self) -> None:
+        """Begin to notice changes: those from now on end the next wait."""
+        self._woken.clear()
+
+    async def wait(self, seconds: float) -> None:
+        """Wait for a change, at most so long."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._woken.wait()
+
+    def wake(self) -> None:
+        """Something has changed."""
+        self._woken.set()
+
+    def give_up(self) -> None:
+        """Somebody needs this place more, or nobody may wait any longer."""
+        self.is_given_up = True
+        self.wake()
+
+
+class WaitingRoom:
+    """The places of one process."""
+
+    def __init__(self, places: int) -> None:
+        self._free = places
+        self._places: dict[str, dict[str, Place]] = {}
+        self._is_closed = False
+
+    @contextlib.contextmanager
+    def place(self, task_id: str, client_id: str) -> Iterator[Place]:
+        """A place for one check-in; it is given up from the beginning where there is none.
+
+        A participant that asks again takes its old place over: its first request may wait at a connection that is
+        long broken, and nobody may fill the room alone.
+        """
+        places = self._places.setdefault(task_id, {})
+        older = places.get(client_id)
+        if older is not None:
+            older.give_up()
+        place = Place()
+        if self._is_closed or self._free <= 0:
+            place.is_given_up = True
+        self._free -= 1
+        places[client_id] = place
+        try:
+            yield place
+        finally:
+            self._free += 1
+            if places.get(client_id) is place:
+                del places[client_id]
+
+    def wake(self, task_id: str | None) -> None:
+        """Let those look again who wait for a task, or for any."""
+        for waiting in [task_id] if task_id is not None else list(self._places):
+            for place in self._places.get(waiting, {}).values():
+                place.wake()
+
+    def close(self) -> None:
+        """Nobody may wait any longer."""
+        self._is_closed = True
+        for places in self._places.values():
+            for place in places.values():
+                place.give_up()
