@@ -6,11 +6,8 @@ import contextlib
 import itertools
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 
 import httpx
 from sqlalchemy.exc import DBAPIError
@@ -21,12 +18,13 @@ from tests.integration.aggregator.book import Book
 from tests.integration.aggregator.deployment import Task
 from tests.integration.aggregator.fleet import Fleet, until
 from tests.integration.aggregator.powers import powers_task
-from tests.soak import breakpoints
+from tests.soak import breakpoints, checks
 from tests.soak.breakpoints import Breakpoint, Step
 from tests.soak.clocks import SharedClock
 from tests.soak.crowd import LATER, Crowd, Member
 from tests.soak.homes import Home
 from tests.soak.operations import Operation, Verb
+from tests.soak.tally import Tally
 
 PATIENCE_SECONDS = 120.0
 """For whatever must happen once nothing is broken any more."""
@@ -34,21 +32,11 @@ ARRIVAL_SECONDS = 8.0
 DEADLINE_SECONDS = 8.0
 MEMBERS = 6
 STARVING_MEMBERS = 2
-MINIMUM = 2
+MINIMUM, STARVING_MINIMUM = 2, 4
 REPLICAS = (1, 3)
 """API processes and workers each, at least and at most."""
 
 _numbers = itertools.count(1)
-
-
-@dataclass
-class Tally:
-    """What was seen."""
-
-    operations: int = 0
-    reports: int = 0
-    rounds: Counter[str] = field(default_factory=Counter)
-    stopped: Counter[tuple[Verb, Breakpoint]] = field(default_factory=Counter)
 
 
 class Machine:
@@ -63,7 +51,7 @@ class Machine:
         self._home = home
         self._clock = clock
         self._mending_in = 0
-        self._tasks = [self._task("fed"), self._task("starving", minimum_reports=4)]
+        self._tasks = [self._task("fed"), self._task("starving", minimum_reports=STARVING_MINIMUM)]
         self._books = [Book(task, later=LATER) for task in self._tasks]
         for task in self._tasks:
             assert task.enrolment_key
@@ -90,24 +78,24 @@ class Machine:
         self._revive()
         self._crowd.require_well()
         if self._mending_in <= 0:
-            self._require_receipts_for_sums()
+            checks.require_receipts_for_sums(self._fleet)
 
     def _at(self, operation: Operation, breakpoint_: Breakpoint) -> None:
         if self._mending_in <= 0:
             until(self._is_manned, patience_seconds=PATIENCE_SECONDS)  # somebody must be there to arrive
-        with breakpoints.closed(self._fleet.engine, breakpoint_) as connection, self._provoked(breakpoint_.step):
-            stopped = breakpoints.first_to_arrive(connection, breakpoint_, patience_seconds=ARRIVAL_SECONDS)
-            process = None if stopped is None else self._fleet.stack.processes.get(stopped.process)
-            if stopped is None or process is None:
-                return
-            self.tally.stopped[operation.verb, breakpoint_] += 1
-            cut_off = partial(breakpoints.disconnect, connection, stopped)
-            self._to_the_stopped(operation, process, cut_off)
-        if operation.verb is Verb.FREEZE_AT:
-            # The breakpoint is open: the others go on beside the frozen one, and over its leases.
-            self._fleet.let_leases_expire()
-            time.sleep(operation.seconds)
-            process.resume()
+        with self._provoked(breakpoint_.step):
+            with breakpoints.closed(self._fleet.engine, breakpoint_) as connection:
+                stopped = breakpoints.first_to_arrive(connection, breakpoint_, patience_seconds=ARRIVAL_SECONDS)
+                process = None if stopped is None else self._fleet.stack.processes.get(stopped.process)
+                if stopped is None or process is None:
+                    return
+                self.tally.stopped[operation.verb, breakpoint_] += 1
+                self._to_the_stopped(operation, process, partial(breakpoints.disconnect, connection, stopped))
+            if operation.verb is Verb.FREEZE_AT:
+                # The breakpoint is open: the others go on beside the frozen one, and over its leases.
+                self._fleet.let_leases_expire()
+                time.sleep(operation.seconds)
+                process.resume()
 
     def _to_the_stopped(self, operation: Operation, process: ServiceProcess, cut_off: Callable[[], None]) -> None:
         match operation.verb:
@@ -221,8 +209,11 @@ class Machine:
         self._steer("resume")
         self._require_progress()
         self._crowd.stop()
-        self._end_every_round()
-        self._compare()
+        self._clock.jump(2 * DEADLINE_SECONDS)
+        until(lambda: checks.every_round_has_ended(self._fleet, self._books), patience_seconds=PATIENCE_SECONDS)
+        for book, minimum in zip(self._books, (MINIMUM, STARVING_MINIMUM), strict=True):
+            checks.compare(self._fleet, book, minimum, self.tally)
+        checks.require_nothing_left(self._fleet)
 
     def _require_progress(self) -> None:
         """With devices, a network and everything running, rounds are published again."""
@@ -237,34 +228,6 @@ class Machine:
             return bool(fed.get()["rounds_published"] > published)
 
         until(goes_on, patience_seconds=PATIENCE_SECONDS)
-
-    def _end_every_round(self) -> None:
-        rounds = {work.round_id for book in self._books for work in book.work.values()}
-        under_way = (
-            "SELECT count(*) FROM aggregator.rounds WHERE id = ANY(:ids) AND state IN ('collecting', 'aggregating')"
-        )
-        self._clock.jump(2 * DEADLINE_SECONDS)
-        until(lambda: self._fleet.value(under_way, ids=list(rounds)) == 0, patience_seconds=PATIENCE_SECONDS)
-
-    def _compare(self) -> None:
-        for task, book, minimum in zip(self._tasks, self._books, (MINIMUM, 4), strict=True):
-            for device in {id(work.device): work.device for work in book.work.values()}.values():
-                assert device.renew().status_code == 201
-            self.tally.reports += book.compare_ended_rounds(minimum_reports=minimum)
-            assert task.steer("cancel").status_code in {200, 409}
-            rounds = task.get("/rounds?limit=500")
-            self.tally.rounds.update(round_["state"] for round_ in rounds)
-            require_one_line_of_versions(self._fleet, task, rounds)
-        assert self.tally.rounds["collecting"] == self.tally.rounds["aggregating"] == 0
-        kept = self._fleet.value("SELECT count(*) FROM aggregator.objects")
-        assert kept == 0, f"{kept} objects belong to no round"
-
-    def _require_receipts_for_sums(self) -> None:
-        """At any moment the reports in the sums of a round that collects are those that have receipts."""
-        query = """SELECT count(*) FROM aggregator.rounds r WHERE r.state = 'collecting' AND
-            (SELECT coalesce(sum(p.report_count), 0) FROM aggregator.partial_sums p WHERE p.round_id = r.id) <>
-            (SELECT count(*) FROM aggregator.receipts c WHERE c.round_id = r.id)"""
-        assert self._fleet.value(query) == 0, "a sum holds other reports than those that have receipts"
 
     # ---- helpers ---------------------------------------------------------------------------------
 
@@ -308,13 +271,3 @@ def answers(process: ServiceProcess) -> bool:
     except ProcessFailed:
         return False
     return True
-
-
-def require_one_line_of_versions(fleet: Fleet, task: Task, rounds: list[dict[str, Any]]) -> None:
-    """Every published round has one version, made from the one before; nobody else made any."""
-    published = [round_ for round_ in reversed(rounds) if round_["state"] == "published"]
-    for before, after in itertools.pairwise(published):
-        assert after["base_version_id"] == before["published_version_id"], "a round did not begin where one ended"
-    answer = fleet.registry_get(f"/v1/models/{task.get()['manifest']['model']}/versions?limit=500")
-    assert answer.status_code == 200, answer.text
-    assert len(answer.json()) == 1 + len(published), "a round was published twice, or is missing"

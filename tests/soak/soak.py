@@ -18,8 +18,9 @@ from tests.integration.aggregator.fleet import Fleet
 from tests.soak import breakpoints
 from tests.soak.clocks import FILE_VARIABLE, SharedClock
 from tests.soak.homes import Home, HomeKind, open_home
-from tests.soak.machine import Machine, Tally
+from tests.soak.machine import Machine
 from tests.soak.operations import Operation, operations
+from tests.soak.tally import Tally
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 OPERATIONS_OF_A_TASK = 20
