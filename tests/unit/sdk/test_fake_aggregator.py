@@ -10,6 +10,7 @@ from fedrec_protocol.codec import MEDIA_TYPE
 from fedrec_protocol.digest import content_digest
 from fedrec_protocol.manifest import ReportFormat, RoundPolicy, StopCriteria
 from fedrec_protocol.messages import AssignmentState, AssignmentView
+from fedrec_protocol.popularity_floor import PopularityFloor
 from fedrec_protocol.tensors import TensorSpec
 from fedrec_sdk import Participant, Rejected, Transport, Unavailable
 from fedrec_sdk.testing import FakeAggregator
@@ -128,3 +129,16 @@ def test_an_app_may_bring_its_own_aggregation_of_statistics(join: Join) -> None:
             counts = np.array([3, 0, 1, 0, 0, 2], np.int32)
             client.report(codec.encode({"counts": counts, "fedrec.examples": np.ones(1, np.int64)}))
         assert aggregator.versions[1].tensors["share"].tolist() == [3, 0, 1, 0, 0, 2]
+
+
+def test_rows_below_the_popularity_floor_stay_as_they_are(
+    start_task: StartTask, join: Join, transport: Transport
+) -> None:
+    shared = (TensorSpec(name="share", shape=(ITEMS,)), TensorSpec(name="table", shape=(ITEMS, 2)))
+    weights = {"share": np.eye(ITEMS, dtype=np.float32)[0], "table": np.zeros((ITEMS, 2), np.float32)}
+    floor = PopularityFloor(share="share", tables=("table",), minimum_people=1)
+    aggregator = start_task(weights, shared=shared, metrics=(), popularity_floor=floor)
+    client = Client(aggregator, join(aggregator, "bo", (0, 1, 2)), transport)
+    body = {"share": np.zeros(ITEMS, np.float32), "table": np.ones((ITEMS, 2), np.float32)}
+    client.report(codec.encode({**body, "fedrec.examples": np.ones(1, np.int64)}))
+    assert aggregator.versions[1].tensors["table"].tolist() == [[1, 1], *[[0, 0]] * (ITEMS - 1)]
