@@ -17,6 +17,7 @@ from fedrec_recipes import catalogue
 from fedrec_recipes.ease import Ease, EaseConfig
 from fedrec_recipes.recipe import Recipe
 from fedrec_recipes.two_tower import TwoTower
+from simulation.advice.candidates import usual_recipe
 from simulation.attacks.attack import with_attackers
 from simulation.attacks.catalogue import attack_named
 from simulation.availability import AlwaysAvailable, Availability, AvailabilityTrace, DailyCycle
@@ -44,7 +45,8 @@ class Options:
     data: Path
     manifest: Path | None = None
     """A task manifest, as a deployment takes it: it answers the options on recipe, rounds, privacy and metrics."""
-    recipe: str = "mf"
+    recipe: str | None = None
+    """None takes the one that suits the size of the catalogue."""
     config: dict[str, JsonValue] = field(default_factory=dict)
     """The recipe's own configuration, without the number of items."""
     training: dict[str, JsonValue] = field(default_factory=dict)
@@ -91,8 +93,7 @@ def run_experiment(options: Options, console: Console) -> list[TestRow]:
     split, item_ids = _read(options)
     number_of_items = len(item_ids)
     given = None if options.manifest is None else _given_manifest(options.manifest, number_of_items)
-    choice = RecipeChoice(name=options.recipe, config=_config(options, item_ids)) if given is None else given.recipe
-    recipe = catalogue.recipe(choice)
+    recipe = catalogue.recipe(_choice(options, item_ids) if given is None else given.recipe)
     population = _population(options, recipe, split)
     manifest = given or _manifest(options, recipe, len(population))
     console.print(
@@ -130,12 +131,13 @@ def _read(options: Options) -> tuple[Split, tuple[str, ...]]:
     return leave_last_out(histories), interactions.item_ids
 
 
-def _config(options: Options, item_ids: tuple[str, ...]) -> dict[str, JsonValue]:
-    """The recipe's configuration, with what the data knows: how many items there are, and what is known of them."""
+def _choice(options: Options, item_ids: tuple[str, ...]) -> RecipeChoice:
+    """The recipe, with what the data knows: how many items there are, and what is known of them."""
+    name = options.recipe or usual_recipe(len(item_ids))
     config = {**options.config, "number_of_items": len(item_ids)}
-    if options.recipe != TwoTower.name or "content" in config:
-        return config
-    return {**read_content(options.data, item_ids).as_config(), **config}
+    if name == TwoTower.name and "content" not in config:
+        config = {**read_content(options.data, item_ids).as_config(), **config}
+    return RecipeChoice(name=name, config=config)
 
 
 def _given_manifest(path: Path, number_of_items: int) -> TaskManifest:

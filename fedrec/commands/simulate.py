@@ -24,7 +24,14 @@ def simulate(
         Path | None,
         typer.Option(help="A task manifest, e.g. of `recommend-config`; the options that it answers are not used."),
     ] = None,
-    recipe: Annotated[str, typer.Option(help="What to train; one of " + ", ".join(recipe_names()) + ".")] = "mf",
+    recipe: Annotated[
+        str | None,
+        typer.Option(
+            help="What to train; one of "
+            + ", ".join(recipe_names())
+            + ". [default: blend; sketched-slit above 5,000 items]"
+        ),
+    ] = None,
     rounds: Annotated[
         int | None, typer.Option(min=1, help="Training rounds at most. [default: what suits the recipe]")
     ] = None,

@@ -31,6 +31,11 @@ def candidates(number_of_items: int, order: Order) -> list[Recipe[Any]]:
     return [_recipe(_BASELINE, number_of_items), linear, _recipe(_FACTORS, number_of_items)]
 
 
+def usual_recipe(number_of_items: int) -> str:
+    """What is simulated unless it is said what: the best of those that a catalogue of this size allows."""
+    return _DENSE_IN_TIME if number_of_items <= MOST_ITEMS_OF_DENSE_MODELS else _SKETCHED
+
+
 def _recipe(name: str, number_of_items: int, **config: JsonValue) -> Recipe[Any]:
     return catalogue.recipe(RecipeChoice(name=name, config={"number_of_items": number_of_items, **config}))
 

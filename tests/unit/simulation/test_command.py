@@ -27,7 +27,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def simulate(data: Path, out: Path, *arguments: str) -> str:
-    command = ["simulate", str(data), "--rounds", str(ROUNDS), "--config", '{"dimension": 4}', "--out", str(out)]
+    recipe = ["--recipe", "mf", "--config", '{"dimension": 4}']
+    command = ["simulate", str(data), "--rounds", str(ROUNDS), *recipe, "--out", str(out)]
     result = CliRunner().invoke(app, [*command, *arguments])
     assert result.exit_code == 0, result.output
     return result.output
@@ -127,3 +128,11 @@ def test_a_recipe_with_content_is_given_the_genres_that_lie_beside_the_interacti
     config = json.loads((tmp_path / "out" / "manifest.json").read_text())["recipe"]["config"]
     assert config["number_of_features"] == 2
     assert config["content"]
+
+
+def test_without_a_recipe_the_blend_is_tuned_in_its_usual_rounds(data: Path, tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["simulate", str(data), "--out", str(tmp_path)])
+    assert result.exit_code == 0, result.output
+    rounds = parquet.read_table(tmp_path / "rounds.parquet").to_pylist()
+    assert [row["kind"] for row in rounds] == ["training", "training", "evaluation"]
+    assert "blend, federated" in result.output
