@@ -79,6 +79,10 @@ class BayesianPersonalisedRanking(GradientRecipe[BprConfig]):
         embeddings, bias = self.items.of(shared), shared[ITEM_BIAS]
         return np.asarray(bias + embeddings @ self.user_vector(embeddings, bias, history), dtype=np.float32)
 
+    def item_vectors(self, shared: Tensors) -> NDArray[np.float32]:
+        """The embeddings, put together where they are made from two tables."""
+        return self.items.of(shared)
+
     def user_vector(self, embeddings: Table, bias: NDArray[np.float32], history: History) -> NDArray[np.float32]:
         """The vector that minimises the loss over a spread of pairs, shape (dimension,); zero where there are none."""
         count = self.config.negatives * len(history)

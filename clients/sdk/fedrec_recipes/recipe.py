@@ -120,6 +120,16 @@ class Recipe(ABC, Generic[ConfigT]):
         Works for a person who never trained: what is private is solved from `history` when missing.
         """
 
+    def item_vectors(self, shared: Tensors) -> NDArray[np.float32] | None:
+        """What tells items apart, for lists that are varied: shape (number_of_items, any), or None.
+
+        By default the first shared matrix that has a row for each item: embeddings, or item weights.
+        """
+        items = self.config.number_of_items
+        found = (shared[spec.name] for spec in self.shared if len(spec.shape) == 2 and spec.shape[0] == items)
+        vectors = next(found, None)
+        return None if vectors is None else np.asarray(vectors, dtype=np.float32)
+
     @abstractmethod
     def train_central(self, histories: Sequence[History], generator: np.random.Generator) -> Tensors:
         """Shared tensors from the same objective with everybody's data in one place: the baseline of each recipe."""

@@ -133,6 +133,10 @@ class SketchedSlit(StatisticsRecipe[SketchedSlitConfig]):
         weights = self._history_weights(len(history))
         return np.asarray(shared[ITEM_FACTORS] @ (weights @ rows), dtype=np.float32)
 
+    def item_vectors(self, shared: Tensors) -> NDArray[np.float32]:
+        """The weights of the items in the basis; the basis itself is the next round's."""
+        return np.asarray(shared[ITEM_FACTORS], dtype=np.float32)
+
     def _history_weights(self, length: int) -> NDArray[np.float32]:
         """Weights of a history in the context of what comes next, oldest first."""
         if not self.config.is_ordered:

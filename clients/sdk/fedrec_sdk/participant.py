@@ -16,6 +16,7 @@ from fedrec_protocol.problems import Slug
 from fedrec_protocol.tensors import Tensors
 from fedrec_recipes import catalogue
 from fedrec_recipes.recipe import History, Recipe
+from fedrec_recipes.reranking import because_of
 from fedrec_recipes.seeding import SEED_BYTES
 from fedrec_sdk.agreed_task import AgreedTask
 from fedrec_sdk.backoff import Backoff
@@ -28,7 +29,7 @@ from fedrec_sdk.identity import device_key
 from fedrec_sdk.models import PRODUCTION, Models
 from fedrec_sdk.outcomes import Outcome
 from fedrec_sdk.pacing import run_until
-from fedrec_sdk.recommendation import Recommendation, top_k
+from fedrec_sdk.recommendation import CANDIDATES, Recommendation, top_k, varied
 from fedrec_sdk.secure_contribution import Demands, SecureContribution
 from fedrec_sdk.session import Session
 from fedrec_sdk.store import LocalStore
@@ -212,6 +213,7 @@ class Participant:
         exclude_seen: bool = True,
         exclude: Iterable[int] = (),
         allow: Iterable[int] | None = None,
+        variety: float = 0.0,
         version: str | None = None,
     ) -> list[Recommendation]:
         """The best items for this person, computed on this device; needs no network.
@@ -222,8 +224,35 @@ class Participant:
             exclude: Further items to leave out.
             allow: Recommend only these; None means all. Where there is a catalogue (see `refresh_catalogue`),
                 rows without an item and retired items are left out in any case.
+            variety: From 0, the best items, to 1, items as unlike each other as can be; about 0.3 avoids a list of
+                the same thing again and again.
             version: An alias or a version id; None takes `production` as it was last refreshed, or
                 else the newest version on this device.
+
+        Raises:
+            Unavailable: that version is not on this device.
+            TypeError: the trainer does not score items; or, with variety, it does not tell them apart.
+        """
+        trainer, shared, private = self._loaded(version)
+        if not isinstance(trainer, ItemScorer):
+            raise TypeError(f"{type(trainer).__name__} does not score items: use parameters() with your own model")
+        history = self.store.interactions.history()
+        seen = history.items.tolist() if exclude_seen else []
+        allowed = self._recommendable(allow)
+        scores, excluded = trainer.score(shared, private, history), [*seen, *exclude]
+        if variety <= 0:
+            return top_k(scores, k, exclude=excluded, allow=allowed)
+        vectors = trainer.recipe.item_vectors(shared) if isinstance(trainer, RecipeTrainer) else None
+        if vectors is None:
+            raise TypeError("this model does not tell items apart: leave variety at 0")
+        candidates = top_k(scores, CANDIDATES * k, exclude=excluded, allow=allowed)
+        return varied(candidates, scores, vectors, k, variety=variety)
+
+    def because_of(self, item: int, *, count: int = 3, version: str | None = None) -> list[tuple[int, float]]:
+        """The items of this person's history that speak most for an item: "because you watched ...".
+
+        Returns:
+            At most `count` pairs of an item and how much lower the score would be without it, largest first.
 
         Raises:
             Unavailable: that version is not on this device.
@@ -233,9 +262,7 @@ class Participant:
         if not isinstance(trainer, ItemScorer):
             raise TypeError(f"{type(trainer).__name__} does not score items: use parameters() with your own model")
         history = self.store.interactions.history()
-        seen = history.items.tolist() if exclude_seen else []
-        allowed = self._recommendable(allow)
-        return top_k(trainer.score(shared, private, history), k, exclude=[*seen, *exclude], allow=allowed)
+        return because_of(lambda known: trainer.score(shared, private, known), history, item, count=count)
 
     def evaluate(self, k: int = 10, *, version: str | None = None) -> Evaluation:
         """Measure a version on the held-out interactions: `hr@k`, `ndcg@k` and `mrr@k`, by full ranking.

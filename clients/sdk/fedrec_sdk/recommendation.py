@@ -6,6 +6,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fedrec_recipes.reranking import diversified
+
+CANDIDATES = 10
+"""Candidates of a varied list for each of its places."""
+
 
 class Recommendation(NamedTuple):
     """One recommended item."""
@@ -40,6 +45,29 @@ def top_k(
         candidates = candidates[scores[candidates] >= kth]
     order = np.argsort(-scores[candidates], kind="stable")[: max(k, 0)]
     return [Recommendation(int(item), float(scores[item])) for item in candidates[order]]
+
+
+def varied(
+    candidates: list[Recommendation],
+    scores: NDArray[np.floating],
+    vectors: NDArray[np.floating],
+    k: int,
+    *,
+    variety: float,
+) -> list[Recommendation]:
+    """A list of k candidates by maximal marginal relevance; see `fedrec_recipes.reranking.diversified`.
+
+    Args:
+        candidates: More than k, best first.
+        scores: Scores of all items.
+        vectors: What tells items apart, one row each.
+        k: How many.
+        variety: Weight of being unlike what is in the list, from 0 to 1.
+    """
+    by_item = {candidate.item: candidate for candidate in candidates}
+    items = np.array(list(by_item), dtype=np.int64)
+    chosen = diversified(items, scores, vectors, k, relevance=1.0 - variety)
+    return [by_item[item] for item in chosen.tolist()]
 
 
 def _mask(items: Iterable[int], number_of_items: int) -> NDArray[np.bool_]:

@@ -71,6 +71,14 @@ def test_every_item_gets_a_finite_score_however_short_the_history(name: str, len
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_what_tells_items_apart_has_a_row_for_each(name: str) -> None:
+    chosen = of(name)
+    vectors = chosen.item_vectors(first_version(chosen))
+    assert (vectors is None) == (name in {"popularity", "evaluation"})
+    assert vectors is None or vectors.shape[0] == 60
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_training_is_repeatable_bit_for_bit(name: str) -> None:
     chosen = of(name)
     shared = first_version(chosen)
