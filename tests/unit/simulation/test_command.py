@@ -99,7 +99,10 @@ def test_a_private_run_accounts_for_epsilon_and_plots_against_it(data: Path, tmp
         (["--training", "[]"], "not a JSON object"),
         (["--cohort", "5", "--minimum-reports", "6"], "minimum_reports is larger"),
         (["--availability", "nowhere.csv"], "nowhere.csv"),
-        (["--privacy", '{"noise_multiplier": 1, "budget_epsilon": 0.1, "target_delta": 1e-5}'], "no room for one"),
+        (
+            ["--recipe", "mf", "--privacy", '{"noise_multiplier": 1, "budget_epsilon": 0.1, "target_delta": 1e-5}'],
+            "no room for one",
+        ),
     ],
 )
 def test_a_wrong_option_is_explained(data: Path, tmp_path: Path, arguments: list[str], complaint: str) -> None:
