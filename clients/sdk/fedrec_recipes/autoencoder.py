@@ -50,6 +50,7 @@ class Autoencoder(Recipe[AutoencoderConfig]):
 
     name = "autoencoder"
     config_type = AutoencoderConfig
+    usual_rounds = 45
 
     @property
     def shared(self) -> tuple[TensorSpec, ...]:

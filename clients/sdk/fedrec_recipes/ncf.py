@@ -54,7 +54,7 @@ class Ncf(GradientRecipe[NcfConfig]):
     name = "ncf"
     config_type = NcfConfig
     private = (network.GMF_USER, network.MLP_USER)
-    server_learning_rate = 0.015
+    server_learning_rate = 0.03
     central_epochs = 20
     central_learning_rate = 0.01
 

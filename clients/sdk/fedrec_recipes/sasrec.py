@@ -31,6 +31,7 @@ class Sasrec(GradientRecipe[SasrecConfig]):
 
     name = "sasrec"
     config_type = SasrecConfig
+    usual_rounds = 100
     central_epochs = 20
 
     @property

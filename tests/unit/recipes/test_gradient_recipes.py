@@ -17,7 +17,7 @@ NAMES = [name for name in recipe_names() if issubclass(recipe_type(name), Gradie
 SMALL: dict[str, dict[str, Any]] = {
     "bpr": {"dimension": 8},
     "multvae": {"hidden_size": 16, "latent_size": 8},
-    "ncf": {"network": "neumf", "dimension": 8, "hidden_size": 16, "solver_steps": 6},
+    "ncf": {"dimension": 8, "solver_steps": 6},
     "sasrec": {"dimension": 16},
     "two-tower": {"dimension": 16},
 }
