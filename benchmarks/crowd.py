@@ -32,18 +32,23 @@ def measure() -> Iterator[Measurement]:
 
 
 def _outcome(seen: Seen) -> Iterator[Measurement]:
+    errors = ", ".join(f"{kind}: {count}" for kind, count in sorted(seen.errors.items()))
     answers = ", ".join(f"{kind}: {count}" for kind, count in sorted(seen.answers.items()))
-    yield Measurement("answers other than deliberate ones", float(seen.errors.total()), "", AtMost(0), str(seen.errors))
+    yield Measurement("answers other than deliberate ones", float(seen.errors.total()), "", AtMost(0), errors or "none")
     yield Measurement("check-ins answered", sum(seen.answered) / seen.seconds, "/s", None, answers)
     late = statistics.quantiles(seen.late_seconds, n=100)
     remark = f"median {late[49]:.2f} s, latest {max(seen.late_seconds):.2f} s"
     yield Measurement("answered after the time to wait was over, 99 %", late[98], "s", AtMost(2), remark)
-    never = seen.answered.count(0)
-    each = statistics.quantiles(seen.answered, n=10)
-    remark = f"10 %: {each[0]:.0f}, median {each[4]:.0f}, 90 %: {each[8]:.0f} answers each; {never} had none"
-    yield Measurement("fairness of answers (Jain)", _fairness(seen.answered), "", AtLeast(0.8), remark)
+    asked = [count for count in seen.asked if count]
+    ignored = sum(1 for asked_, answered in zip(seen.asked, seen.answered, strict=True) if asked_ and not answered)
+    remark = f"of {len(asked)} who asked {min(asked)} to {max(asked)} times; the others' turn did not come"
+    yield Measurement("participants who asked and had no answer", float(ignored), "", AtMost(0), remark)
+    remark = "Jain's index of answers ÷ check-ins, among those who asked; 1 is even"
+    shares = [answered / asked_ for asked_, answered in zip(seen.asked, seen.answered, strict=True) if asked_]
+    yield Measurement("fairness of answers", _fairness(shares), "", AtLeast(0.95), remark)
     remark = f"{sum(seen.reported)} reports by {seen.participants - seen.reported.count(0)} participants, "
-    yield Measurement("fairness of reports (Jain)", _fairness(seen.reported), "", None, remark + "1 is even")
+    remark += "each after the pause that it was told"
+    yield Measurement("most reports of one participant", float(max(seen.reported)), "", None, remark)
 
 
 def _cost(running: Deployment, seen: Seen, memory: int, cpu: float) -> Iterator[Measurement]:
@@ -54,7 +59,7 @@ def _cost(running: Deployment, seen: Seen, memory: int, cpu: float) -> Iterator[
     yield Measurement("CPU time of the API for each answer", 1000 * used, "ms", None, "reports included")
 
 
-def _fairness(counts: list[int]) -> float:
+def _fairness(shares: list[float]) -> float:
     """Jain, Chiu and Hawe 1984: 1 when all have the same, 1 / n when one has everything."""
-    squares = sum(count * count for count in counts)
-    return sum(counts) ** 2 / (len(counts) * squares) if squares else 0.0
+    squares = sum(share * share for share in shares)
+    return sum(shares) ** 2 / (len(shares) * squares) if squares else 0.0

@@ -29,6 +29,8 @@ class Seen:
     """By kind: `assigned`, reasons why not, `report 201`, refusals by status."""
     errors: Counter[str] = field(default_factory=Counter)
     """What should not happen: other statuses, refusals without `Retry-After`, broken connections."""
+    asked: list[int] = field(default_factory=list)
+    """Check-ins that were sent, by participant."""
     answered: list[int] = field(default_factory=list)
     """Check-ins that were answered, by participant."""
     reported: list[int] = field(default_factory=list)
@@ -60,7 +62,8 @@ class Crowd:
         place = urlsplit(url)
         self._address = (place.hostname or "127.0.0.1", place.port or 80)
         self._tokens, self._body, self._wait = tokens, body, wait_seconds
-        self._seen = Seen(len(tokens), answered=[0] * len(tokens), reported=[0] * len(tokens))
+        none = [0] * len(tokens)
+        self._seen = Seen(len(tokens), asked=list(none), answered=list(none), reported=list(none))
         self._due = [(0.0, who) for who in range(len(tokens))]
 
     async def go_on_for(self, seconds: float, in_flight: int) -> Seen:
@@ -94,6 +97,7 @@ class Crowd:
 
     async def _check_in(self, who: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> float:
         asked = time.monotonic()
+        self._seen.asked[who] += 1
         prefer = f"Prefer: wait={self._wait}\r\nContent-Type: application/json\r\n"
         writer.write(self._request("/v1/check-ins", who, prefer, b"{}"))
         status, pause, answer = await _answer(reader)
