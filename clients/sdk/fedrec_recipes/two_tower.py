@@ -91,10 +91,18 @@ class TwoTower(GradientRecipe[TwoTowerConfig]):
         history: History,
     ) -> NDArray[np.float32]:
         """Inner products of both towers; an item that nobody has chosen by its features alone."""
-        known = _known(shared)
-        tower = network.ItemTower(shared, network.Catalogue(self._features, known, known))
+        tower = self._tower(shared)
         user = network.user_vector(shared, _mean_weights(len(history)) @ tower.vectors[history.items])
         return np.asarray(tower.vectors @ user + tower.bias, dtype=np.float32)
+
+    def item_vectors(self, shared: Tensors) -> NDArray[np.float32]:
+        """The item tower's output: what features and identities say together."""
+        return self._tower(shared).vectors
+
+    def _tower(self, shared: Tensors) -> network.ItemTower:
+        """The item tower as it is scored: without the identity of an item that nobody has chosen."""
+        known = _known(shared)
+        return network.ItemTower(shared, network.Catalogue(self._features, known, known))
 
     @cached_property
     def _features(self) -> NDArray[np.float32]:

@@ -70,6 +70,15 @@ def test_a_new_item_has_the_score_of_its_features_whatever_its_own_embedding() -
     np.testing.assert_array_equal(first, RECIPE.score(shared, {}, history))
 
 
+def test_new_items_of_the_same_features_are_alike_in_varied_lists() -> None:
+    shared = first_version(RECIPE)
+    shared[ITEM_SHARE] = np.full(60, 1 / 56, dtype=np.float32)
+    shared[ITEM_SHARE][[5, 9, 6]] = 0.0
+    vectors = RECIPE.item_vectors(shared)
+    np.testing.assert_array_equal(vectors[5], vectors[9])  # of the same group
+    assert np.abs(vectors[5] - vectors[6]).max() > 0
+
+
 def test_content_survives_the_way_through_a_configuration() -> None:
     bits = np.random.default_rng(0).random((7, 3)) < 0.5
     np.testing.assert_array_equal(unpack_content(pack_content(bits), 7, 3), bits)
