@@ -31,6 +31,19 @@ SLIT = Entry("slit", (Stage("slit"),))
 GFCF = Entry("gfcf", (Stage("gfcf"),))
 BLEND = Entry("blend", (Stage("blend"),))
 BLEND_REFITTED = Entry("blend", (Stage("blend", holdout=0),), fit="train + validation")
+SKETCHED = Entry("sketched-slit", (Stage("sketched-slit"),), seeds=SEEDS)
+SKETCHED_512 = tuple(
+    Entry(
+        "sketched-slit, 512 columns",
+        (Stage("sketched-slit", {"dimension": 512}, holdout=holdout),),
+        fit=fit,
+        seeds=SEEDS,
+    )
+    for holdout, fit in ((1, "train"), (0, "train + validation"))
+)
+SKETCHED_1024 = Entry(
+    "sketched-slit without order, 1024 columns", (Stage("sketched-slit", {"dimension": 1024, "is_ordered": False}),)
+)
 PRIVATE = tuple(
     Entry("neighbours, differentially private", (Stage("neighbours", epsilon=epsilon),), seeds=SEEDS)
     for epsilon in (1.0, 5.0, 10.0)
@@ -78,7 +91,7 @@ TABLES = (
     Table(
         "ml-1m",
         movielens_1m,
-        (*_LINEAR, *PRIVATE, MF, ALS),
+        (*_LINEAR, SKETCHED, *PRIVATE, MF, ALS),
         f"split of NCF: {_LEAVE_ONE_OUT}; beside it the published 99 negatives",
     ),
     Table(
@@ -90,19 +103,19 @@ TABLES = (
     Table(
         "amazon-video",
         partial(pfedrec_split, subfolder="amazon-instant-video", name="Amazon Instant Video", number_of_items=11_830),
-        (POPULARITY, EASE, BLEND, BLEND_REFITTED),
+        (POPULARITY, EASE, BLEND, BLEND_REFITTED, *SKETCHED_512),
         _PFEDREC,
     ),
     Table(
         "beauty",
         lambda folder: leave_one_out(folder / "s3rec" / "Beauty.txt", "Amazon Beauty"),
-        (POPULARITY, EASE, BLEND, BLEND_REFITTED),
+        (POPULARITY, EASE, BLEND, BLEND_REFITTED, *SKETCHED_512),
         f"sequences of S3-Rec: {_LEAVE_ONE_OUT}",
     ),
     Table(
         "gowalla",
         gowalla,
-        (POPULARITY, EASE, GFCF),
+        (POPULARITY, EASE, GFCF, SKETCHED_1024),
         "random split of LightGCN, several test items each; full ranking of all unseen items; no order of time, no "
         "validation: shipped defaults",
         metrics=("Recall@20", "NDCG@20"),
