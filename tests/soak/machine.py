@@ -93,9 +93,7 @@ class Machine:
                 self._to_the_stopped(operation, process, partial(breakpoints.disconnect, connection, stopped))
             if operation.verb is Verb.FREEZE_AT:
                 # The breakpoint is open: the others go on beside the frozen one, and over its leases.
-                self._fleet.let_leases_expire()
-                time.sleep(operation.seconds)
-                process.resume()
+                self._let_sleep(process, operation.seconds)
 
     def _to_the_stopped(self, operation: Operation, process: ServiceProcess, cut_off: Callable[[], None]) -> None:
         match operation.verb:
@@ -103,8 +101,10 @@ class Machine:
                 process.kill()
             case Verb.CUT_OFF_AND_KILL_AT:
                 process.suspend()  # or it would try again at once
-                cut_off()
-                process.kill()
+                try:
+                    cut_off()
+                finally:
+                    process.kill()
             case Verb.CUT_OFF_AT:
                 cut_off()
             case Verb.FREEZE_AT:
@@ -121,9 +121,7 @@ class Machine:
                 process.kill()
             case Verb.FREEZE:
                 process.suspend()
-                self._fleet.let_leases_expire()
-                time.sleep(operation.seconds)
-                process.resume()
+                self._let_sleep(process, operation.seconds)
             case Verb.RESTART:
                 process.stop()
             case Verb.ADD | Verb.REMOVE:
@@ -144,6 +142,13 @@ class Machine:
                 self._steer("cancel", self._tasks[1])
             case _:
                 time.sleep(operation.seconds)
+
+    def _let_sleep(self, frozen: ServiceProcess, seconds: float) -> None:
+        try:
+            self._fleet.let_leases_expire()
+            time.sleep(seconds)
+        finally:
+            frozen.resume()  # also where Postgres is not there to be asked
 
     def _scale(self, operation: Operation) -> None:
         stack = self._fleet.stack
