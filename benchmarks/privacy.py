@@ -9,10 +9,13 @@ from fractions import Fraction
 import numpy as np
 
 from benchmarks.harness.ckks import measure_ckks
+from benchmarks.harness.deployment import Deployment, deployment
 from benchmarks.harness.measurement import AtLeast, AtMost, Measurement
 from benchmarks.harness.secagg_cohort import Outcome, run_round
+from benchmarks.rounds import time_rounds
 from fedrec_protocol.noise.discrete_gaussian import discrete_gaussian
 from fedrec_protocol.noise.random_bits import RandomBits
+from fedrec_protocol.privacy import CentralPrivacy
 from fedrec_protocol.secagg.masks import Mask, apply_masks, keystream
 from fedrec_protocol.secagg.ring_parameters import ring_parameters
 
@@ -31,6 +34,7 @@ def measure() -> Iterator[Measurement]:
     yield from _complete_graph(small)
     yield _ring()
     yield _noise(small)
+    yield from _private_rounds()
     yield from _homomorphic(small)
 
 
@@ -61,6 +65,24 @@ def _noise(outcome: Outcome) -> Measurement:
     return Measurement(
         "discrete Gaussian ÷ server's round of 100", seconds / outcome.server_seconds, "", AtMost(0.2), remark
     )
+
+
+def _private_rounds() -> Iterator[Measurement]:
+    """Noise, ledger and statement against the same rounds without them, over HTTP."""
+    privacy = CentralPrivacy(noise_multiplier=1.0, budget_epsilon=1000.0, target_delta=1e-6)
+    with deployment() as running:
+        time_rounds(running, 4000, privacy=privacy)  # the accountant is loaded on first use
+        for participants, mark in ((10, None), (40, AtMost(1.2))):
+            plain, private = (_server_seconds(running, participants, promise) for promise in (None, privacy))
+            what = f"server's round with privacy ÷ plain, {participants} participants, 1M parameters"
+            remark = f"{private:.2f} against {plain:.2f} s CPU of services and database"
+            yield Measurement(what, private / plain, "", mark, remark)
+
+
+def _server_seconds(running: Deployment, participants: int, privacy: CentralPrivacy | None) -> float:
+    """CPU time that a round takes of everything but the participants."""
+    _, used = time_rounds(running, 4 * _MILLION, participants=participants, privacy=privacy)
+    return sum(seconds for name, seconds in used.items() if name != "participants")
 
 
 def _homomorphic(masks: Outcome) -> Iterator[Measurement]:

@@ -17,6 +17,7 @@ from benchmarks.harness.measurement import AtMost, Measurement
 from benchmarks.harness.usage import cpu_seconds, family_cpu_seconds
 from fedrec_protocol.codec import MEDIA_TYPE
 from fedrec_protocol.digest import content_digest
+from fedrec_protocol.privacy import CentralPrivacy
 
 _PARTICIPANTS = 10
 _WARM_UP, _ROUNDS = 2, 10
@@ -33,7 +34,7 @@ def measure() -> Iterator[Measurement]:
     """Time from the first assignment of a round to that of the next, which opens when the round is published."""
     with deployment() as running:
         for size, model, mark in _CASES:
-            seconds, cpu = _rounds(running, size)
+            seconds, cpu = time_rounds(running, size)
             used = ", ".join(f"{name} {each:.2f}" for name, each in cpu.items())
             remark = f"median of {len(seconds)}, fastest {min(seconds):.3f}; CPU-s a round: {used}"
             what = f"round, {_PARTICIPANTS} participants, {model} model"
@@ -59,14 +60,17 @@ class _Starts:
         return [following - start for start, following in itertools.pairwise(starts)]
 
 
-def _rounds(running: Deployment, size_bytes: int) -> tuple[list[float], dict[str, float]]:
+def time_rounds(
+    running: Deployment, size_bytes: int, *, participants: int = _PARTICIPANTS, privacy: CentralPrivacy | None = None
+) -> tuple[list[float], dict[str, float]]:
     """Seconds each round took, without the first ones; and the CPU time of a round by process."""
     budget = _WARM_UP + _ROUNDS + 1
-    task = manifest(f"round-{size_bytes}", size_bytes=size_bytes, reports=_PARTICIPANTS, rounds=budget)
-    tokens = running.enrol(task, _PARTICIPANTS)
+    name = f"{'round' if privacy is None else 'private-round'}-{size_bytes}-{participants}"
+    task = manifest(name, size_bytes=size_bytes, reports=participants, rounds=budget, privacy=privacy)
+    tokens = running.enrol(task, participants)
     starts, body = _Starts(), report(size_bytes)
     before = _cpu_seconds(running)
-    with ThreadPoolExecutor(_PARTICIPANTS) as pool:
+    with ThreadPoolExecutor(participants) as pool:
         for taking_part in [pool.submit(_take_part, running, token, body, starts) for token in tokens]:
             taking_part.result()
     after = _cpu_seconds(running)

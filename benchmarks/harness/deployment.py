@@ -18,10 +18,13 @@ from fedrec_protocol import codec
 from fedrec_protocol.manifest import (
     EXAMPLES_TENSOR,
     RecipeChoice,
+    ReportFormat,
     RoundPolicy,
     StopCriteria,
     TaskManifest,
+    Weighting,
 )
+from fedrec_protocol.privacy import CentralPrivacy
 from fedrec_protocol.tensors import Initialiser, InitialiserKind, TensorSpec
 from services.aggregator.storage.tables import clients
 from services.kit import access_tokens
@@ -107,7 +110,9 @@ def deployment() -> Iterator[Deployment]:
         yield Deployment(stack, operator)
 
 
-def manifest(name: str, *, size_bytes: int, reports: int, rounds: int = 1) -> TaskManifest:
+def manifest(
+    name: str, *, size_bytes: int, reports: int, rounds: int = 1, privacy: CentralPrivacy | None = None
+) -> TaskManifest:
     """A task whose model and reports have `size_bytes` bytes of float32, and whose rounds end with `reports`."""
     start = Initialiser(kind=InitialiserKind.NORMAL, scale=0.01)
     return TaskManifest(
@@ -116,6 +121,8 @@ def manifest(name: str, *, size_bytes: int, reports: int, rounds: int = 1) -> Ta
         recipe=RecipeChoice(name="benchmark"),
         shared=(TensorSpec(name="weights", shape=(size_bytes // 4,), init=start),),
         rounds=RoundPolicy(aggregation_goal=reports, minimum_reports=reports),
+        report=ReportFormat(weighting=Weighting.UNIFORM if privacy else Weighting.EXAMPLES),
+        privacy=privacy,
         stop=StopCriteria(round_budget=rounds),
     )
 

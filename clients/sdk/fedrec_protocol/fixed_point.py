@@ -16,6 +16,9 @@ MAXIMUM_METRIC_SUM = 2.0**20
 """Largest sum of one metric in one report; with at most 2**20 reports a total stays below 2**60."""
 MAXIMUM_REPORTS = 2**20
 MAXIMUM_NOISE_BITS = 39
+"""A deviation of more than 2**39 grid steps is not sampled exactly."""
+USUAL_NOISE_BITS = 34
+"""Finer noise tells nobody more, and above this its exact sampling takes several times as long."""
 
 
 class BoundsTooWide(ValueError):
@@ -29,8 +32,8 @@ def fraction_bits(
 
     Every |x| is at most `maximum_norm`, so every total is at most
     maximum_weight * maximum_norm * maximum_reports * 2**bits, plus one half per rounding. The total weight,
-    which is summed as it is, fits too. So does noise of up to 16 standard deviations, whose deviation is at most
-    2**MAXIMUM_NOISE_BITS grid steps, the most that is sampled exactly.
+    which is summed as it is, fits too. So does noise of up to 16 standard deviations, whose deviation is
+    2**USUAL_NOISE_BITS grid steps, or as many more as `MINIMUM_FRACTION_BITS` take, up to 2**MAXIMUM_NOISE_BITS.
 
     Raises:
         BoundsTooWide: fewer than 24 bits would be left.
@@ -44,7 +47,9 @@ def fraction_bits(
     available = ACCUMULATOR_BITS - 1
     bits = available - (max(largest_total, 1) - 1).bit_length()
     if deviation:
-        bits = min(bits, MAXIMUM_NOISE_BITS - (max(math.ceil(deviation), 1) - 1).bit_length())
+        exponent = (max(math.ceil(deviation), 1) - 1).bit_length()
+        least = min(MINIMUM_FRACTION_BITS, MAXIMUM_NOISE_BITS - exponent)
+        bits = min(bits, max(USUAL_NOISE_BITS - exponent, least))
     if bits < MINIMUM_FRACTION_BITS or largest_weight.bit_length() > available:
         raise BoundsTooWide(
             f"maximum_weight {maximum_weight} x maximum_norm {maximum_norm} x {maximum_reports} reports "

@@ -58,3 +58,26 @@ def test_bits_follow_from_the_bounds(weight: int, norm: float, reports: int, bit
 def test_bounds_that_leave_too_few_bits_are_refused(weight: int, norm: float, reports: int) -> None:
     with pytest.raises(BoundsTooWide):
         fixed_point.fraction_bits(maximum_weight=weight, maximum_norm=norm, maximum_reports=reports)
+
+
+@pytest.mark.parametrize(
+    ("norm", "multiplier", "bits"),
+    [
+        (1.0, 1.0, 34),  # a deviation of 2**34 steps
+        (100.0, 1.0, 27),  # 100 < 2**7
+        (2.0**12, 1.0, 24),  # finer than 2**34 steps, for fewer than 24 bits would be left
+        (1e-3, 1.0, 34),  # a deviation below one counts as one
+    ],
+)
+def test_noise_spans_2_to_the_34_steps_unless_that_leaves_too_few_bits(
+    norm: float, multiplier: float, bits: int
+) -> None:
+    found = fixed_point.fraction_bits(
+        maximum_weight=1, maximum_norm=norm, maximum_reports=100, noise_multiplier=multiplier
+    )
+    assert found == bits
+
+
+def test_noise_that_cannot_be_sampled_on_24_bits_is_refused() -> None:
+    with pytest.raises(BoundsTooWide):
+        fixed_point.fraction_bits(maximum_weight=1, maximum_norm=2.0**16, maximum_reports=1, noise_multiplier=1.0)
