@@ -1,5 +1,6 @@
 """`fedrec recommend-config` from data to a manifest."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -13,6 +14,7 @@ from fedrec.private_recommender import private_recommender
 from fedrec_protocol.manifest import RoundPolicy, TaskManifest
 from fedrec_protocol.secagg.descriptor import HARD_FLOOR
 from fedrec_recipes.recipe import Recipe
+from fedrec_recipes.statistics_recipe import StatisticsConfig
 from services.aggregator.domain.errors import InvalidManifest
 from services.aggregator.domain.runnable import check_runnable
 from simulation.advice.candidates import Cost, candidates, cost_of
@@ -21,6 +23,8 @@ from simulation.advice.trials import Progress, Trial, run_trials
 
 _ROUND_SECONDS = 86_400.0
 _SMALLEST_SHARE = 0.5
+_SHORTEST_BOUND = 50
+"""Interactions that a report holds at least before people are left out instead."""
 _FEWEST_FOR_NOISE = 1_000
 """People below whom noise for a useful epsilon drowns which items go together."""
 
@@ -83,7 +87,7 @@ def advise(wishes: Wishes, progress: Progress) -> Advice:
     trials = run_trials(known, found.items, found.order, seconds=wishes.seconds, seed=wishes.seed, progress=progress)
     best = max(trials, key=lambda trial: trial.metrics["ndcg@10"].mean)
     recipe = candidates(found.items, found.order)[trials.index(best)]
-    plain = _manifest(wishes, recipe, found.people)
+    plain = task_for(wishes, recipe, found)
     masked = _masked(plain)
     manifest = _protected(wishes, found, plain, masked)
     return Advice(
@@ -96,10 +100,10 @@ def advise(wishes: Wishes, progress: Progress) -> Advice:
     )
 
 
-def _manifest(wishes: Wishes, recipe: Recipe[Any], people: int) -> TaskManifest:
-    """Everybody in every round, or as many as the fixed-point grid has room for."""
-    goal = people
-    while True:
+def task_for(wishes: Wishes, recipe: Recipe[Any], found: Survey) -> TaskManifest:
+    """The first of the alternatives whose sums the fixed-point grid has room for."""
+    refusal: ValueError | None = None
+    for bounded, goal in _alternatives(recipe, found):
         policy = RoundPolicy(
             aggregation_goal=goal,
             minimum_reports=max(int(_SMALLEST_SHARE * goal), 1),
@@ -107,12 +111,26 @@ def _manifest(wishes: Wishes, recipe: Recipe[Any], people: int) -> TaskManifest:
         )
         try:
             return manifest_for(
-                recipe, name=wishes.name, rounds=policy, round_budget=recipe.usual_rounds, seed=wishes.seed
+                bounded, name=wishes.name, rounds=policy, round_budget=recipe.usual_rounds, seed=wishes.seed
             )
-        except ValueError:
-            if goal == 1:
-                raise
-            goal //= 2
+        except ValueError as error:
+            refusal = refusal or error
+    raise refusal or ValueError(f"recipe {recipe.name!r} suits no cohort")
+
+
+def _alternatives(recipe: Recipe[Any], found: Survey) -> Iterator[tuple[Recipe[Any], int]]:
+    """Everybody in every round; then with only the newest of the longest histories; then fewer people."""
+    yield recipe, found.people
+    if isinstance(recipe.config, StatisticsConfig):
+        bound = min(found.longest_history, recipe.config.maximum_history)
+        while bound >= max(found.median_history, _SHORTEST_BOUND):
+            recipe = type(recipe)(recipe.config.model_copy(update={"maximum_history": bound}))
+            yield recipe, found.people
+            bound //= 2
+    goal = found.people // 2
+    while goal:
+        yield recipe, goal
+        goal //= 2
 
 
 def _masked(manifest: TaskManifest) -> TaskManifest | None:

@@ -12,6 +12,7 @@ from fedrec.cli import app
 from fedrec.data.interactions import from_columns
 from fedrec_protocol.manifest import TaskManifest
 from fedrec_recipes.recipe import History
+from simulation.advice.advice import Wishes, task_for
 from simulation.advice.candidates import candidates, cost_of
 from simulation.advice.survey import Order, Survey, survey
 from tests.unit.recipes.data import people_with_taste
@@ -151,3 +152,24 @@ def test_few_people_cannot_hide_each_other(tmp_path: Path) -> None:
     code, output = recommend(write(tmp_path, rows_of_people(4, 10)), tmp_path, "--privacy", "secagg")
     assert code == 2
     assert "do not allow" in output
+
+
+def test_of_many_people_in_a_large_catalogue_the_longest_histories_are_cut_before_anybody_is_left_out() -> None:
+    many = Survey(
+        people=30_000,
+        left_out=0,
+        items=40_000,
+        interactions=800_000,
+        median_history=16,
+        longest_history=811,
+        density=0.001,
+        repeated=0.0,
+        order=Order.ITEM,
+        tied=None,
+    )
+    (sketched,) = (recipe for recipe in candidates(many.items, many.order) if recipe.name == "sketched-slit")
+    manifest = task_for(Wishes(data=Path()), sketched, many)
+    assert manifest.rounds.aggregation_goal == many.people
+    bound = manifest.recipe.config["maximum_history"]
+    assert isinstance(bound, int)
+    assert many.median_history < bound <= many.longest_history
