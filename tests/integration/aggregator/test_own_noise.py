@@ -11,7 +11,7 @@ import pytest
 
 from fedrec_sdk import Participant
 from tests.integration.aggregator.cohort import Cohort, KnownUpdate
-from tests.integration.aggregator.deployment import Task
+from tests.integration.aggregator.deployment import Task, report_of
 from tests.integration.aggregator.test_private_task import gaussian_epsilon
 from tests.integration.aggregator.world import World
 
@@ -79,6 +79,17 @@ def test_a_local_report_has_noise_for_twice_the_norm_and_the_sum_that_of_all(wor
     spent = task.get("/privacy")
     assert spent["spent_epsilon"] == pytest.approx(gaussian_epsilon(MULTIPLIER, 1), rel=0.01)
     assert "before it leaves the device" in spent["in_words"]
+
+
+def test_local_reports_of_an_abandoned_round_have_been_seen_and_are_charged(world: World) -> None:
+    task = task_with(world, BY_ITSELF)
+    device = task.device()
+    body = report_of(np.zeros(COORDINATES)) | {"items": np.zeros(COORDINATES)}
+    assert device.report(device.assigned()["assignment_id"], body).status_code == 201
+    world.advance(10_000)
+    world.work()
+    assert task.get("/rounds")[-1]["state"] == "abandoned"
+    assert task.get("/privacy")["charges"] == 1
 
 
 @pytest.mark.parametrize(
