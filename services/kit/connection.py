@@ -5,6 +5,7 @@ hour. What is refused here has not become a request yet, so it is not in the log
 """
 
 import asyncio
+import threading
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -134,17 +135,26 @@ class BoundedConnection(HttpToolsProtocol):
             self._timer = None
 
 
+class _Buffer(threading.local):
+    """Where an event loop reads to. One for each thread: two loops of a process would write over each other's bytes."""
+
+    def __init__(self) -> None:
+        self.bytes = memoryview(bytearray(_BODY_PART_BYTES))
+
+
+_BUFFER = _Buffer()
+
+
 class BufferedConnection(asyncio.BufferedProtocol):
-    """A `BoundedConnection` that reads into one buffer of the process, and as much as it wants.
+    """A `BoundedConnection` that reads into one buffer of its event loop, and as much as it wants.
 
     Otherwise the event loop reads 256 KiB for every connection, and copies it once more.
     """
 
-    _buffer = memoryview(bytearray(_BODY_PART_BYTES))
-
     def __init__(self, **options: Any) -> None:
         """The same options as uvicorn's protocols have."""
         self._inner = BoundedConnection(**options)
+        self._buffer = _BUFFER.bytes
         self.connection_lost = self._inner.connection_lost  # type: ignore[method-assign] # called as they are
         self.eof_received = self._inner.eof_received  # type: ignore[method-assign]
         self.pause_writing = self._inner.pause_writing  # type: ignore[method-assign]

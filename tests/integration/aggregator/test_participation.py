@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,8 @@ def test_as_many_are_assigned_as_over_selection_says(world: World) -> None:
     answer = devices[4].send("POST", "/v1/check-ins", json={})
     assert int(answer.headers["retry-after"]) >= answer.json()["retry_after_seconds"]
     assert task.round["assignments"] == 3
-    assert task.round["waiting_for"].startswith("0 of 2 reported, 3 at work, closes 12:")
+    closing = world.clock.now() + timedelta(seconds=600)
+    assert task.round["waiting_for"].startswith(f"0 of 2 reported, 3 at work, closes {closing:%H:%M}")
 
 
 def test_checking_in_again_answers_the_same_assignment(world: World) -> None:

@@ -32,6 +32,9 @@ ALLOWED: dict[tuple[str, str], set[str]] = {
     ("PUT", "/v1/models/{model}/aliases/{alias}"): {RUN, ADMIN},
     ("POST", "/v1/models/{model}/aliases/{alias}/rollback"): {RUN, ADMIN},
     ("GET", "/v1/models/{model}/aliases/{alias}/history"): {READ, RUN, ADMIN},
+    ("PUT", "/v1/models/{model}/catalogue"): {RUN, ADMIN},
+    ("POST", "/v1/models/{model}/catalogue/changes"): {RUN, ADMIN},
+    ("GET", "/v1/models/{model}/catalogue"): {READ, RUN, ADMIN, OWN},
     ("POST", "/v1/operator-keys"): {ADMIN},
     ("GET", "/v1/operator-keys"): {ADMIN},
     ("DELETE", "/v1/operator-keys/{key_id}"): {ADMIN},
@@ -43,6 +46,8 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("PUT", "/v1/versions/{version_id}/metrics"): {"metrics": {}, "evaluated": 0},
     ("PUT", "/v1/models/{model}/aliases/{alias}"): {"version_id": "ver_none"},
     ("POST", "/v1/models/{model}/aliases/{alias}/rollback"): {},
+    ("PUT", "/v1/models/{model}/catalogue"): {"capacity": 10},
+    ("POST", "/v1/models/{model}/catalogue/changes"): {"add": ["heat"]},
     ("POST", "/v1/operator-keys"): {"name": "eve", "role": "admin"},
 }
 

@@ -8,7 +8,8 @@ from fedrec.cli import app
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
-    result = CliRunner().invoke(app, ["catalogue", "films", "--key", "fo_x", "--add", str(tmp_path / "films.txt")])
+    command = ["catalogue", "films", "--key", "fo_x", "--add", str(tmp_path / "films.txt")]
+    result = CliRunner().invoke(app, command, env={"COLUMNS": "400"})  # a long path would be cut at the edge
     assert result.exit_code == 2
     assert "films.txt" in result.output
 
