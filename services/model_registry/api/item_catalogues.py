@@ -31,9 +31,11 @@ Since = Annotated[int, Query(ge=0, le=2**31 - 1, description="Only what changed 
 def make(
     model: ModelName, request: CatalogueRequest, operator: RunDep, context: ContextDep, response: Response
 ) -> CatalogueView:
-    """An empty catalogue; the capacity of one that is there does not change, as the model's shapes do not."""
+    """An empty catalogue, and the model where there is none; the capacity of one that is there does not change."""
 
     def step(tx: Connection) -> tuple[CatalogueView, bool]:
+        # A task's model is made with its first version, a moment after the task: a catalogue need not wait for it.
+        models.ensure(tx, model)
         models.lock(tx, model)
         capacity = item_catalogues.capacity_of(tx, model)
         if capacity is None:

@@ -22,6 +22,11 @@ def add(tx: Connection, request: ModelRequest) -> ModelView:
     return get(tx, request.name)
 
 
+def ensure(tx: Connection, name: str) -> None:
+    """Make a model of this name where there is none."""
+    tx.execute(insert(models).values(name=name, description="").on_conflict_do_nothing())
+
+
 def get(tx: Connection, name: str) -> ModelView:
     """Read a model.
 

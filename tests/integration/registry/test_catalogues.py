@@ -102,6 +102,14 @@ def test_a_model_without_a_catalogue_says_so_and_making_one_twice_is_fine(films:
     assert made == [201, 200]
 
 
+def test_a_catalogue_may_be_made_before_the_first_version_makes_its_model(five_rows: Registry) -> None:
+    # A task's first version is published a moment after the task is created: its operator need not wait for it.
+    early = "/v1/models/series/catalogue"
+    assert five_rows.send("PUT", early, json={"capacity": 5}).status_code == 201
+    assert five_rows.send("POST", f"{early}/changes", json={"add": ["heat"]}).status_code == 200
+    assert five_rows.publish("series", weights(1))["catalogue_number"] == 1
+
+
 def test_changing_needs_the_role_run(five_rows: Registry) -> None:
     for method, path, body in (("POST", f"{CATALOGUE}/changes", {"add": ["a"]}), ("PUT", CATALOGUE, {"capacity": 5})):
         assert five_rows.send(method, path, Role.READ, json=body).status_code == 403
