@@ -72,9 +72,12 @@ def audit_command(
     minimum_support: Annotated[int, typer.Option(min=1, help="Leave out items with fewer interactions.")] = 5,
     clipping_norm: Annotated[float, typer.Option(min=1e-6, help="L2 bound on one report.")] = 5.0,
     noise: Annotated[
-        list[float] | None, typer.Option(help="A noise multiplier; repeat. [default: 0.5 1 2 4 8]")
+        list[float] | None, typer.Option(help="A multiplier of the server's noise; repeat. [default: 0.5 1 2 4 8]")
     ] = None,
-    canaries: Annotated[int, typer.Option(min=10, help="Canaries; half of them take part.")] = 1000,
+    mode_noise: Annotated[
+        list[float] | None, typer.Option(help="The same for all other ways to add noise. [default: 1 4]")
+    ] = None,
+    canaries: Annotated[int, typer.Option(min=10, help="Canaries; half of them take part.")] = 2500,
     delta: Annotated[float, typer.Option(min=1e-12, max=0.1, help="At which epsilon is stated.")] = 1e-5,
     confidence: Annotated[float, typer.Option(min=0.5, max=0.9999, help="Of each lower bound.")] = 0.95,
     seed: Annotated[int, typer.Option(min=0, help="Seed of everything.")] = 0,
@@ -84,7 +87,8 @@ def audit_command(
     from fedrec.data.interactions import DataError  # noqa: PLC0415 - --help need not load numpy
     from simulation.audit.audit import AuditOptions, run_audit  # noqa: PLC0415 - as above
 
-    chosen: dict[str, Any] = {} if not noise else {"noise_multipliers": tuple(noise)}
+    levels = {"noise_multipliers": noise, "mode_multipliers": mode_noise}
+    chosen: dict[str, Any] = {name: tuple(level) for name, level in levels.items() if level}
     try:
         options = AuditOptions(
             data=data,

@@ -1,10 +1,12 @@
 """Canaries: participants whose reports are as long as a report may be, and like nobody else's.
 
 Each adds the clipping norm to one coordinate of its own, in every round: the worst case that the ledger prices. The
-auditor knows everything but who of them takes part: the versions, the noise multiplier, everybody else's data.
+auditor knows everything but who of them takes part: the versions, the noise multiplier, everybody else's data and who
+of them reported.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,14 +17,15 @@ from fedrec_protocol.tensors import Tensors, TensorSpec
 from fedrec_recipes.recipe import History, LocalResult
 from fedrec_sdk.evaluation import NOTHING_EVALUATED, Evaluation
 from fedrec_sdk.trainer import Trainer
-from simulation.audit.one_run import epsilon_lower_bound, guesses_for, right_guesses
-from simulation.audit.task import AuditedTask, PublishedRound, published_rounds
+from simulation.audit.modes import Mode
+from simulation.audit.one_run import epsilon_lower_bound, gaussian_separation, guesses_for, right_guesses
+from simulation.audit.rates import Rates
+from simulation.audit.task import AuditedTask, published_rounds
 from simulation.engines.local import LocalEngine
 from simulation.population import Population
+from simulation.work import CohortSum, PrivateTensors, RoundWork
 
-_CERTAIN = 20.0
-"""Standard deviations at which no guess is wrong."""
-_JUST_BELOW = 1.0 - 2.0**-20
+JUST_BELOW = 1.0 - 2.0**-20
 """A report of exactly the bound may be longer than it in float32, and would be scaled down."""
 
 
@@ -63,6 +66,8 @@ class CanaryTrainer:
 class CanaryFigures:
     """What the canaries of one training tell."""
 
+    mode: str
+    """How the noise was drawn."""
     noise_multiplier: float | None
     """None: no noise was added."""
     ledger_epsilon: float | None
@@ -72,11 +77,43 @@ class CanaryFigures:
     confidence: float
     epsilon_estimate: float | None
     """If scores are Gaussian (Andrew et al. 2023, https://arxiv.org/abs/2302.03098): no bound, but close to the ledger
-    where the noise is what it should be. None without noise."""
+    where the noise is what it should be. None where they are not."""
     delta: float
     canaries: int
     guesses: int
     right_guesses: int
+    rates: Rates
+    """How well canaries that took part are told from those that did not."""
+
+    @classmethod
+    def of(
+        cls,
+        mode: Mode,
+        scores: NDArray[np.float64],
+        is_included: NDArray[np.bool_],
+        *,
+        ledger_epsilon: float | None,
+        delta: float,
+        confidence: float,
+    ) -> "CanaryFigures":
+        """From the scores, shape (m,), and the coins, shape (m,). How many are guessed follows from the ledger."""
+        m = len(scores)
+        guesses = guesses_for(m, gaussian_separation(ledger_epsilon, delta), delta=delta, confidence=confidence)
+        right = right_guesses(scores, is_included, guesses)
+        bound = epsilon_lower_bound(canaries=m, guesses=guesses, right=right, delta=delta, confidence=confidence)
+        return cls(
+            mode=mode.name,
+            noise_multiplier=mode.noise_multiplier,
+            ledger_epsilon=ledger_epsilon,
+            epsilon_lower_bound=bound,
+            confidence=confidence,
+            epsilon_estimate=_estimate(scores, is_included, delta) if mode.is_gaussian else None,
+            delta=delta,
+            canaries=m,
+            guesses=guesses,
+            right_guesses=right,
+            rates=Rates.of(scores[is_included], scores[~is_included]),
+        )
 
     @property
     def refutes_the_ledger(self) -> bool:
@@ -85,14 +122,14 @@ class CanaryFigures:
 
 
 def audit_canaries(
-    task: AuditedTask, people: Population, *, noise_multiplier: float | None, canaries: int, confidence: float
+    task: AuditedTask, people: Population, mode: Mode, *, canaries: int, confidence: float
 ) -> CanaryFigures:
     """Train once with half of the canaries among the people, and guess which half.
 
     Args:
         task: What is audited.
         people: Who takes part besides.
-        noise_multiplier: Of the training; None for none.
+        mode: How noise is drawn.
         canaries: m, at most the parameters of the model.
         confidence: Of the lower bound.
 
@@ -102,33 +139,24 @@ def audit_canaries(
     generator = np.random.Generator(np.random.Philox(key=task.seed))
     is_included = generator.random(canaries) < 0.5
     joined = len(people) + int(is_included.sum())
-    manifest = task.manifest(joined, noise_multiplier)
+    manifest = task.manifest(joined, mode)
     size = sum(spec.element_count for spec in manifest.report_tensors)
     if canaries > size:
         raise ValueError(f"{canaries} canaries need as many parameters, and the model has {size}")
     coordinates = generator.choice(size, size=canaries, replace=False)
-    norm = _JUST_BELOW * task.clipping_norm
+    norm = JUST_BELOW * task.clipping_norm
     trainers = [CanaryTrainer(manifest.report_tensors, place, norm) for place in coordinates[is_included].tolist()]
-    known = _KnownPeople(people)
-    scores, ledger_epsilon = np.zeros(canaries), None
-    for published in published_rounds(manifest, _among(people, trainers)):
-        scores += (published.sum - known.sum_of(published))[coordinates]
+    witness = _Witness(_among(people, trainers), len(people))
+    residuals, ledger_epsilon = [], None
+    for published in published_rounds(
+        manifest, witness.population, engine=witness, availability=mode.availability(len(people))
+    ):
+        residual = (published.sum - witness.known)[coordinates]
+        residuals.append(residual / (published.work.clipping_norm or task.clipping_norm))
         ledger_epsilon = published.epsilon
-    separation = _separation(noise_multiplier, task.rounds)
-    guesses = guesses_for(canaries, separation, delta=task.target_delta, confidence=confidence)
-    right = right_guesses(scores, is_included, guesses)
-    return CanaryFigures(
-        noise_multiplier=noise_multiplier,
-        ledger_epsilon=ledger_epsilon,
-        epsilon_lower_bound=epsilon_lower_bound(
-            canaries=canaries, guesses=guesses, right=right, delta=task.target_delta, confidence=confidence
-        ),
-        confidence=confidence,
-        epsilon_estimate=None if noise_multiplier is None else _estimate(scores, is_included, task.target_delta),
-        delta=task.target_delta,
-        canaries=canaries,
-        guesses=guesses,
-        right_guesses=right,
+    scores = mode.scores(np.stack(residuals))
+    return CanaryFigures.of(
+        mode, scores, is_included, ledger_epsilon=ledger_epsilon, delta=task.target_delta, confidence=confidence
     )
 
 
@@ -142,24 +170,24 @@ def _among(people: Population, canaries: list[CanaryTrainer]) -> Population:
     return Population([*people.histories, *(nothing for _ in canaries)], trainer_of, people.seed)
 
 
-class _KnownPeople:
-    """Everybody but the canaries: the auditor is assumed to know what they report."""
+class _Witness:
+    """Computes everybody's reports, and tells the auditor what came of all but the canaries."""
 
-    def __init__(self, people: Population) -> None:
-        self._engine, self._everybody = LocalEngine(people), range(len(people))
-        self._private: dict[int, Tensors] = {}
+    def __init__(self, population: Population, people: int) -> None:
+        self.population = population
+        self.known = np.zeros(0)
+        """Sum of the reports of the last round's people, shape (d,)."""
+        self._people, self._engine = people, LocalEngine(population)
 
-    def sum_of(self, published: PublishedRound) -> NDArray[np.float64]:
-        """The sum of their reports in a round, shape (d,); rounds come in order."""
-        layout = published.work.layout
-        total = self._engine.contribute(published.work, self._everybody, self._private)
-        self._private |= total.private
-        return np.asarray(total.vector[: layout.model_size] / layout.scale)
+    def contribute(self, work: RoundWork, people: Sequence[int], privates: PrivateTensors) -> CohortSum:
+        """The sum of all reports."""
+        total = self._engine.contribute(work, [person for person in people if person < self._people], privates)
+        self.known = total.vector[: work.layout.model_size] / work.layout.scale
+        total.merge(self._engine.contribute(work, [p for p in people if p >= self._people], privates))
+        return total
 
-
-def _separation(noise_multiplier: float | None, rounds: int) -> float:
-    """Standard deviations between the scores of canaries that took part and of those that did not."""
-    return _CERTAIN if noise_multiplier is None else min(math.sqrt(rounds) / noise_multiplier, _CERTAIN)
+    def close(self) -> None:
+        """Nothing to let go of."""
 
 
 def _estimate(scores: NDArray[np.float64], is_included: NDArray[np.bool_], delta: float) -> float:

@@ -29,13 +29,13 @@ class AuditFigures:
     def leaks(self) -> Iterator[str]:
         """What should not have been found: a sentence for each promise that the figures refute."""
         for seen in self.reports:
-            if seen.seen == MASKED and not (seen.had_item.is_chance() and seen.whose_report.is_chance()):
+            if seen.seen == MASKED and not (seen.had_item.auc.is_chance() and seen.whose_report.auc.is_chance()):
                 yield "masked reports tell more than chance"
         for found in self.canaries:
             if found.refutes_the_ledger:
                 yield (
-                    f"noise multiplier {found.noise_multiplier:g}: the ledger says epsilon {found.ledger_epsilon:.2f}, "
-                    f"and at least {found.epsilon_lower_bound:.2f} was spent"
+                    f"{found.mode}, noise multiplier {found.noise_multiplier:g}: the ledger says epsilon "
+                    f"{found.ledger_epsilon:.2f}, and at least {found.epsilon_lower_bound:.2f} was spent"
                 )
 
     def write(self, path: Path) -> None:

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from fedrec_protocol.tensors import Tensors
 from fedrec_recipes.recipe import History, Recipe, RecipeConfig
-from simulation.audit.rates import Auc, auc_of
+from simulation.audit.modes import Mode
+from simulation.audit.rates import Rates
 from simulation.audit.task import AuditedTask, PublishedRound, published_rounds
 from simulation.contribution import contribute
 from simulation.population import Population
@@ -36,13 +37,13 @@ class MembershipFigures:
     noise_multiplier: float | None
     """None: exact sums, as under masks alone."""
     ledger_epsilon: float | None
-    from_last_version: Auc
+    from_last_version: Rates
     """Who has the last version and one person's history."""
-    from_all_versions: Auc
+    from_all_versions: Rates
     """Who has all versions and the candidates' histories."""
 
 
-def audit_membership(task: AuditedTask, candidates: Population, *, noise_multiplier: float | None) -> MembershipFigures:
+def audit_membership(task: AuditedTask, candidates: Population, mode: Mode) -> MembershipFigures:
     """Train on a random half of the candidates, and attack what is published."""
     generator = np.random.Generator(np.random.Philox(key=task.seed))
     is_member = np.zeros(len(candidates), np.bool_)
@@ -53,19 +54,19 @@ def audit_membership(task: AuditedTask, candidates: Population, *, noise_multipl
         lambda place: candidates.trainer_of(members[place]),
         candidates.seed,
     )
-    solver = _Solver(candidates, noise_deviation=(noise_multiplier or 0.0) * task.clipping_norm)
+    solver = _Solver(candidates, noise_deviation=(mode.noise_multiplier or 0.0) * task.clipping_norm)
     last: Tensors = {}
     epsilon = None
-    for published in published_rounds(task.manifest(len(members), noise_multiplier), trained):
+    for published in published_rounds(task.manifest(len(members), mode), trained):
         solver.add(published)
         last, epsilon = published.after, published.epsilon
     fits = np.array([_fit(task.recipe, last, history) for history in candidates.histories])
     weights = solver.weights()
     return MembershipFigures(
-        noise_multiplier=noise_multiplier,
+        noise_multiplier=mode.noise_multiplier,
         ledger_epsilon=epsilon,
-        from_last_version=auc_of(fits[is_member], fits[~is_member]),
-        from_all_versions=auc_of(weights[is_member], weights[~is_member]),
+        from_last_version=Rates.of(fits[is_member], fits[~is_member]),
+        from_all_versions=Rates.of(weights[is_member], weights[~is_member]),
     )
 
 

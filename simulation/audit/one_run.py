@@ -14,6 +14,8 @@ from scipy.optimize import brentq
 from scipy.stats import binom, norm
 
 LARGEST_EPSILON = 30.0
+_CERTAIN = 20.0
+"""Standard deviations at which no guess is wrong."""
 _SHARES = (0.8, 0.5, 0.2, 0.1, 0.05, 0.02)
 """Of the canaries that are guessed. Never all: the coins may fall unevenly, and then some guesses cannot be right."""
 
@@ -56,6 +58,25 @@ def epsilon_lower_bound(*, canaries: int, guesses: int, right: int, delta: float
     if margin(LARGEST_EPSILON) < 0:
         return LARGEST_EPSILON
     return float(brentq(margin, 0.0, LARGEST_EPSILON, xtol=1e-4)) - 1e-4
+
+
+def gaussian_separation(epsilon: float | None, delta: float) -> float:
+    """Standard deviations between the scores of two Gaussians of this price; 20 where there is none.
+
+    The distance that a ledger allows, whatever the mechanism: from it follows how many canaries to guess.
+    """
+    from dp_accounting import get_epsilon_gaussian  # noqa: PLC0415 - takes a second to import
+
+    if epsilon is None:
+        return _CERTAIN
+
+    def excess(log_separation: float) -> float:
+        return float(get_epsilon_gaussian(math.exp(-log_separation), delta)) - epsilon
+
+    least, most = math.log(1e-3), math.log(_CERTAIN)
+    if excess(least) >= 0:
+        return math.exp(least)
+    return _CERTAIN if excess(most) <= 0 else math.exp(float(brentq(excess, least, most, xtol=1e-6)))
 
 
 def guesses_for(canaries: int, separation: float, *, delta: float, confidence: float) -> int:

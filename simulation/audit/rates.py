@@ -1,5 +1,11 @@
-"""How well an attack tells two groups apart, with a confidence interval."""
+"""How well an attack tells two groups apart: on average, and where it is not allowed to be wrong.
 
+An attack that names a few people with certainty and knows nothing of all others has an AUC near one half. So the share
+that is found while hardly anybody is accused wrongly stands beside it (Carlini et al. 2022,
+https://arxiv.org/abs/2112.03570).
+"""
+
+import math
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -24,6 +30,43 @@ class Auc:
         """Whether one half lies within so many standard errors of what was measured."""
         spread = (self.high - self.low) / 2 / NormalDist().inv_cdf((1 + _CONFIDENCE) / 2)
         return abs(self.mean - 0.5) <= standard_errors * spread
+
+
+@dataclass(frozen=True)
+class Rates:
+    """What an attack finds."""
+
+    auc: Auc
+    found_at_one_percent: float | None
+    """True positive rate where at most 1% of the negatives are accused; None with fewer than 100 of them."""
+    found_at_one_permille: float | None
+    """The same for 0.1%; None with fewer than 1,000."""
+
+    @classmethod
+    def of(cls, positives: NDArray[np.floating], negatives: NDArray[np.floating], *, auc: Auc | None = None) -> "Rates":
+        """The rates of a score; `auc` where it is not that of all scores together."""
+        found = (true_positive_rate(positives, negatives, rate) for rate in (0.01, 0.001))
+        return cls(auc or auc_of(positives, negatives), *found)
+
+
+def true_positive_rate(
+    positives: NDArray[np.floating], negatives: NDArray[np.floating], false_positive_rate: float
+) -> float | None:
+    """Share of the positives above a threshold that at most this share of the negatives exceeds.
+
+    Args:
+        positives: Scores of those for whom the answer is yes, shape (m,).
+        negatives: Of those for whom it is no, shape (n,).
+        false_positive_rate: Of the negatives.
+
+    Returns:
+        None where not even one negative may exceed the threshold: so few cannot tell.
+    """
+    allowed = math.floor(false_positive_rate * len(negatives) * (1 + 1e-9))
+    if allowed < 1:
+        return None
+    threshold = np.partition(negatives, -allowed - 1)[-allowed - 1]
+    return float(np.mean(positives > threshold))
 
 
 def auc_of(positives: NDArray[np.floating], negatives: NDArray[np.floating]) -> Auc:

@@ -29,7 +29,8 @@ from fedrec_sdk.report import training_report
 from fedrec_sdk.secure_report import masked_vector
 from simulation.audit.masking import masked_reports
 from simulation.audit.membership import expected_reports
-from simulation.audit.rates import Auc, mean_auc, placements
+from simulation.audit.modes import Exact
+from simulation.audit.rates import Rates, mean_auc, placements
 from simulation.audit.task import AuditedTask, published_rounds
 from simulation.population import Population
 from simulation.simulation import START
@@ -46,10 +47,10 @@ class ReportFigures:
 
     seen: str
     """`plain`, `masked`, `local noise, z = ...`."""
-    had_item: Auc
-    """Mean over people: which items they had."""
-    whose_report: Auc
-    """Mean over people: whose report it is, among all who reported."""
+    had_item: Rates
+    """Which items people had; the AUC is the mean over people."""
+    whose_report: Rates
+    """Whose report it is, among all who reported; likewise."""
 
 
 def audit_reports(task: AuditedTask, people: Population, local_multipliers: Sequence[float]) -> list[ReportFigures]:
@@ -59,7 +60,7 @@ def audit_reports(task: AuditedTask, people: Population, local_multipliers: Sequ
         ValueError: fewer than five people, among whom no mask hides, or more than a 24-bit sum has room for.
     """
     terms = SecureAggregation(minimum_cohort=HARD_FLOOR)
-    manifest = task.manifest(len(people), None).model_copy(update={"secure_aggregation": terms})
+    manifest = task.manifest(len(people), Exact()).model_copy(update={"secure_aggregation": terms})
     work = _work(TaskManifest.model_validate(manifest.model_dump()), people)
     vectors, expected = _vectors(work, people), np.stack(list(expected_reports(people, work)))
     views = {"plain": vectors, "masked": masked_reports(_descriptor(work), vectors)}
@@ -112,11 +113,12 @@ def _with_local_noise(
     return locally_private(vector, bound_steps=bound, noise_multiplier=multiplier, bits=bits)
 
 
-def _whose_report(received: NDArray[np.int64], expected: NDArray[np.float64]) -> Auc:
+def _whose_report(received: NDArray[np.int64], expected: NDArray[np.float64]) -> Rates:
     """For each report the share of other people whose expected report fits it worse than its author's."""
     similarity = _directions(received.astype(np.float64)) @ _directions(expected).T
     each = [float(placements(row[[person]], np.delete(row, person))[0]) for person, row in enumerate(similarity)]
-    return mean_auc(np.array(each))
+    is_author = np.eye(len(similarity), dtype=np.bool_)
+    return Rates.of(similarity[is_author], similarity[~is_author], auc=mean_auc(np.array(each)))
 
 
 def _directions(rows: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -125,7 +127,7 @@ def _directions(rows: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(centred / np.linalg.norm(centred, axis=1, keepdims=True))
 
 
-def _had_item(work: RoundWork, received: NDArray[np.int64], histories: Sequence[History]) -> Auc:
+def _had_item(work: RoundWork, received: NDArray[np.int64], histories: Sequence[History]) -> Rates:
     """For each report how well the items that its author had are told from the others."""
     items = max(spec.shape[0] for spec in work.manifest.report_tensors)
     unusual = np.zeros((len(received), items))
@@ -134,9 +136,8 @@ def _had_item(work: RoundWork, received: NDArray[np.int64], histories: Sequence[
             rows = received[:, work.layout.slices[spec.name]].reshape(len(received), items, -1).astype(np.float64)
             distances = np.linalg.norm(rows - rows.mean(axis=0), axis=2)
             unusual += distances / np.maximum(distances.mean(axis=0), _NO_DISTANCE)
-    each = []
-    for scores, history in zip(unusual, histories, strict=True):
-        had = np.zeros(items, np.bool_)
-        had[history.items] = True
-        each.append(float(placements(scores[had], scores[~had]).mean()))
-    return mean_auc(np.array(each))
+    had = np.zeros(unusual.shape, np.bool_)
+    for person, history in enumerate(histories):
+        had[person, history.items] = True
+    each = [float(placements(scores[its], scores[~its]).mean()) for scores, its in zip(unusual, had, strict=True)]
+    return Rates.of(unusual[had], unusual[~had], auc=mean_auc(np.array(each)))

@@ -9,16 +9,15 @@ from numpy.typing import NDArray
 
 from fedrec.manifests import manifest_for
 from fedrec_protocol.manifest import ReportContent, RoundPolicy, TaskManifest, Weighting
-from fedrec_protocol.messages import RoundKind
-from fedrec_protocol.privacy import CentralPrivacy
+from fedrec_protocol.messages import RoundKind, RoundState
 from fedrec_protocol.tensors import Tensors
 from fedrec_recipes.recipe import Recipe
+from simulation.audit.modes import Mode
+from simulation.availability import Availability
+from simulation.engines.engine import Engine
 from simulation.population import Population
 from simulation.simulation import Simulation
 from simulation.work import RoundWork
-
-_UNLIMITED = 1e12
-"""A budget that ends no audit: what was spent is what is measured against."""
 
 
 class NotAuditable(ValueError):
@@ -42,8 +41,8 @@ class AuditedTask:
         if report.content is not ReportContent.DELTA or rule.rule != "fedavg":
             raise NotAuditable(f"recipe {self.recipe.name!r}: the audit reads means of deltas (fedavg), e.g. of mf")
 
-    def manifest(self, people: int, noise_multiplier: float | None) -> TaskManifest:
-        """The task for so many people; without a noise multiplier it has no privacy mechanism."""
+    def manifest(self, people: int, mode: Mode) -> TaskManifest:
+        """The task for so many people, with the noise of a mode."""
         manifest = manifest_for(
             self.recipe,
             name="audit",
@@ -52,13 +51,11 @@ class AuditedTask:
             metrics=(),
             seed=self.seed,
         )
-        changed = manifest.model_dump()
-        changed["report"] |= {"maximum_norm": self.clipping_norm, "weighting": Weighting.UNIFORM}
-        if noise_multiplier is not None:
-            changed["privacy"] = CentralPrivacy(
-                noise_multiplier=noise_multiplier, budget_epsilon=_UNLIMITED, target_delta=self.target_delta
-            ).model_dump()
-        return TaskManifest.model_validate(changed)
+        content = manifest.model_dump()
+        changes = mode.changes(people=people, clipping_norm=self.clipping_norm, target_delta=self.target_delta)
+        content["report"] |= {"maximum_norm": self.clipping_norm, "weighting": Weighting.UNIFORM}
+        content["rounds"] |= changes.pop("rounds", {})
+        return TaskManifest.model_validate(content | changes)
 
 
 @dataclass(frozen=True)
@@ -78,14 +75,22 @@ class PublishedRound:
         return (after - before) * goal
 
 
-def published_rounds(manifest: TaskManifest, population: Population) -> Iterator[PublishedRound]:
+def published_rounds(
+    manifest: TaskManifest,
+    population: Population,
+    *,
+    engine: Engine | None = None,
+    availability: Availability | None = None,
+) -> Iterator[PublishedRound]:
     """Train, and look at every version as it is published."""
-    simulation = Simulation(manifest, population)
+    simulation = Simulation(manifest, population, engine=engine, availability=availability)
     base = simulation.parameters
+    norm = simulation.aggregator.clipping_norm
     for record in simulation.run():
-        work = RoundWork(manifest, RoundKind.TRAINING, record.number, base)
-        base = simulation.parameters
-        yield PublishedRound(work, base, record.epsilon)
+        work = RoundWork(manifest, RoundKind.TRAINING, record.number, base, norm)
+        base, norm = simulation.parameters, simulation.aggregator.clipping_norm
+        if record.state is RoundState.PUBLISHED:
+            yield PublishedRound(work, base, record.epsilon)
 
 
 def flat(work: RoundWork, tensors: Tensors) -> NDArray[np.float64]:

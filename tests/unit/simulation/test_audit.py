@@ -19,9 +19,10 @@ from services.aggregator.domain.privacy import task
 from simulation.audit.canaries import CanaryFigures, audit_canaries
 from simulation.audit.figures import AuditFigures
 from simulation.audit.membership import audit_membership
+from simulation.audit.modes import Central, Exact
 from simulation.audit.one_run import epsilon_lower_bound, guesses_for, p_value, right_guesses
 from simulation.audit.rare_rows import audit_rare_rows
-from simulation.audit.rates import auc_of
+from simulation.audit.rates import Rates, auc_of, true_positive_rate
 from simulation.audit.reports import audit_reports
 from simulation.audit.task import AuditedTask, NotAuditable
 from simulation.population import Population
@@ -34,25 +35,29 @@ TASK = AuditedTask(RECIPE, rounds=2, clipping_norm=3.0, target_delta=1e-5, seed=
 
 
 def canaries(noise_multiplier: float | None) -> CanaryFigures:
-    return audit_canaries(TASK, POPULATION, noise_multiplier=noise_multiplier, canaries=300, confidence=0.95)
+    mode = Exact() if noise_multiplier is None else Central(noise_multiplier)
+    return audit_canaries(TASK, POPULATION, mode, canaries=300, confidence=0.95)
 
 
 def test_a_plain_report_tells_which_items_and_whose_and_a_masked_one_neither() -> None:
     plain, masked, noised = audit_reports(TASK, POPULATION, local_multipliers=[5.0])
-    assert plain.had_item.mean > 0.95
-    assert plain.whose_report.mean > 0.95
+    assert plain.had_item.auc.mean > 0.95
+    assert plain.whose_report.auc.mean > 0.95
+    assert plain.whose_report.found_at_one_percent == pytest.approx(1.0, abs=0.1)
     for hidden in (masked, noised):
-        assert hidden.had_item.is_chance()
-        assert hidden.whose_report.is_chance()
-        assert hidden.had_item.high - hidden.had_item.low < 0.1  # at chance, and measured well enough to say so
+        assert hidden.had_item.auc.is_chance()
+        assert hidden.whose_report.auc.is_chance()
+        assert hidden.had_item.auc.high - hidden.had_item.auc.low < 0.1  # at chance, and measured well enough to say so
+        # Of the people's 300 items or so one in a hundred is found at one in a hundred, give or take four deviations.
+        assert hidden.had_item.found_at_one_percent == pytest.approx(0.01, abs=0.025)
 
 
 def test_exact_sums_tell_who_took_part_and_noise_hides_it() -> None:
-    exact = audit_membership(TASK, POPULATION, noise_multiplier=None)
-    assert exact.from_all_versions.mean == pytest.approx(1.0)
-    noised = audit_membership(TASK, POPULATION, noise_multiplier=50.0)
-    assert noised.from_all_versions.is_chance()
-    assert noised.from_last_version.is_chance()
+    exact = audit_membership(TASK, POPULATION, Exact())
+    assert exact.from_all_versions.auc.mean == pytest.approx(1.0)
+    noised = audit_membership(TASK, POPULATION, Central(50.0))
+    assert noised.from_all_versions.auc.is_chance()
+    assert noised.from_last_version.auc.is_chance()
 
 
 def test_without_noise_the_canaries_refute_any_small_epsilon() -> None:
@@ -120,6 +125,33 @@ def test_the_interval_of_an_auc_holds_the_textbook_value_as_often_as_it_says() -
     assert held / 300 == pytest.approx(0.95, abs=4 * math.sqrt(0.95 * 0.05 / 300))
 
 
+def test_what_is_found_at_a_false_positive_rate_is_the_textbook_value_for_gaussian_scores() -> None:
+    generator = np.random.default_rng(1)
+    rates = Rates.of(generator.normal(2.0, 1.0, 40_000), generator.normal(0.0, 1.0, 100_000))
+    assert rates.found_at_one_percent == pytest.approx(norm.cdf(norm.ppf(0.01) + 2.0), abs=0.02)
+    assert rates.found_at_one_permille == pytest.approx(norm.cdf(norm.ppf(0.001) + 2.0), abs=0.02)
+
+
+def test_an_attack_that_is_certain_of_a_few_and_guesses_the_rest_shows_at_a_low_false_positive_rate() -> None:
+    generator = np.random.default_rng(2)
+    members, others = generator.random(2000), generator.random(2000)
+    members[:100] = 9.0
+    rates = Rates.of(members, others)
+    assert rates.auc.mean == pytest.approx(0.525, abs=0.04)
+    assert rates.found_at_one_permille == pytest.approx(0.05, abs=0.005)
+
+
+def test_no_more_than_the_stated_share_is_accused_wrongly_also_where_scores_are_equal() -> None:
+    negatives = np.array([0.0] * 90 + [1.0] * 10)
+    assert true_positive_rate(np.array([1.0, 1.0, 2.0]), negatives, 0.05) == pytest.approx(1 / 3)
+    assert true_positive_rate(np.array([1.0, 1.0, 2.0]), negatives, 0.10) == pytest.approx(1.0)
+
+
+def test_too_few_negatives_cannot_tell() -> None:
+    rates = Rates.of(np.ones(50), np.zeros(99))
+    assert (rates.found_at_one_percent, rates.found_at_one_permille) == (None, None)
+
+
 def test_rows_with_a_single_owner_are_counted() -> None:
     histories = [History(np.array(items)) for items in ([0, 1, 1], [0, 2], [0, 1], [0])]
     everybody = audit_rare_rows(histories, 4, seed=0)
@@ -146,16 +178,18 @@ def test_the_command_fails_where_the_noise_is_not_what_the_ledger_charged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(task, "discrete_gaussian", lambda _, size, bits: discrete_gaussian(1, size, bits))
-    result = audit(tmp_path, tmp_path / "out", "--canaries", "150", "--noise", "6")
+    result = audit(tmp_path, tmp_path / "out", "--canaries", "150", "--noise", "6", "--mode-noise", "3")
     assert result.exit_code == 1, result.output
-    assert "LEAK: noise multiplier 6: the ledger says epsilon" in result.output
+    assert "LEAK: central, noise multiplier 6: the ledger says epsilon" in result.output
 
 
 def test_the_command_writes_figures_and_a_plot(tmp_path: Path) -> None:
     out = tmp_path / "out"
-    result = audit(tmp_path, out, "--canaries", "40", "--noise", "1")
+    result = audit(tmp_path, out, "--canaries", "40", "--noise", "1", "--mode-noise", "2")
     assert result.exit_code == 0, result.output
     figures = json.loads((out / "audit.json").read_text())
     assert [seen["seen"] for seen in figures["reports"]][:2] == ["plain", "masked"]
-    assert [found["noise_multiplier"] for found in figures["canaries"]] == [None, 1.0]
+    assert [found["noise_multiplier"] for found in figures["canaries"]] == [None, 1.0, 2.0, 2.0, 2.0, 2.0, 2.0]
+    others = ["adaptive clipping", "Poisson-sampled", "correlated", "distributed", "local"]
+    assert [found["mode"] for found in figures["canaries"]] == ["no noise", "central", *others]
     assert (out / "audit.png").stat().st_size > 10_000

@@ -8,6 +8,7 @@ do not cover is refused: no release is priced by analogy.
 import math
 from collections import Counter
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from services.aggregator.domain.privacy import correlated, skellam_accounting
@@ -116,7 +117,7 @@ def _of_sampled(charges: Sequence[Charge], target_delta: float) -> float:
         sampled = [release for release in charge.releases if isinstance(release, PoissonGaussianRelease)]
         counts.update(release for release in charge.releases if isinstance(release, GaussianRelease))
         counts.update([_together(sampled)] if sampled else [])
-    return _price([(_sampled_event(release), count) for release, count in counts.items()], target_delta)
+    return _price(tuple(counts.items()), target_delta)
 
 
 def _together(releases: Sequence[PoissonGaussianRelease]) -> PoissonGaussianRelease:
@@ -146,14 +147,16 @@ def _sampled_event(release: GaussianRelease | PoissonGaussianRelease) -> Any:
     )
 
 
-def _price(events: list[tuple[Any, int]], target_delta: float) -> float:
+@lru_cache(maxsize=256)
+def _price(counts: tuple[tuple[GaussianRelease | PoissonGaussianRelease, int], ...], target_delta: float) -> float:
+    """By privacy loss distributions, which take seconds: what a round would cost is asked before it and after it."""
     from dp_accounting import NeighboringRelation, SelfComposedDpEvent, UnsupportedEventError  # noqa: PLC0415
     from dp_accounting.pld import PLDAccountant  # noqa: PLC0415
 
     accountant = PLDAccountant(NeighboringRelation.ADD_OR_REMOVE_ONE)
     try:
-        for event, count in events:
-            accountant.compose(SelfComposedDpEvent(event, count))
+        for release, count in counts:
+            accountant.compose(SelfComposedDpEvent(_sampled_event(release), count))
     except UnsupportedEventError as error:
         raise UnsupportedRelease(str(error)) from error
     return float(accountant.get_epsilon(target_delta))
