@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from fedrec_protocol.popularity_floor import ITEM_POPULARITY
 from fedrec_protocol.tensors import Tensors
-from fedrec_recipes.mf import ITEM_EMBEDDINGS, ITEM_POPULARITY, USER_GRAM, MatrixFactorisationConfig
+from fedrec_recipes.mf import ITEM_EMBEDDINGS, USER_GRAM, MatrixFactorisationConfig
 from fedrec_recipes.recipe import History
 
 _BATCH = 16

@@ -12,10 +12,10 @@ from numba import njit
 from numpy.typing import NDArray
 
 from fedrec_protocol.manifest import TrainingPlan
+from fedrec_protocol.popularity_floor import ITEM_POPULARITY
 from fedrec_protocol.tensors import Tensors
 from fedrec_recipes.mf import (
     ITEM_EMBEDDINGS,
-    ITEM_POPULARITY,
     USER_GRAM,
     USER_VECTOR,
     MatrixFactorisation,

@@ -16,11 +16,11 @@ from fedrec.manifests import evaluation_of, manifest_for
 from fedrec.operator import Operator
 from fedrec_protocol.manifest import RecipeChoice, RoundPolicy, TaskManifest
 from fedrec_protocol.messages import RoundState, RoundView
-from fedrec_protocol.popularity_floor import PopularityFloor
+from fedrec_protocol.popularity_floor import ITEM_POPULARITY, PopularityFloor
 from fedrec_recipes import catalogue
 from fedrec_recipes.evaluation import HeldOut
 from fedrec_recipes.federated_evaluation import FederatedEvaluation
-from fedrec_recipes.mf import ITEM_EMBEDDINGS, ITEM_POPULARITY
+from fedrec_recipes.mf import ITEM_EMBEDDINGS
 from fedrec_recipes.recipe import Recipe
 from fedrec_sdk import Participant
 from fedrec_sdk.outcomes import TaskEnded

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from fedrec_protocol import codec
-from fedrec_protocol.popularity_floor import PopularityFloor
+from fedrec_protocol.popularity_floor import ITEM_POPULARITY, PopularityFloor
 from fedrec_protocol.privacy import AdaptiveClipping, CentralPrivacy, DistributedPrivacy, LocalPrivacy
 from fedrec_protocol.report_format import ReportContent, Weighting
 from fedrec_protocol.tensors import MAXIMUM_ELEMENTS, DType, TensorSpec
@@ -131,15 +131,19 @@ def _check_size(specs: tuple[TensorSpec, ...]) -> None:
 
 def _check_floor(floor: PopularityFloor, shared: tuple[TensorSpec, ...], content: ReportContent) -> None:
     if content is ReportContent.STATISTICS:
-        raise ValueError("popularity_floor holds rows of trained tables; statistics have none")
+        raise ValueError(
+            "popularity_floor holds rows of trained tables: sums of statistics have none; add noise, or a larger cohort"
+        )
     shapes = {spec.name: spec.shape for spec in shared}
     missing = [name for name in (floor.share, *floor.tables) if name not in shapes]
     if missing:
-        raise ValueError(f"popularity_floor names {missing[0]!r}, which is no shared tensor")
+        counted = ": set counts_people in the recipe's configuration" if missing[0] == ITEM_POPULARITY else ""
+        raise ValueError(f"popularity_floor names {missing[0]!r}, which is no shared tensor{counted}")
     if floor.share in floor.tables:
         raise ValueError("popularity_floor.share must move while rows are held: it cannot be one of the tables")
-    if len(shapes[floor.share]) != 1 or any(shapes[name][:1] != shapes[floor.share] for name in floor.tables):
-        raise ValueError("popularity_floor.share has one element for each row of the tables")
+    rows = shapes[floor.share]
+    if len(rows) != 1 or any(rows not in {shapes[name][:1], shapes[name][-1:]} for name in floor.tables):
+        raise ValueError("popularity_floor.share has one element for each row of the tables, or for each column")
 
 
 def _check_shapes(shared: tuple[TensorSpec, ...], report: tuple[TensorSpec, ...]) -> None:

@@ -9,6 +9,9 @@ from pydantic import Field, PositiveInt
 from fedrec_protocol.base import Message
 from fedrec_protocol.tensors import Tensors
 
+ITEM_POPULARITY = "item_popularity"
+"""Name of the tensor by which recipes share how many people are behind each item."""
+
 
 class PopularityFloor(Message):
     """What a row of an item table needs before anybody's training moves it.
@@ -20,9 +23,9 @@ class PopularityFloor(Message):
 
     share: str
     """Name of the shared tensor, shape (rows,), that holds the share of a cohort behind each row: `item_popularity` in
-    recipe `mf`."""
+    recipe `mf`, and in those whose configuration says `counts_people`."""
     tables: tuple[str, ...] = Field(min_length=1)
-    """Names of the shared tensors, shape (rows, ...), whose rows are held."""
+    """Names of the shared tensors whose rows are held: shape (rows, ...), or (..., rows) where a row is a column."""
     minimum_people: PositiveInt
     """m: a row is trained when share times aggregation goal, the people behind it in a round, is at least this."""
 
@@ -44,4 +47,6 @@ class PopularityFloor(Message):
 
 def _with_rows(table: NDArray[Any], is_held: NDArray[np.bool_], rows: NDArray[Any]) -> NDArray[Any]:
     """The table with its held rows from `rows`, same shape and dtype."""
-    return np.where(is_held.reshape(-1, *([1] * (table.ndim - 1))), rows, table).astype(table.dtype)
+    is_first = table.shape[0] == len(is_held)
+    held = is_held.reshape(-1, *([1] * (table.ndim - 1))) if is_first else is_held
+    return np.where(held, rows, table).astype(table.dtype)

@@ -15,7 +15,8 @@ from fedrec_protocol.tensors import Initialiser, InitialiserKind, Tensors, Tenso
 from fedrec_recipes import autoencoder_network as network
 from fedrec_recipes.adam import Adam
 from fedrec_recipes.autoencoder_network import DECODER_BIAS, DECODER_WEIGHT, ENCODER_BIAS, ENCODER_WEIGHT
-from fedrec_recipes.recipe import History, LocalResult, Recipe, RecipeConfig
+from fedrec_recipes.people_count import CountingConfig, count_person, people_count
+from fedrec_recipes.recipe import History, LocalResult, Recipe
 from fedrec_recipes.running_mean import running_mean_delta
 
 ITEM_SHARE = "item_share"
@@ -23,7 +24,7 @@ ITEM_SHARE = "item_share"
 _WEIGHTS = (ENCODER_WEIGHT, ENCODER_BIAS, DECODER_WEIGHT, DECODER_BIAS)
 
 
-class AutoencoderConfig(RecipeConfig):
+class AutoencoderConfig(CountingConfig):
     """Hyperparameters of `autoencoder`."""
 
     hidden_size: PositiveInt = 32
@@ -64,6 +65,7 @@ class Autoencoder(Recipe[AutoencoderConfig]):
             TensorSpec(name=DECODER_WEIGHT, shape=(items, hidden), init=narrow),
             TensorSpec(name=DECODER_BIAS, shape=(items,)),
             TensorSpec(name=ITEM_SHARE, shape=(items,)),
+            *people_count(self.config),
         )
 
     @property
@@ -100,6 +102,7 @@ class Autoencoder(Recipe[AutoencoderConfig]):
         report = {name: local[name] - shared[name] for name in _WEIGHTS}
         rate = min(plan.learning_rate, 1.0)
         report[ITEM_SHARE] = running_mean_delta(shared[ITEM_SHARE], targets[0], rate).astype(np.float32)
+        report |= count_person(self.config, shared, history)
         return LocalResult(report=report, examples=len(history))
 
     def score(
@@ -162,5 +165,5 @@ class Autoencoder(Recipe[AutoencoderConfig]):
             if spec.init.kind is InitialiserKind.NORMAL
             else np.zeros(spec.shape, dtype=np.float32)
             for spec in self.shared
-            if spec.name != ITEM_SHARE
+            if spec.name in _WEIGHTS
         }

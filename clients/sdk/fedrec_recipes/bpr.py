@@ -9,13 +9,14 @@ from fedrec_recipes import ranking_loss
 from fedrec_recipes.gradient_recipe import GradientRecipe, LocalGradient
 from fedrec_recipes.item_table import ItemTable, Table
 from fedrec_recipes.negatives import spread_negatives
-from fedrec_recipes.recipe import History, RecipeConfig
+from fedrec_recipes.people_count import CountingConfig
+from fedrec_recipes.recipe import History
 
 ITEM_BIAS = "item_bias"
 USER_VECTOR = "user_vector"
 
 
-class BprConfig(RecipeConfig):
+class BprConfig(CountingConfig):
     """Hyperparameters of `bpr`."""
 
     dimension: PositiveInt = 32
@@ -45,7 +46,7 @@ class BayesianPersonalisedRanking(GradientRecipe[BprConfig]):
     server_learning_rate = 0.05
 
     @property
-    def shared(self) -> tuple[TensorSpec, ...]:
+    def learned(self) -> tuple[TensorSpec, ...]:
         """Item embeddings (one table, or the two that it is made from) and biases, shape (number_of_items,)."""
         return (*self.items.specs, TensorSpec(name=ITEM_BIAS, shape=(self.config.number_of_items,)))
 

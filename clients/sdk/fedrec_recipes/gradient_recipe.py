@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Generic
+from typing import ClassVar, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 from fedrec_protocol.manifest import AggregationRule, ReportFormat, TrainingPlan, Weighting
 from fedrec_protocol.tensors import InitialiserKind, Tensors, TensorSpec
 from fedrec_recipes.adam import Adam
-from fedrec_recipes.recipe import ConfigT, History, LocalResult, Recipe
+from fedrec_recipes.people_count import CountingConfig, count_person, people_count
+from fedrec_recipes.recipe import History, LocalResult, Recipe
 
 Gradient = dict[str, NDArray[np.float32]]
+CountingConfigT = TypeVar("CountingConfigT", bound=CountingConfig)
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,7 @@ class LocalGradient:
     """The private tensors at which it was taken, solved from the history."""
 
 
-class GradientRecipe(Recipe[ConfigT], Generic[ConfigT]):
+class GradientRecipe(Recipe[CountingConfigT], Generic[CountingConfigT]):
     """A recommender whose objective is the mean over people of a loss that each device can differentiate.
 
     A device takes `epochs` plain steps of `learning_rate` down its own loss and reports where it came to; the server
@@ -48,6 +50,16 @@ class GradientRecipe(Recipe[ConfigT], Generic[ConfigT]):
     server_averages: ClassVar[tuple[str, ...]] = ()
     """Shared tensors that are means over people, not parameters: the server takes them as they are."""
 
+    @property
+    @abstractmethod
+    def learned(self) -> tuple[TensorSpec, ...]:
+        """The tensors that are trained or averaged."""
+
+    @property
+    def shared(self) -> tuple[TensorSpec, ...]:
+        """What is learned, and how many people are behind each item where that is counted."""
+        return (*self.learned, *people_count(self.config))
+
     @abstractmethod
     def gradient(self, parameters: Tensors, history: History, generator: np.random.Generator) -> LocalGradient:
         """The gradient of one person's loss.
@@ -62,6 +74,10 @@ class GradientRecipe(Recipe[ConfigT], Generic[ConfigT]):
         """What one person reports of the tensors in `server_averages`: nothing, by default."""
         return {}
 
+    def _means(self, base: Tensors, history: History) -> Gradient:
+        """What one person reports of all tensors that are means over people."""
+        return {**self.averages(base, history), **count_person(self.config, base, history)}
+
     @property
     def report_format(self) -> ReportFormat:
         """A delta per person; everybody counts the same, as in the objective."""
@@ -70,7 +86,8 @@ class GradientRecipe(Recipe[ConfigT], Generic[ConfigT]):
     @property
     def aggregation(self) -> AggregationRule:
         """Adam on the server."""
-        params = {"learning_rate": self.server_learning_rate, "tau": 1e-7, "averaged": list(self.server_averages)}
+        averaged = [*self.server_averages, *(spec.name for spec in people_count(self.config))]
+        params = {"learning_rate": self.server_learning_rate, "tau": 1e-7, "averaged": averaged}
         return AggregationRule(rule="fedadam", params=params)
 
     @property
@@ -96,7 +113,7 @@ class GradientRecipe(Recipe[ConfigT], Generic[ConfigT]):
             for name, value in gradient.shared.items():
                 step = np.float32(-plan.learning_rate) * value
                 moved[name] = moved[name] + step if name in moved else step
-        found = {**moved, **self.averages(shared, history)}
+        found = {**moved, **self._means(shared, history)}
         report = {
             spec.name: found[spec.name] if spec.name in found else np.zeros(spec.shape, dtype=np.float32)
             for spec in self.shared
@@ -117,7 +134,7 @@ class GradientRecipe(Recipe[ConfigT], Generic[ConfigT]):
         parameters = _initial(self.shared, generator)
         adam = Adam(parameters, learning_rate or self.central_learning_rate)
         for _ in range(epochs or self.central_epochs):
-            for name, value in mean(self.averages(parameters, history) for history in people).items():
+            for name, value in mean(self._means(parameters, history) for history in people).items():
                 parameters[name] += value
             order = generator.permutation(len(people))
             for start in range(0, len(order), batch_size):

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from pydantic import PositiveFloat, PositiveInt
 
 from fedrec_protocol.manifest import AggregationRule, ReportFormat, TrainingPlan, Weighting
+from fedrec_protocol.popularity_floor import ITEM_POPULARITY
 from fedrec_protocol.tensors import Initialiser, InitialiserKind, Tensors, TensorSpec
 from fedrec_recipes import implicit
 from fedrec_recipes.recipe import History, LocalResult, Recipe, RecipeConfig
 from fedrec_recipes.running_mean import running_mean_delta
 
 ITEM_EMBEDDINGS = "item_embeddings"
-ITEM_POPULARITY = "item_popularity"
 USER_GRAM = "user_gram"
 USER_VECTOR = "user_vector"
 

@@ -7,12 +7,13 @@ from pydantic import Field, NonNegativeFloat, PositiveInt
 from fedrec_protocol.tensors import Initialiser, InitialiserKind, Tensors, TensorSpec
 from fedrec_recipes import multvae_network as network
 from fedrec_recipes.gradient_recipe import Gradient, GradientRecipe, LocalGradient
-from fedrec_recipes.recipe import History, RecipeConfig
+from fedrec_recipes.people_count import CountingConfig
+from fedrec_recipes.recipe import History
 
 ROUNDS_TRAINED = "rounds_trained"
 
 
-class MultVaeConfig(RecipeConfig):
+class MultVaeConfig(CountingConfig):
     """Hyperparameters of `multvae`."""
 
     hidden_size: PositiveInt = 64
@@ -41,7 +42,7 @@ class MultVae(GradientRecipe[MultVaeConfig]):
     server_averages = (ROUNDS_TRAINED,)
 
     @property
-    def shared(self) -> tuple[TensorSpec, ...]:
+    def learned(self) -> tuple[TensorSpec, ...]:
         """Item rows of encoder and decoder, the layers between as `torch.nn.Linear` holds them, and the count."""
         items, hidden, latent = self.config.number_of_items, self.config.hidden_size, self.config.latent_size
         return (

@@ -11,7 +11,8 @@ from fedrec_recipes import ncf_network as network
 from fedrec_recipes.adam import Adam
 from fedrec_recipes.gradient_recipe import GradientRecipe, LocalGradient
 from fedrec_recipes.negatives import sample_negatives, spread_negatives
-from fedrec_recipes.recipe import History, RecipeConfig
+from fedrec_recipes.people_count import CountingConfig
+from fedrec_recipes.recipe import History
 
 _SOLVER_RATE = 0.2
 
@@ -24,7 +25,7 @@ class Network(StrEnum):
     NEUMF = "neumf"  # both, added
 
 
-class NcfConfig(RecipeConfig):
+class NcfConfig(CountingConfig):
     """Hyperparameters of `ncf`."""
 
     network: Network = Network.GMF
@@ -59,7 +60,7 @@ class Ncf(GradientRecipe[NcfConfig]):
     central_learning_rate = 0.01
 
     @property
-    def shared(self) -> tuple[TensorSpec, ...]:
+    def learned(self) -> tuple[TensorSpec, ...]:
         """Item vectors and layers of the towers that there are."""
         config = self.config
         items, size, hidden = config.number_of_items, config.dimension, config.hidden_size

@@ -7,10 +7,11 @@ from pydantic import Field, PositiveInt
 from fedrec_protocol.tensors import Initialiser, InitialiserKind, Tensors, TensorSpec
 from fedrec_recipes import sasrec_network as network
 from fedrec_recipes.gradient_recipe import GradientRecipe, LocalGradient
-from fedrec_recipes.recipe import History, RecipeConfig
+from fedrec_recipes.people_count import CountingConfig
+from fedrec_recipes.recipe import History
 
 
-class SasrecConfig(RecipeConfig):
+class SasrecConfig(CountingConfig):
     """Hyperparameters of `sasrec`."""
 
     dimension: PositiveInt = 48
@@ -35,7 +36,7 @@ class Sasrec(GradientRecipe[SasrecConfig]):
     central_epochs = 20
 
     @property
-    def shared(self) -> tuple[TensorSpec, ...]:
+    def learned(self) -> tuple[TensorSpec, ...]:
         """Embeddings of items and positions, and the block's weights as `torch.nn.Linear` holds them."""
         config, size = self.config, self.config.dimension
         normal = Initialiser(kind=InitialiserKind.NORMAL, scale=1.0 / size**0.5)

@@ -11,13 +11,14 @@ from fedrec_protocol.tensors import Initialiser, InitialiserKind, Tensors, Tenso
 from fedrec_recipes import two_tower_network as network
 from fedrec_recipes.gradient_recipe import Gradient, GradientRecipe, LocalGradient
 from fedrec_recipes.item_content import unpack_content
-from fedrec_recipes.recipe import History, RecipeConfig
+from fedrec_recipes.people_count import CountingConfig
+from fedrec_recipes.recipe import History
 from fedrec_recipes.running_mean import running_mean_delta
 
 ITEM_SHARE = "item_share"
 
 
-class TwoTowerConfig(RecipeConfig):
+class TwoTowerConfig(CountingConfig):
     """Hyperparameters of `two-tower`."""
 
     number_of_features: NonNegativeInt = 0
@@ -53,7 +54,7 @@ class TwoTower(GradientRecipe[TwoTowerConfig]):
     server_averages = (ITEM_SHARE,)
 
     @property
-    def shared(self) -> tuple[TensorSpec, ...]:
+    def learned(self) -> tuple[TensorSpec, ...]:
         """Both towers' weights, and the items' shares of interactions."""
         items, size = self.config.number_of_items, self.config.dimension
         features = max(self.config.number_of_features, 1)

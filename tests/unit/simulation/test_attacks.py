@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fedrec_protocol.messages import RoundKind
-from fedrec_recipes.mf import ITEM_POPULARITY
+from fedrec_protocol.popularity_floor import ITEM_POPULARITY
 from services.aggregator.domain.initialise import initial_parameters
 from simulation.attacks.attack import Attack, PoisonedTrainer, with_attackers
 from simulation.attacks.label_shuffling import LabelShuffling

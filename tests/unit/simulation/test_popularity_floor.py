@@ -9,9 +9,9 @@ from pydantic import ValidationError
 from fedrec_protocol import codec
 from fedrec_protocol.manifest import TaskManifest
 from fedrec_protocol.messages import RoundKind
-from fedrec_protocol.popularity_floor import PopularityFloor
+from fedrec_protocol.popularity_floor import ITEM_POPULARITY, PopularityFloor
 from fedrec_protocol.tensors import Tensors
-from fedrec_recipes.mf import ITEM_EMBEDDINGS, ITEM_POPULARITY
+from fedrec_recipes.mf import ITEM_EMBEDDINGS
 from fedrec_recipes.recipe import History
 from fedrec_recipes.seeding import training_generator
 from fedrec_sdk.evaluation import NOTHING_EVALUATED

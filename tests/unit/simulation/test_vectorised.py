@@ -5,9 +5,10 @@ import pytest
 
 from fedrec_protocol.manifest import RecipeChoice
 from fedrec_protocol.messages import RoundKind
+from fedrec_protocol.popularity_floor import ITEM_POPULARITY
 from fedrec_recipes import catalogue
 from fedrec_recipes.bpr import USER_VECTOR, BayesianPersonalisedRanking, BprConfig
-from fedrec_recipes.mf import ITEM_POPULARITY, USER_GRAM, MatrixFactorisation
+from fedrec_recipes.mf import USER_GRAM, MatrixFactorisation
 from fedrec_recipes.recipe import History
 from fedrec_sdk.trainer import RecipeTrainer
 from services.aggregator.domain.initialise import initial_parameters
