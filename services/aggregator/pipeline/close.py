@@ -5,11 +5,13 @@ from datetime import timedelta
 import structlog
 from sqlalchemy import Connection
 
-from fedrec_protocol.messages import RoundState
+from fedrec_protocol.messages import RoundState, TaskState
 from fedrec_protocol.privacy import LocalPrivacy
 from services.aggregator.domain.privacy.task import NoisyRound, charge_for
 from services.aggregator.domain.rounds import Round
+from services.aggregator.domain.tasks import Task
 from services.aggregator.pipeline.context import Context
+from services.aggregator.pipeline.erase_memory import erase_memory
 from services.aggregator.storage import ledgers, notifications, partial_sums, rounds, secure_rounds, tasks
 from services.kit.ids import new_id
 
@@ -52,20 +54,22 @@ def _due(tx: Connection, context: Context, round_: Round) -> Round | None:
 def abandon(tx: Connection, context: Context, round_: Round) -> None:
     """Store an abandoned round: sums, secrets and key are deleted, and the next round waits a little longer."""
     rounds.save(tx, round_)
-    _charge_what_was_seen(tx, context, round_)
+    task = tasks.get(tx, round_.task_id)
+    _charge_what_was_seen(tx, context, task, round_)
     for key in partial_sums.delete_of_round(tx, round_.id):
         context.home.delete(tx, key)
     secure_rounds.delete_round(tx, round_.id)
     rounds.erase_key(tx, round_.id)
+    if task.state is TaskState.COMPLETED:  # cancelled while this round was being finished
+        erase_memory(tx, context, task)
     failures = rounds.abandoned_in_a_row(tx, round_.task_id)
     back_off = min(timedelta(seconds=2 ** min(failures - 1, 20)), _LONGEST_BACK_OFF)
     tasks.retry_at(tx, round_.task_id, context.now() + back_off)
     notifications.notify(tx, notifications.ROUNDS, round_.task_id)
 
 
-def _charge_what_was_seen(tx: Connection, context: Context, round_: Round) -> None:
+def _charge_what_was_seen(tx: Connection, context: Context, task: Task, round_: Round) -> None:
     """A report with local privacy is released by being sent: the operator has read it, whatever comes of the round."""
-    task = tasks.get(tx, round_.task_id)
     policy = task.manifest.privacy
     if isinstance(policy, LocalPrivacy) and rounds.report_count(tx, round_.id) > 0:
         charge = charge_for(NoisyRound.of(task, policy, round_), new_id("chg"))

@@ -16,8 +16,9 @@ from services.aggregator.domain.privacy.task import NoisyRound, charge_for
 from services.aggregator.domain.rounds import Round
 from services.aggregator.domain.tasks import Next, Task, next_step
 from services.aggregator.pipeline.context import Context
+from services.aggregator.pipeline.erase_memory import erase_memory
 from services.aggregator.pipeline.secure.open import open_secure
-from services.aggregator.storage import assignments, ledgers, noise_vectors, notifications, rounds, tasks
+from services.aggregator.storage import assignments, ledgers, notifications, rounds, tasks
 from services.kit.ids import new_id
 
 log = structlog.get_logger(__name__)
@@ -43,6 +44,8 @@ def open_round(context: Context, task_id: str) -> Round | None:
 
 def advance(tx: Connection, context: Context, task: Task) -> Round | None:
     """Open the next round of a locked task that has none under way, or complete the task."""
+    if task.state is TaskState.COMPLETED:  # cancelled while its last round was being finished
+        erase_memory(tx, context, task)
     if task.state is not TaskState.ACTIVE or task.current_version is None:
         return None
     convergence = task.manifest.stop.convergence
@@ -54,7 +57,7 @@ def advance(tx: Connection, context: Context, task: Task) -> Round | None:
         following = Next(None, f"the privacy budget is used up: {overspent}")
     if opened is None or overspent is not None:
         tasks.save(tx, task.completed(following.reason))
-        noise_vectors.forget(tx, context.home, task.manifest.model)
+        erase_memory(tx, context, task)
         notifications.notify(tx, notifications.ROUNDS, task.id)
         log.info("task completed", task_id=task.id, reason=following.reason)
         return None

@@ -6,6 +6,7 @@ from fedrec_protocol.messages import RoundState, TaskView
 from services.aggregator.domain.tasks import Task
 from services.aggregator.pipeline.close import abandon
 from services.aggregator.pipeline.context import Context
+from services.aggregator.pipeline.erase_memory import erase_memory
 from services.aggregator.storage import audit, notifications, rounds, tasks
 
 
@@ -27,10 +28,11 @@ def cancel_task(context: Context, task_id: str, operator: str) -> TaskView:
         # them the other way round; the database notices, and one of the two is run again.
         cancelled = _get(tx, task_id).cancelled(operator)
         current = rounds.current(tx, task_id)
-        if current is not None:
-            locked = rounds.get(tx, current.id, lock=True)
-            if locked.state is RoundState.COLLECTING:
-                abandon(tx, context, locked.abandoned(f"the task was cancelled by {operator}", context.now()))
+        last = None if current is None else rounds.get(tx, current.id, lock=True)
+        if last is not None and last.state is RoundState.COLLECTING:
+            abandon(tx, context, last.abandoned(f"the task was cancelled by {operator}", context.now()))
+        if last is None or last.state is not RoundState.AGGREGATING:  # that one still needs what the task remembers
+            erase_memory(tx, context, cancelled)
         return _save(tx, context, cancelled, operator)
 
     return context.db.run("cancel_task", step)

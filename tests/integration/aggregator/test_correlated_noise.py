@@ -12,6 +12,7 @@ from sqlalchemy import text
 from services.aggregator.domain.layout import Layout
 from services.aggregator.domain.rounds import Round
 from services.aggregator.domain.tasks import Task as StoredTask
+from services.aggregator.pipeline.close import close_if_due
 from services.aggregator.pipeline.noise import releasable
 from services.aggregator.storage import rounds, tasks
 from tests.integration.aggregator.deployment import Task, report_of
@@ -104,26 +105,43 @@ def test_the_price_is_one_gaussian_by_the_columns_of_the_users_rounds(world: Wor
         assert spent == pytest.approx(gaussian_epsilon(MULTIPLIER / column, participations), rel=0.01), rounds_so_far
 
 
-def test_the_memory_is_sealed_and_erased_when_the_task_is_over(world: World) -> None:
+def kept(task: Task) -> tuple[int, bool]:
+    """Noise vectors that are stored for a task's model, and whether there is a key to them."""
+    vectors = "SELECT count(*) FROM aggregator.noise_vectors WHERE lineage = :model"
+    key = "SELECT noise_key IS NOT NULL FROM aggregator.privacy_ledgers WHERE lineage = :model"
+    assert isinstance(task.world, World)
+    with task.world.context.db.engine.connect() as connection:
+        model = {"model": task.get()["manifest"]["model"]}
+        return connection.execute(text(vectors), model).scalar_one(), connection.execute(text(key), model).scalar_one()
+
+
+def test_the_memory_is_erased_when_the_task_is_over(world: World) -> None:
     task = correlated(world, stop={"round_budget": 2})
-    model = task.get()["manifest"]["model"]
-
-    def kept() -> tuple[int, bool]:
-        query = "SELECT count(*) FROM aggregator.noise_vectors WHERE lineage = :model"
-        key = "SELECT noise_key IS NOT NULL FROM aggregator.privacy_ledgers WHERE lineage = :model"
-        return world.context.db.run(
-            "kept",
-            lambda tx: (
-                tx.execute(text(query), {"model": model}).scalar_one(),
-                tx.execute(text(key), {"model": model}).scalar_one(),
-            ),
-        )
-
     noise_of_round(task)
-    assert kept() == (1, True)
+    assert kept(task) == (1, True)
     noise_of_round(task)
     assert task.get()["state"] == "completed"
-    assert kept() == (0, False)
+    assert kept(task) == (0, False)
+
+
+def test_the_memory_is_erased_when_the_task_is_cancelled(world: World) -> None:
+    task = correlated(world)
+    noise_of_round(task)
+    assert task.steer("cancel").is_success
+    assert kept(task) == (0, False)
+
+
+def test_a_task_cancelled_while_it_aggregates_keeps_its_memory_until_that_round_is_published(world: World) -> None:
+    task = correlated(world)
+    noise_of_round(task)
+    for device in task.devices(GOAL):
+        assert device.report(device.assigned()["assignment_id"], report_of(np.zeros(COORDINATES))).is_success
+    assert close_if_due(world.context, task.round["round_id"]) is not None
+    assert task.steer("cancel").is_success
+    assert kept(task) == (1, True)
+    world.work()
+    assert task.get()["rounds_published"] == 2
+    assert kept(task) == (0, False)
 
 
 @pytest.mark.parametrize(
