@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,6 +12,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from tests.soak.breakpoints import BREAKPOINTS
+from tests.soak.coverage import Coverage
 from tests.soak.homes import HomeKind
 from tests.soak.operations import AT_BREAKPOINTS
 from tests.soak.soak import Soak
@@ -21,15 +23,19 @@ def main(
     home: Annotated[list[HomeKind] | None, typer.Option(help="Where objects live; may be repeated.")] = None,
     seed: Annotated[int | None, typer.Option(help="Repeats a list of operations. [default: a new one]")] = None,
     start: Annotated[int, typer.Option(min=0, help="Leave out so many operations of the list.")] = 0,
+    coverage: Annotated[
+        Path | None,
+        typer.Option(help="A file that keeps what was reached at breakpoints; what is missing goes first."),
+    ] = None,
 ) -> None:
     """Do what may happen to a deployment, and hold every published sum against what was acknowledged."""
     console = Console()
     seed = random.SystemRandom().randrange(10**6) if seed is None else seed
-    homes = home or list(HomeKind)
+    homes, covered = home or list(HomeKind), Coverage(coverage)
     for kind in homes:
         console.print(f"[bold]{kind}[/]: seed {seed}, {60 * minutes / len(homes):.0f} s")
         begun = time.monotonic()
-        soak = Soak(kind, seed, start)
+        soak = Soak(kind, seed, start, covered)
         soak.progress = lambda words: console.print(f"[dim]{time.monotonic() - begun:6.0f} s[/] {words}")  # noqa: B023
         try:
             soak.run(seconds=60 * minutes / len(homes))
@@ -37,14 +43,15 @@ def main(
             _explain(console, soak)
             raise
         _summarise(console, soak)
+    console.print(covered.in_words(), soft_wrap=True)
 
 
 def _explain(console: Console, soak: Soak) -> None:
-    first = soak.start + soak.tally.operations - len(soak.done)
     console.print("[bold red]broken[/]; what was done since these tasks began:")
-    for number, operation in enumerate(soak.done, start=first):
+    for number, operation in soak.done:
         console.print(f"  {number:4d} {operation}")
     console.print(f"logs: {soak.logs}")
+    first = soak.done[0][0] if soak.done else soak.start
     console.print(f"repeat it: ./run soak --home {soak.home} --seed {soak.seed} --start {first}", soft_wrap=True)
 
 
@@ -58,7 +65,8 @@ def _summarise(console: Console, soak: Soak) -> None:
     console.print(
         f"{soak.home}: {tally.operations} operations, {sum(tally.stopped.values())} of them at a breakpoint "
         f"({len(tally.stopped)} different ones of {len(AT_BREAKPOINTS) * len(BREAKPOINTS)}); "
-        f"rounds: {rounds}; {tally.reports} acknowledged reports, each in one sum, once",
+        f"rounds: {rounds}; {tally.reports} acknowledged reports and {tally.masked_reports} masked ones, "
+        "each in one sum, once",
         soft_wrap=True,
     )
 

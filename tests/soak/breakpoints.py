@@ -45,7 +45,7 @@ ORDER BY a.query_start LIMIT 1
 
 
 class Step(StrEnum):
-    """A statement of the pipeline: intake, flush, close, publish, and what goes on around them."""
+    """A statement of the pipeline: intake, flush, secure phases, close, publish, and what goes on around them."""
 
     ENROL = "AFTER INSERT ON aggregator.clients"
     ASSIGN = "AFTER INSERT ON aggregator.assignments"
@@ -61,6 +61,16 @@ class Step(StrEnum):
     UPLOAD = "AFTER INSERT ON registry.weights"
     VERSION = "AFTER INSERT ON registry.versions"
     PUBLISH = "AFTER UPDATE ON aggregator.rounds WHEN OLD.state <> NEW.state AND NEW.state = 'published'"
+    MEASURE = "AFTER INSERT OR UPDATE ON registry.version_metrics"
+    CHARGE = "AFTER INSERT ON aggregator.privacy_charges"
+    ADVERTISE = "AFTER INSERT ON aggregator.secure_participants"
+    SHARE = "AFTER UPDATE ON aggregator.secure_participants WHEN OLD.shares IS NULL AND NEW.shares IS NOT NULL"
+    CONFIRM = (
+        "AFTER UPDATE ON aggregator.secure_participants "
+        "WHEN OLD.acknowledgement IS NULL AND NEW.acknowledgement IS NOT NULL"
+    )
+    REVEAL = "AFTER UPDATE ON aggregator.secure_participants WHEN OLD.reveal IS NULL AND NEW.reveal IS NOT NULL"
+    END_PHASE = "AFTER UPDATE ON aggregator.secure_rounds WHEN OLD.phase <> NEW.phase"
     OPEN = "AFTER INSERT ON aggregator.rounds"
     STEER = "AFTER UPDATE ON aggregator.tasks WHEN OLD.state <> NEW.state"
 

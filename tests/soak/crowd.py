@@ -34,30 +34,49 @@ class Conduct(StrEnum):
     LATER = "later"  # after others, or after the round
 
 
-class Member(threading.Thread):
-    """One device for each task, at work until it is told to stop."""
+class Person(threading.Thread):
+    """Takes part until it is told to stop.
 
-    def __init__(self, world: Deployment, books: Sequence[Book], seed: str) -> None:
-        super().__init__(name=f"crowd {seed}", daemon=True)
+    Attributes:
+        failure: what it met that may not happen.
+    """
+
+    def __init__(self, seed: str) -> None:
+        super().__init__(name=f"{type(self).__name__} {seed}", daemon=True)
         self.failure: BaseException | None = None
-        self._world = world
-        self._books = list(books)
-        self._random = random.Random(seed)
-        self._devices: dict[str, Device] = {}
-        self._stopping = threading.Event()
+        self.random = random.Random(seed)
+        self.stopping = threading.Event()
 
     def run(self) -> None:
         try:
-            while not self._stopping.is_set():
-                # The process may not be there, or be killed before it answers.
-                with contextlib.suppress(httpx.TransportError, OSError):
-                    self._take_part(self._random.choice(self._books))
-                self._stopping.wait(self._random.uniform(0, PAUSE_SECONDS))
+            self.live()
         except BaseException as failure:
             self.failure = failure
 
-    def stop(self) -> None:
-        self._stopping.set()
+    def live(self) -> None:
+        """Take part."""
+        raise NotImplementedError
+
+    def pause(self, seconds: float) -> None:
+        """Wait for up to so long."""
+        self.stopping.wait(self.random.uniform(0, seconds))
+
+
+class Member(Person):
+    """One device for each task."""
+
+    def __init__(self, world: Deployment, books: Sequence[Book], seed: str) -> None:
+        super().__init__(seed)
+        self._world = world
+        self._books = list(books)
+        self._devices: dict[str, Device] = {}
+
+    def live(self) -> None:
+        while not self.stopping.is_set():
+            # The process may not be there, or be killed before it answers.
+            with contextlib.suppress(httpx.TransportError, OSError):
+                self._take_part(self.random.choice(self._books))
+            self.pause(PAUSE_SECONDS)
 
     def _take_part(self, book: Book) -> None:
         device = self._devices.get(book.task.id)
@@ -65,8 +84,8 @@ class Member(threading.Thread):
             self._enrol(book)
             return
         past = [work for work in book.work.values() if work.device is device][-MEMORY:]
-        if past and self._random.random() < 0.3:
-            self._look_back(book, self._random.choice(past))
+        if past and self.random.random() < 0.3:
+            self._look_back(book, self.random.choice(past))
             return
         answer = device.send("POST", "/v1/check-ins", url=self._url(), json={})
         if answer.status_code != 200:
@@ -74,7 +93,7 @@ class Member(threading.Thread):
             return
         work = book.assigned(device, answer.json())
         if work is not None:
-            self._report(book, work, self._random.choice(list(Conduct)))
+            self._report(book, work, self.random.choice(list(Conduct)))
 
     def _enrol(self, book: Book) -> None:
         device = Device(self._world)
@@ -86,7 +105,7 @@ class Member(threading.Thread):
 
     def _look_back(self, book: Book, work: Work) -> None:
         """An old body again, whatever became of it, or another one."""
-        body = self._random.choice(work.bodies) if work.bodies else book.new_body(work)
+        body = self.random.choice(work.bodies) if work.bodies else book.new_body(work)
         if body is not None:
             self._send(book, work, body)
 
@@ -105,14 +124,14 @@ class Member(threading.Thread):
             case Conduct.ONE_BODY_AT_TWO_PROCESSES:
                 self._at_once(book, work, [body, body])
             case Conduct.LOSING_THE_REQUEST:
-                work.device.report_and_leave(work.id, body, self._random.randrange(len(body)), url=self._url())
+                work.device.report_and_leave(work.id, body, self.random.randrange(len(body)), url=self._url())
             case Conduct.LOSING_THE_ANSWER:
                 work.device.report_and_leave(work.id, body, len(body), url=self._url())
             case Conduct.LATER:
                 pass  # until somebody looks back
 
     def _at_once(self, book: Book, work: Work, bodies: list[bytes]) -> None:
-        urls = self._random.choices(self._world.aggregator_urls, k=len(bodies))
+        urls = self.random.choices(self._world.aggregator_urls, k=len(bodies))
         with ThreadPoolExecutor(len(bodies)) as pool:
             calls = [partial(book.send, work, body, url=url) for body, url in zip(bodies, urls, strict=True)]
             answers = [pool.submit(call) for call in calls]
@@ -132,26 +151,26 @@ class Member(threading.Thread):
             assert renewed.status_code in {201, 503}, renewed.text
 
     def _url(self) -> str:
-        return self._random.choice(self._world.aggregator_urls)
+        return self.random.choice(self._world.aggregator_urls)
 
 
 class Crowd:
-    """Some members side by side."""
+    """Some people side by side."""
 
-    def __init__(self, members: list[Member]) -> None:
-        self._members = members
-        for member in members:
-            member.start()
+    def __init__(self, people: Sequence[Person]) -> None:
+        self._people = people
+        for person in people:
+            person.start()
 
     def require_well(self) -> None:
-        """Raise what a member met that may not happen."""
-        for member in self._members:
-            if member.failure is not None:
-                raise member.failure
+        """Raise what somebody met that may not happen."""
+        for person in self._people:
+            if person.failure is not None:
+                raise person.failure
 
     def stop(self) -> None:
-        for member in self._members:
-            member.stop()
-        for member in self._members:
-            member.join()
+        for person in self._people:
+            person.stopping.set()
+        for person in self._people:
+            person.join()
         self.require_well()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,59 +13,45 @@ from sqlalchemy.exc import DBAPIError
 
 from fedrec.local.postgres import PostgresFailed
 from fedrec.local.process import ProcessFailed, ServiceProcess
-from tests.integration.aggregator.book import Book
 from tests.integration.aggregator.deployment import Task
 from tests.integration.aggregator.fleet import Fleet, until
-from tests.integration.aggregator.powers import powers_task
 from tests.soak import breakpoints, checks
 from tests.soak.breakpoints import Breakpoint, Step
 from tests.soak.clocks import SharedClock
-from tests.soak.crowd import LATER, Crowd, Member
+from tests.soak.coverage import Coverage
 from tests.soak.homes import Home
 from tests.soak.operations import Operation, Verb
 from tests.soak.tally import Tally
+from tests.soak.tasks import DEADLINE_SECONDS, PATIENCE_SECONDS, Tasks
 
-PATIENCE_SECONDS = 120.0
-"""For whatever must happen once nothing is broken any more."""
 ARRIVAL_SECONDS = 8.0
-DEADLINE_SECONDS = 8.0
-MEMBERS = 6
-STARVING_MEMBERS = 2
-MINIMUM, STARVING_MINIMUM = 2, 4
+SECURE_ARRIVAL_SECONDS = 20.0
+"""A masked round takes five phases."""
 REPLICAS = (1, 3)
 """API processes and workers each, at least and at most."""
 
-_numbers = itertools.count(1)
+_SECURE = frozenset({Step.ADVERTISE, Step.SHARE, Step.CONFIRM, Step.REVEAL, Step.END_PHASE})
 
 
 class Machine:
-    """A fleet on which operations are done.
+    """A fleet on which operations are done while tasks run."""
 
-    One task has as many devices as it needs, a second one never has: its rounds are abandoned.
-    """
-
-    def __init__(self, fleet: Fleet, home: Home, clock: SharedClock, seed: str, tally: Tally) -> None:
-        self.tally = tally
+    def __init__(
+        self, fleet: Fleet, home: Home, clock: SharedClock, tasks: Tasks, tally: Tally, coverage: Coverage
+    ) -> None:
         self._fleet = fleet
         self._home = home
         self._clock = clock
+        self._tasks = tasks
+        self._tally = tally
+        self._coverage = coverage
         self._mending_in = 0
-        self._tasks = [self._task("fed"), self._task("starving", minimum_reports=STARVING_MINIMUM)]
-        self._books = [Book(task, later=LATER) for task in self._tasks]
-        for task in self._tasks:
-            assert task.enrolment_key
-        self._crowd = Crowd(
-            [
-                Member(fleet, self._books if number < STARVING_MEMBERS else self._books[:1], f"{seed}.{number}")
-                for number in range(MEMBERS)
-            ]
-        )
 
     # ---- operations ------------------------------------------------------------------------------
 
     def do(self, operation: Operation) -> None:
         """One operation; afterwards every process runs again, and nothing may have gone wrong."""
-        self.tally.operations += 1
+        self._tally.operations += 1
         with contextlib.suppress(DBAPIError):  # our own connection to a Postgres that we are ending
             if operation.breakpoint_ is None:
                 self._at_any_moment(operation)
@@ -76,20 +61,22 @@ class Machine:
         if self._mending_in == 0:
             self._home.mend()
         self._revive()
-        self._crowd.require_well()
+        self._tasks.require_well()
         if self._mending_in <= 0:
             checks.require_receipts_for_sums(self._fleet)
 
     def _at(self, operation: Operation, breakpoint_: Breakpoint) -> None:
         if self._mending_in <= 0:
             until(self._is_manned, patience_seconds=PATIENCE_SECONDS)  # somebody must be there to arrive
+        patience = SECURE_ARRIVAL_SECONDS if breakpoint_.step in _SECURE else ARRIVAL_SECONDS
         with self._provoked(breakpoint_.step):
             with breakpoints.closed(self._fleet.engine, breakpoint_) as connection:
-                stopped = breakpoints.first_to_arrive(connection, breakpoint_, patience_seconds=ARRIVAL_SECONDS)
+                stopped = breakpoints.first_to_arrive(connection, breakpoint_, patience_seconds=patience)
                 process = None if stopped is None else self._fleet.stack.processes.get(stopped.process)
                 if stopped is None or process is None:
                     return
-                self.tally.stopped[operation.verb, breakpoint_] += 1
+                self._tally.stopped[operation.verb, breakpoint_] += 1
+                self._coverage.add((operation.verb, breakpoint_))
                 self._to_the_stopped(operation, process, partial(breakpoints.disconnect, connection, stopped))
             if operation.verb is Verb.FREEZE_AT:
                 # The breakpoint is open: the others go on beside the frozen one, and over its leases.
@@ -139,7 +126,7 @@ class Machine:
                 time.sleep(operation.seconds)
                 self._steer("resume")
             case Verb.CANCEL:
-                self._steer("cancel", self._tasks[1])
+                self._steer("cancel", self._tasks.starving)
             case _:
                 time.sleep(operation.seconds)
 
@@ -195,56 +182,27 @@ class Machine:
                 self._fleet.http.post(
                     "/v1/enrolments",
                     json={"public_key": "A" * 43},
-                    headers={"Authorization": f"Bearer {self._tasks[0].enrolment_key}"},
+                    headers={"Authorization": f"Bearer {self._tasks.fed.enrolment_key}"},
                 )
 
     def _steer(self, verb: str, task: Task | None = None) -> None:
         """Ask once, of a process that may be dead."""
         with contextlib.suppress(httpx.TransportError):
-            answer = (task or self._tasks[0]).steer(verb)
+            answer = (task or self._tasks.fed).steer(verb)
             assert answer.status_code in {200, 409, 503}, answer.text
 
     # ---- what must hold --------------------------------------------------------------------------
 
     def settle(self) -> None:
-        """Nothing is broken any more: the task goes on, every round ends, and each holds what was promised."""
+        """Nothing is broken any more: the tasks go on, every round ends, and each holds what was promised."""
         self._home.mend()
         until(self._is_ready, patience_seconds=PATIENCE_SECONDS)
         self._fleet.let_leases_expire()
         self._steer("resume")
-        self._require_progress()
-        self._crowd.stop()
-        self._clock.jump(2 * DEADLINE_SECONDS)
-        until(lambda: checks.every_round_has_ended(self._fleet, self._books), patience_seconds=PATIENCE_SECONDS)
-        for book, minimum in zip(self._books, (MINIMUM, STARVING_MINIMUM), strict=True):
-            checks.compare(self._fleet, book, minimum, self.tally)
-        checks.require_nothing_left(self._fleet)
-
-    def _require_progress(self) -> None:
-        """With devices, a network and everything running, rounds are published again."""
-        fed = self._tasks[0]
-        published = fed.get()["rounds_published"]
-
-        def goes_on() -> bool:
-            self._crowd.require_well()
-            # A task whose rounds were abandoned pauses, for longer each time.
-            self._clock.jump(1.0)
-            time.sleep(0.3)
-            return bool(fed.get()["rounds_published"] > published)
-
-        until(goes_on, patience_seconds=PATIENCE_SECONDS)
+        self._tasks.require_progress()
+        self._tasks.compare(self._tally)
 
     # ---- helpers ---------------------------------------------------------------------------------
-
-    def _task(self, name: str, **rounds: object) -> Task:
-        policy = {
-            "minimum_reports": MINIMUM,
-            "over_selection_factor": 2.0,
-            "deadline_seconds": DEADLINE_SECONDS,
-            "report_timeout_seconds": DEADLINE_SECONDS / 2,
-        }
-        unique = f"{name}-{next(_numbers)}"
-        return self._fleet.task(name=unique, model=unique, **powers_task(goal=4, **(policy | rounds)))
 
     def _is_ready(self) -> bool:
         """Whether everything runs; what ended, because Postgres came up after it, is started again."""

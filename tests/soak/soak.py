@@ -17,15 +17,16 @@ from fedrec.local.stack import local_stack
 from tests.integration.aggregator.fleet import Fleet
 from tests.soak import breakpoints
 from tests.soak.clocks import FILE_VARIABLE, SharedClock
+from tests.soak.coverage import Coverage
 from tests.soak.homes import Home, HomeKind, open_home
 from tests.soak.machine import Machine
 from tests.soak.operations import Operation, operations
 from tests.soak.tally import Tally
+from tests.soak.tasks import REQUEST_SECONDS, Tasks
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-OPERATIONS_OF_A_TASK = 20
+OPERATIONS_OF_SOME_TASKS = 20
 """After so many nothing is broken any more, and everything is compared; then new tasks begin."""
-REQUEST_SECONDS = 10.0
 REACHABLE = 0o711
 """Postgres runs as another user under root, and must get to its data."""
 
@@ -38,41 +39,46 @@ class Soak:
         home: where objects live.
         seed: of the list of operations.
         start: how many operations of the list to leave out.
+        coverage: what was reached before; what was not goes first.
         progress: is told every operation before it is done.
     """
 
     home: HomeKind
     seed: int
     start: int = 0
+    coverage: Coverage = field(default_factory=Coverage)
     progress: Callable[[str], None] = lambda _: None
     tally: Tally = field(default_factory=Tally)
-    done: list[Operation] = field(default_factory=list)
+    done: list[tuple[int, Operation]] = field(default_factory=list)
     logs: Path | None = None
 
     def run(self, *, seconds: float, most: int | None = None) -> None:
         """Do operations until the time is over, or so many were done; logs are kept when something was wrong."""
         ends = time.monotonic() + seconds
-        listed = itertools.islice(operations(str(self.seed)), self.start, None if most is None else self.start + most)
+        listed = itertools.islice(enumerate(operations(str(self.seed))), self.start, None)
+        chosen = itertools.islice(self.coverage.preferred(listed), most)
         with temporary_directory("fedrec-soak-") as directory:
             directory.chmod(REACHABLE)
             try:
                 with _deployment(self.home, directory) as (fleet, home, clock):
-                    while time.monotonic() < ends and (batch := list(itertools.islice(listed, OPERATIONS_OF_A_TASK))):
-                        self._one_pair_of_tasks(Machine(fleet, home, clock, f"{self.seed}", self.tally), batch, ends)
+                    while time.monotonic() < ends and (first := next(chosen, None)) is not None:
+                        batch = itertools.chain([first], itertools.islice(chosen, OPERATIONS_OF_SOME_TASKS - 1))
+                        tasks = Tasks(fleet, clock, directory / "devices", str(self.seed))
+                        self._do(Machine(fleet, home, clock, tasks, self.tally, self.coverage), batch, ends)
             except Exception:
                 self.logs = Path(tempfile.mkdtemp(prefix="fedrec-soak-logs-"))
                 shutil.copytree(directory / "logs", self.logs, dirs_exist_ok=True)
                 raise
 
-    def _one_pair_of_tasks(self, machine: Machine, batch: list[Operation], ends: float) -> None:
+    def _do(self, machine: Machine, batch: Iterator[tuple[int, Operation]], ends: float) -> None:
         self.done.clear()
-        for operation in batch:
-            if time.monotonic() > ends:
-                break
-            self.done.append(operation)
+        for number, operation in batch:
+            self.done.append((number, operation))
             self.progress(str(operation))
             machine.do(operation)
-        self.progress("everything is mended: the task goes on, and its rounds are compared")
+            if time.monotonic() > ends:
+                break
+        self.progress("everything is mended: the tasks go on, and their rounds are compared")
         machine.settle()
 
 

@@ -17,9 +17,8 @@ from fedrec_protocol import codec
 from fedrec_protocol.digest import content_digest
 from fedrec_protocol.messages import RoundState
 from tests.integration.aggregator.deployment import Device, Task
-from tests.integration.aggregator.powers import counted, power_of_two
+from tests.integration.aggregator.powers import POWERS, Ballot
 
-LARGEST_EXPONENT = 30
 CLOSED = frozenset({"round-closed", "assignment-expired"})
 
 
@@ -40,10 +39,12 @@ class Book:
     Args:
         task: whose rounds are compared.
         later: slugs of refusals that only mean: try later.
+        ballot: how its bodies say who sent them, and its outcomes who was counted.
     """
 
-    def __init__(self, task: Task, *, later: frozenset[str]) -> None:
+    def __init__(self, task: Task, *, later: frozenset[str], ballot: Ballot = POWERS) -> None:
         self.task = task
+        self._ballot = ballot
         self.work: dict[str, Work] = {}
         self._later = later
         self._exponents: dict[str, dict[str, int]] = {}
@@ -63,12 +64,12 @@ class Book:
         return known
 
     def new_body(self, work: Work) -> bytes | None:
-        """A body that nobody sent in this round before; None when the powers of two are used up."""
+        """A body that nobody sent in this round before; None when there is no other."""
         with self._lock:
             exponents = self._exponents.setdefault(work.round_id, {})
-            if len(exponents) > LARGEST_EXPONENT:
+            if len(exponents) >= self._ballot.bodies:
                 return None
-            body = codec.encode(power_of_two(len(exponents)))
+            body = codec.encode(self._ballot.body(len(exponents)))
             exponents[content_digest(body)] = len(exponents)
             work.bodies.append(body)
             return body
@@ -114,7 +115,7 @@ class Book:
                 assert round_["waiting_for"].startswith("nothing; it was abandoned: "), round_
                 assert round_["published_version_id"] is None
                 continue
-            assert counted(self.task, round_["published_version_id"]) == promised, round_
+            self._ballot.require(self.task, round_, promised)
             assert round_["reports"] == len(promised) >= minimum_reports, round_
         return reports
 

@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from tests.integration.aggregator.deployment import Body, Task, report_of
+
+
+@dataclass(frozen=True)
+class Ballot:
+    """A kind of reports that say who sent them.
+
+    Attributes:
+        bodies: how many there are in a round.
+        body: the report of a number below that.
+        require: fails unless the outcome of a published round is that of exactly these reports.
+    """
+
+    bodies: int
+    body: Callable[[int], Body]
+    require: Callable[[Task, Any, set[int]], None]
 
 
 def powers_task(*, goal: int, **rounds: Any) -> dict[str, Any]:
@@ -32,3 +49,10 @@ def counted(task: Task, version_id: str | None = None) -> set[int]:
     total = round(float(after - before) * version["lineage"]["report_count"])
     assert total >= 0
     return {bit for bit in range(total.bit_length()) if total >> bit & 1}
+
+
+def _require_counted(task: Task, round_: Any, promised: set[int]) -> None:
+    assert counted(task, round_["published_version_id"]) == promised, round_
+
+
+POWERS = Ballot(31, power_of_two, _require_counted)
