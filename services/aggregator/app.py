@@ -15,7 +15,6 @@ from services.aggregator.api.access import Access, operator
 from services.aggregator.api.body_budget import BodyBudget, Pace
 from services.aggregator.api.check_in import CheckInDesk
 from services.aggregator.api.intake import Intake
-from services.aggregator.api.signed_requests import SignedRequests
 from services.aggregator.api.waiting_room import WaitingRoom
 from services.aggregator.domain import kernels
 from services.aggregator.domain.errors import AggregatorError
@@ -23,7 +22,7 @@ from services.aggregator.pipeline.context import Context
 from services.aggregator.settings import Settings
 from services.aggregator.storage import credentials, notifications
 from services.aggregator.stores import make_context
-from services.kit import access_tokens, body_limit, health, keys, logs, metrics, observation, openapi
+from services.kit import access_tokens, body_limit, health, keys, logs, metrics, observation, openapi, signed_requests
 from services.kit import problems as kit_problems
 from services.kit.clock import Clock, SystemClock
 from services.kit.db import Database
@@ -36,8 +35,9 @@ _DESCRIPTION = """Opens rounds, takes participants' reports in, adds them up and
 Participants enrol with a task's enrolment key and use short-lived access tokens; operators use their keys.
 Refusals are problem documents (RFC 9457): their `type` is a page that explains them."""
 
+_REPORTS = r"^/v1/assignments/[^/]+/report$"
 _SMALL_BODIES = {
-    r"^/v1/(enrolments|tokens|check-ins)$": 16 * 1024,
+    r"^/v1/(enrolments|tokens|device-key|check-ins)$": 16 * 1024,
     r"^/v1/assignments/[^/]+/secure/": 64 * 1024,  # what 128 neighbours are dealt takes 22 KiB
 }
 
@@ -47,7 +47,7 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
     settings = settings or Settings()
     logs.configure(settings.log_level)
     context = make_context(settings, clock or SystemClock())
-    access = Access(context, derived.signing_keys(settings), settings.key_pepper, settings.rates)
+    access = Access(context, derived.signing_keys(settings), settings)
     app = FastAPI(
         title="fedrec aggregator",
         version="1",
@@ -64,8 +64,8 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
         _jwks(access)
     )
     kit_problems.install(app, AggregatorError, problems.STATUS)
-    app.add_middleware(SignedRequests, access=access, are_required=settings.require_signed_requests)
-    body_limit.install(app, except_for=r"^/v1/assignments/[^/]+/report$", at_most=_SMALL_BODIES)
+    signed_requests.check_bodies(app, except_for=_REPORTS)
+    body_limit.install(app, except_for=_REPORTS, at_most=_SMALL_BODIES)
     openapi.install(app)
     dashboard.install(app)
     health.install(app, {"database": lambda: _ping(context.db)})

@@ -14,7 +14,6 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 AUDIENCE = "fedrec"
 ALGORITHM = "EdDSA"
 LIFETIME = timedelta(minutes=15)
-LEEWAY = timedelta(seconds=30)
 
 
 class TokenInvalid(Exception):
@@ -32,6 +31,10 @@ class Participant:
     client_id: str
     task_id: str
     model: str
+    device_key: bytes | None = None
+    """The Ed25519 key that the token is bound to, 32 bytes; None for a token of an older release."""
+    must_sign: bool = False
+    """Whether its requests have to be signed with that key."""
     expires_at: float = 0.0
     """Seconds since the epoch; set by `decode`."""
 
@@ -50,8 +53,8 @@ def key_id(public_key: Ed25519PublicKey) -> str:
 
 
 def issue(participant: Participant, key: Ed25519PrivateKey, now: datetime) -> str:
-    """A token that is valid for `LIFETIME` from now."""
-    claims = {
+    """A token that is valid for `LIFETIME` from now, bound to the device's key (`cnf`, RFC 7800)."""
+    claims: dict[str, Any] = {
         "sub": participant.client_id,
         "task": participant.task_id,
         "model": participant.model,
@@ -59,6 +62,10 @@ def issue(participant: Participant, key: Ed25519PrivateKey, now: datetime) -> st
         "iat": int(now.timestamp()),
         "exp": int((now + LIFETIME).timestamp()),
     }
+    if participant.device_key is not None:
+        claims["cnf"] = {"jwk": {"kty": "OKP", "crv": "Ed25519", "x": _base64url(participant.device_key)}}
+    if participant.must_sign:
+        claims["must_sign"] = True
     return jwt.encode(claims, key, algorithm=ALGORITHM, headers={"kid": key_id(key.public_key())})
 
 
@@ -80,7 +87,14 @@ def decode(token: str, keys: Mapping[str, Ed25519PublicKey]) -> Participant:
             audience=AUDIENCE,
             options={"verify_exp": False, "verify_iat": False, "require": ["sub", "exp", "aud"]},
         )
-        return Participant(str(claims["sub"]), str(claims["task"]), str(claims["model"]), float(claims["exp"]))
+        return Participant(
+            client_id=str(claims["sub"]),
+            task_id=str(claims["task"]),
+            model=str(claims["model"]),
+            device_key=from_base64url(claims["cnf"]["jwk"]["x"]) if "cnf" in claims else None,
+            must_sign=bool(claims.get("must_sign", False)),
+            expires_at=float(claims["exp"]),
+        )
     except (jwt.PyJWTError, KeyError, TypeError, ValueError) as error:
         raise TokenInvalid("not an access token of this deployment") from error
 
@@ -96,39 +110,6 @@ def verify(token: str, keys: Mapping[str, Ed25519PublicKey], now: datetime) -> P
     if now.timestamp() > participant.expires_at:
         raise TokenExpired("the access token has expired")
     return participant
-
-
-def verify_assertion(assertion: str, client_id: str, public_key: bytes, now: datetime) -> None:
-    """Check a device's request for a token (JWT signed with its device key).
-
-    Raises:
-        TokenInvalid: not signed by this device, for this audience, for this moment.
-    """
-    try:
-        claims = jwt.decode(
-            assertion,
-            Ed25519PublicKey.from_public_bytes(public_key),
-            algorithms=[ALGORITHM],
-            audience=AUDIENCE,
-            options={"verify_exp": False, "verify_iat": False, "require": ["iss", "sub", "iat", "exp", "aud"]},
-        )
-        issued, expires = float(claims["iat"]), float(claims["exp"])
-    except (jwt.PyJWTError, TypeError, ValueError) as error:
-        raise TokenInvalid("the assertion is not signed by this device's key") from error
-    if claims["iss"] != client_id or claims["sub"] != client_id:
-        raise TokenInvalid("the assertion names another client")
-    leeway = LEEWAY.total_seconds()
-    if not issued - leeway <= now.timestamp() <= expires + leeway or expires - issued > 300 + leeway:
-        raise TokenInvalid("the assertion is not valid now: `iat` must be now and `exp` within 5 minutes")
-
-
-def subject_of(assertion: str) -> str | None:
-    """The client id that an assertion claims, before anything is verified."""
-    try:
-        claims = jwt.decode(assertion, options={"verify_signature": False})
-        return str(claims["sub"])
-    except (jwt.PyJWTError, KeyError):
-        return None
 
 
 def jwks(keys: list[Ed25519PublicKey]) -> dict[str, Any]:
@@ -152,14 +133,18 @@ def keys_from_jwks(document: dict[str, Any]) -> dict[str, Ed25519PublicKey]:
     """Read what `jwks` wrote: public keys by key id."""
     found = {}
     for entry in document["keys"]:
-        raw = base64.urlsafe_b64decode(entry["x"] + "=" * (-len(entry["x"]) % 4))
-        key = Ed25519PublicKey.from_public_bytes(raw)
+        key = Ed25519PublicKey.from_public_bytes(from_base64url(entry["x"]))
         found[key_id(key)] = key
     return found
 
 
 def _raw(key: Ed25519PublicKey) -> bytes:
     return key.public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
+
+
+def from_base64url(text: str) -> bytes:
+    """The bytes of base64url without padding."""
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
 def _base64url(data: bytes) -> str:

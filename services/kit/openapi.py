@@ -16,6 +16,17 @@ _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'"
 )
 
+_SIGNATURE = {
+    "type": "apiKey",
+    "in": "header",
+    "name": "Signature",
+    "description": "HTTP Message Signature (RFC 9421) with the device's Ed25519 key, beside `Signature-Input` and, "
+    "with a body, `Content-Digest`. Needed where the access token came with `must_sign`, and refused without it as "
+    '`signature-required`; elsewhere checked where it is sent. `Signature-Input: fedrec=("@method" "@path" '
+    '"@query" "content-digest");created=1700000000;keyid="cli_...";alg="ed25519"`, without `@query` or '
+    "`content-digest` where the request has no query or no body.",
+}
+
 _PAGE = """<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
@@ -30,7 +41,7 @@ _PAGE = """<!doctype html>
 
 
 def install(app: FastAPI) -> None:
-    """Serve /docs without any other host, and correct what the framework documents about refusals.
+    """Serve /docs without any other host, and say what the framework cannot about refusals and signatures.
 
     The application is made with `docs_url=None, redoc_url=None`.
     """
@@ -53,12 +64,16 @@ def install(app: FastAPI) -> None:
 
 
 def corrected(document: dict[str, Any]) -> dict[str, Any]:
-    """The document with every refusal as application/problem+json, which is what the services send."""
+    """The document with refusals as application/problem+json, and the signatures of participants' requests."""
     for path in document["paths"].values():
         for operation in path.values():
             for status, response in operation["responses"].items():
                 if status.startswith(("4", "5")):
                     response["content"] = {PROBLEM_MEDIA_TYPE: {"schema": _PROBLEM}}
+            # Either the token alone or, in tasks that demand it, the token and a signature.
+            if {"participant": []} in operation.get("security", []):
+                operation["security"].append({"participant": [], "signature": []})
+    document.setdefault("components", {}).setdefault("securitySchemes", {})["signature"] = _SIGNATURE
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     schemas.setdefault("Problem", Problem.model_json_schema())
     for name in _FRAMEWORK_SCHEMAS:

@@ -36,8 +36,8 @@ SETTINGS = Settings(
     log_level="critical",
 )
 DOCUMENT: dict[str, Any] = create_app(SETTINGS).openapi()
-GUARDED = {"participant", "operator", "app"}
-OPEN = {"/v1/tokens", "/healthz", "/readyz", "/.well-known/jwks.json"}
+GUARDED = {"participant", "operator", "app", "signature"}
+OPEN = {"/v1/tokens", "/v1/device-key", "/healthz", "/readyz", "/.well-known/jwks.json"}
 
 
 def operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
@@ -86,6 +86,14 @@ def test_every_operation_says_who_may_use_it_and_how_it_refuses(path: str, opera
         assert {"400", "413", "422"} <= statuses
     if {"operator"} in [set(entry) for entry in operation.get("security", [])]:
         assert "403" in statuses
+
+
+def test_whatever_a_participant_may_do_it_may_sign() -> None:
+    ways = {name: operation.get("security", []) for name, (_, operation) in OPERATIONS.items()}
+    by_token = {name for name, either in ways.items() if {"participant": []} in either}
+    signed = {name for name, either in ways.items() if {"participant": [], "signature": []} in either}
+    assert by_token == signed != set()
+    assert DOCUMENT["components"]["securitySchemes"]["signature"]["name"] == "Signature"
 
 
 @every_operation

@@ -92,6 +92,8 @@ class TaskManifest(Message):
     """Masks under which participants report; null means that the server's process sees each report."""
     popularity_floor: PopularityFloor | None = None
     """Rows of item tables that stay as they are; null trains all rows, however few people are behind them."""
+    signed_requests: bool = False
+    """Whether devices sign every request with their key, so that a stolen access token is of no use."""
     seed: int = Field(default=0, ge=0, lt=2**63)
     """Seed of the server's initialisation and cohort choice."""
 

@@ -4,7 +4,8 @@
     Signature: fedrec=:<base64>:
 
 The body is covered through its `Content-Digest` (RFC 9530); a request without a body leaves that component out.
-Another order, other components or parameters are refused, so that nothing is left to interpretation.
+A query is covered as `"@query"`, between path and digest, where there is one. Another order, other components or
+parameters are refused, so that nothing is left to interpretation.
 """
 
 import base64
@@ -21,7 +22,7 @@ LEEWAY_SECONDS = 30
 """Clocks may differ by so much."""
 
 _INPUT = re.compile(
-    r'fedrec=(\("@method" "@path"( "content-digest")?\)'
+    r'fedrec=(\("@method" "@path"( "@query")?( "content-digest")?\)'
     r';created=(\d{1,12});keyid="([A-Za-z0-9_-]{1,100})";alg="ed25519")'
 )
 _SIGNATURE = re.compile(r"fedrec=:([A-Za-z0-9+/]{86}==):")
@@ -37,13 +38,17 @@ class SignedRequest:
 
     method: str
     path: str
-    """As it is on the wire, without a query: signed requests have none."""
+    """As it is on the wire, without the query."""
     content_digest: str | None
     """The field's value; None for a request without a body."""
+    query: str = ""
+    """As it is on the wire, without the question mark; empty where there is none."""
 
     def base(self, parameters: str) -> bytes:
         """The bytes that are signed (RFC 9421, section 2.5)."""
         values = [("@method", self.method), ("@path", self.path)]
+        if self.query:
+            values.append(("@query", f"?{self.query}"))
         if self.content_digest is not None:
             values.append(("content-digest", self.content_digest))
         return signature_base(values, parameters)
@@ -64,7 +69,9 @@ def sign(request: SignedRequest, key_id: str, created: int, signer: Callable[[by
         created: Now, in seconds since the epoch.
         signer: Makes an Ed25519 signature.
     """
-    covered = '"@method" "@path"' + ("" if request.content_digest is None else ' "content-digest"')
+    covered = '"@method" "@path"'
+    covered += ' "@query"' if request.query else ""
+    covered += "" if request.content_digest is None else ' "content-digest"'
     parameters = f'({covered});created={created};keyid="{key_id}";alg="ed25519"'
     signature = base64.b64encode(signer(request.base(parameters))).decode()
     return {"Signature-Input": f"fedrec={parameters}", "Signature": f"fedrec=:{signature}:"}
@@ -89,7 +96,9 @@ def verify(
     claimed, value = _INPUT.fullmatch(signature_input), _SIGNATURE.fullmatch(signature)
     if claimed is None or value is None:
         raise SignatureInvalid("Signature-Input or Signature does not have the documented form")
-    parameters, covers_body, created, claimed_id = claimed.groups()
+    parameters, covers_query, covers_body, created, claimed_id = claimed.groups()
+    if (covers_query is None) != (not request.query):
+        raise SignatureInvalid("the signature covers @query exactly when the request has a query")
     if (covers_body is None) != (request.content_digest is None):
         raise SignatureInvalid("the signature covers content-digest exactly when the request has a body")
     if claimed_id != key_id:

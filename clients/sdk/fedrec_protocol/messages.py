@@ -62,6 +62,8 @@ class AccessToken(Response):
     """Always `bearer`."""
     expires_in_seconds: float
     """Time until the token is refused."""
+    must_sign: bool = False
+    """Whether requests with this token have to be signed with the device's key (RFC 9421)."""
 
 
 class Enrolment(Response):
@@ -80,6 +82,19 @@ class TokenRequest(Message):
 
     assertion: str = Field(max_length=4096)
     """JWT (EdDSA) with `iss` and `sub` the client id, `aud` "fedrec", `iat`, and `exp` within 5 minutes."""
+
+
+class KeyChange(Message):
+    """A device replaces its key: the key that it has signs for the one that it wants, and that one for itself.
+
+    Both are JWTs (EdDSA) with `iss` and `sub` the client id, `aud` "fedrec device key", `new_key` the new public key
+    (32 raw bytes, base64url without padding), `iat`, and `exp` within 5 minutes.
+    """
+
+    assertion: str = Field(max_length=4096)
+    """Signed with the device's key as it is."""
+    confirmation: str = Field(max_length=4096)
+    """Signed with the new key."""
 
 
 class ParticipantTask(Response):

@@ -21,6 +21,7 @@ class Slug(StrEnum):
     CREDENTIAL_EXPIRED = "credential-expired"
     SIGNATURE_REQUIRED = "signature-required"
     SIGNATURE_INVALID = "signature-invalid"
+    DEVICE_KEY_TAKEN = "device-key-taken"
     # requests that cannot be read
     INVALID_REQUEST = "invalid-request"
     NOT_FOUND = "not-found"
@@ -90,8 +91,9 @@ TITLE: dict[Slug, str] = {
     Slug.UNAUTHENTICATED: "A valid credential is required",
     Slug.FORBIDDEN: "This credential may not do that",
     Slug.CREDENTIAL_EXPIRED: "The credential has expired; get a new one",
-    Slug.SIGNATURE_REQUIRED: "This deployment demands signed requests",
+    Slug.SIGNATURE_REQUIRED: "Requests of this task's devices have to be signed",
     Slug.SIGNATURE_INVALID: "The request's signature does not hold",
+    Slug.DEVICE_KEY_TAKEN: "Another client of the task has this device key",
     Slug.INVALID_REQUEST: "The request does not match the API description",
     Slug.NOT_FOUND: "There is nothing at this address",
     Slug.METHOD_NOT_ALLOWED: "This address does not answer that method",

@@ -12,6 +12,7 @@ from fedrec_protocol.problems import Slug
 from fedrec_sdk.errors import Rejected, Unavailable, rejected_here
 
 if TYPE_CHECKING:
+    from fedrec_sdk.credentials import Authorise
     from fedrec_sdk.transport import Streamed, Transport
 
 log = logging.getLogger(__name__)
@@ -32,7 +33,7 @@ class Weights:
     """Its size."""
 
 
-def download(transport: "Transport", weights: Weights, token: str, part: Path) -> None:
+def download(transport: "Transport", weights: Weights, authorise: "Authorise", part: Path) -> None:
     """Fill `part` with the weights, starting from what it holds already.
 
     A connection that breaks after it brought something does not count as a failed attempt, so that a
@@ -47,7 +48,7 @@ def download(transport: "Transport", weights: Weights, token: str, part: Path) -
     while _size(part) != weights.size_bytes:
         before = _size(part)
         try:
-            _continue(transport, weights, token, part)
+            _continue(transport, weights, authorise, part)
         except Unavailable as refusal:
             failures = 1 if _size(part) > before else failures + 1
             transport.pause(failures, refusal)
@@ -64,12 +65,12 @@ def download(transport: "Transport", weights: Weights, token: str, part: Path) -
     if not is_resumed:
         raise rejected_here(Slug.DIGEST_MISMATCH, f"the weights do not have the digest {weights.digest}")
     log.warning("a resumed download of %s was damaged: starting over", weights.digest)
-    download(transport, weights, token, part)
+    download(transport, weights, authorise, part)
 
 
-def _continue(transport: "Transport", weights: Weights, token: str, part: Path) -> None:
+def _continue(transport: "Transport", weights: Weights, authorise: "Authorise", part: Path) -> None:
     have = _size(part)
-    headers = {"Authorization": f"Bearer {token}", "Accept-Encoding": "identity"}
+    headers = {**authorise("GET", weights.url, None), "Accept-Encoding": "identity"}
     if have:
         headers |= {"Range": f"bytes={have}-", "If-Range": f'"{weights.digest}"'}
     with transport.stream(weights.url, headers) as streamed, _open(part) as file:

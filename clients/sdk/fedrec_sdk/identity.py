@@ -10,8 +10,10 @@ from fedrec_protocol.base import Response
 from fedrec_sdk.store.values import Values
 
 AUDIENCE = "fedrec"
+KEY_CHANGE_AUDIENCE = "fedrec device key"
 ALGORITHM = "EdDSA"
 ASSERTION_SECONDS = 120
+_KEY, _NEXT_KEY = "device_key", "next_device_key"
 
 
 @dataclass(frozen=True)
@@ -37,16 +39,17 @@ class DeviceKey:
 
     def assertion(self, client_id: str, now: float) -> str:
         """A signed request for a token, valid for two minutes from `now` (seconds since the epoch)."""
+        return self._claim(client_id, now, aud=AUDIENCE)
+
+    def wish_for(self, new: "DeviceKey", client_id: str, now: float) -> str:
+        """A signed request to go by another key, or by this one; valid for two minutes from `now`."""
+        return self._claim(client_id, now, aud=KEY_CHANGE_AUDIENCE, new_key=new.public_key)
+
+    def _claim(self, client_id: str, now: float, **claims: str) -> str:
         import jwt  # noqa: PLC0415 - most runs find a valid token in the store and need none
 
-        claims = {
-            "iss": client_id,
-            "sub": client_id,
-            "aud": AUDIENCE,
-            "iat": int(now),
-            "exp": int(now) + ASSERTION_SECONDS,
-        }
-        return jwt.encode(claims, self._key, algorithm=ALGORITHM)
+        moment = {"iat": int(now), "exp": int(now) + ASSERTION_SECONDS}
+        return jwt.encode({"iss": client_id, "sub": client_id, **claims, **moment}, self._key, algorithm=ALGORITHM)
 
     @property
     def _key(self) -> Ed25519PrivateKey:
@@ -55,7 +58,27 @@ class DeviceKey:
 
 def device_key(values: Values) -> DeviceKey:
     """The key of this store, made on first use."""
-    return DeviceKey(values.get_or_put("device_key", Ed25519PrivateKey.generate().private_bytes_raw()))
+    return DeviceKey(values.get_or_put(_KEY, Ed25519PrivateKey.generate().private_bytes_raw()))
+
+
+def next_device_key(values: Values) -> DeviceKey:
+    """The key that is to replace this store's, made on first use: kept before a server hears of it."""
+    return DeviceKey(values.get_or_put(_NEXT_KEY, Ed25519PrivateKey.generate().private_bytes_raw()))
+
+
+def is_key_changing(values: Values) -> bool:
+    """Whether a server may have heard of the next key, and go by it already."""
+    return values.get(_NEXT_KEY) is not None
+
+
+def adopt_next_key(values: Values) -> None:
+    """Let the next key be this store's."""
+    values.rename(_NEXT_KEY, _KEY)
+
+
+def drop_next_key(values: Values) -> None:
+    """The server goes by the key that this store has: there is no other one."""
+    values.delete(_NEXT_KEY)
 
 
 class Identity(Response):
@@ -71,6 +94,10 @@ class Identity(Response):
     """Access token."""
     token_expires_at: float
     """When to get a new one: seconds since the epoch by this device's clock."""
+    must_sign: bool = False
+    """Whether requests with the token have to be signed with the device's key."""
+    key_since: float = 0.0
+    """Since when the device has its key: seconds since the epoch by its clock; 0 for longer than it knows."""
 
 
 def load_identity(values: Values, enrolment_key: str) -> Identity | None:

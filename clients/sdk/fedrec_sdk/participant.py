@@ -65,6 +65,8 @@ class Participant:
             the manifest's floor.
         device_registry_key: The device registry's Ed25519 public key, 32 bytes, which signs who may be in a
             secure round; None takes the one that the aggregator names.
+        key_lifetime: Replace the device's key by a new one when it is older than this; None keeps it until
+            `rotate_key`. A store that comes back from an older backup then enrols anew, as another client.
         transport: Connections to use, when many participants share them; closed by whoever made it.
 
     Raises:
@@ -85,6 +87,7 @@ class Participant:
         require_secure_aggregation: bool = False,
         minimum_cohort: int | None = None,
         device_registry_key: bytes | None = None,
+        key_lifetime: timedelta | None = None,
         transport: "Transport | None" = None,
     ) -> None:
         aggregator_url = _base_address(aggregator_url)
@@ -97,7 +100,7 @@ class Participant:
         self._own_transport: Transport | None = None
         self._contributing = threading.Lock()
         self._connecting = threading.Lock()
-        self._credentials = Credentials(aggregator_url, enrolment_key, self.store, self._transport)
+        self._credentials = Credentials(aggregator_url, enrolment_key, self.store, self._transport, key_lifetime)
         self._session = Session(aggregator_url, self._credentials, self._transport)
         self._task = AgreedTask(self.store, self._credentials, self._session)
         self._models = Models(self.store, self._session)
@@ -125,6 +128,20 @@ class Participant:
             Unavailable: no answer.
         """
         return self._credentials.identity().client_id
+
+    def rotate_key(self) -> None:
+        """Replace the device's key by a new one, e.g. because a copy of the store may be in other hands.
+
+        The client stays the same, and so does what it has done; tokens of the old key end. A secure round that is under
+        way goes on without this device, whose neighbours know it by the old key.
+
+        Raises:
+            Unavailable: no answer; either key may be the device's now, and the next request finds out.
+            Rejected: this client was revoked.
+        """
+        with self._contributing:
+            self.store.secure_rounds.discard()
+            self._credentials.rotate_key()
 
     def record(self, item: int, time: float | None = None) -> None:
         """Remember one interaction, on this device only.

@@ -17,9 +17,9 @@ from fedrec_protocol.problems import Slug
 from fedrec_protocol.registry_messages import AliasView
 from fedrec_protocol.secure_messages import PhaseView, SecureOffer
 from fedrec_sdk.answers import parse, parse_check_in
-from fedrec_sdk.credentials import Credentials
+from fedrec_sdk.credentials import Authorise, Credentials
 from fedrec_sdk.download import Weights, download
-from fedrec_sdk.errors import Rejected, rejected_here
+from fedrec_sdk.errors import rejected_here
 
 if TYPE_CHECKING:
     from fedrec_sdk.transport import Answer, Transport
@@ -35,7 +35,6 @@ class Session:
         self._url = aggregator_url
         self._credentials = credentials
         self._transport = transport
-        self._signs = False
 
     def task(self) -> ParticipantTask:
         """The task and its manifest.
@@ -142,7 +141,7 @@ class Session:
 
     def download(self, weights: Weights, part: Path) -> None:
         """Fill a file with weights; see `fedrec_sdk.download`."""
-        self._credentials.authorised(lambda token: download(self._transport(), weights, token, part))
+        self._credentials.authorised(lambda authorise: download(self._transport(), weights, authorise, part))
 
     def _secure_url(self, assignment_id: str) -> str:
         return f"{self._url}/v1/assignments/{quote(assignment_id, safe='')}/secure"
@@ -167,19 +166,8 @@ class Session:
         body: bytes | None = None,
         held: float = 0.0,
     ) -> "Answer":
-        def authorised(token: str) -> "Answer":
-            sent = {**(headers or {}), "Authorization": f"Bearer {token}"}
-            if self._signs and self._is_aggregators(url):
-                sent |= self._credentials.signed(method, url, body)
+        def send(authorise: Authorise) -> "Answer":
+            sent = {**(headers or {}), **authorise(method, url, body)}
             return self._transport().send(method, url, headers=sent, body=body, held=held)
 
-        try:
-            return self._credentials.authorised(authorised)
-        except Rejected as refusal:
-            if self._signs or refusal.problem.slug != Slug.SIGNATURE_REQUIRED:
-                raise
-        self._signs = True  # from now on
-        return self._credentials.authorised(authorised)
-
-    def _is_aggregators(self, url: str) -> bool:
-        return url.startswith(f"{self._url}/")
+        return self._credentials.authorised(send)

@@ -10,12 +10,20 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlalchemy import Connection
 
+from fedrec_protocol import message_signatures
 from fedrec_protocol.messages import EnrolmentKeyView, OperatorKeyView, Role
-from services.aggregator.domain.errors import CredentialExpired, Forbidden, RateLimited, Unauthenticated
+from services.aggregator.domain.errors import (
+    CredentialExpired,
+    Forbidden,
+    RateLimited,
+    SignatureInvalid,
+    SignatureRequired,
+    Unauthenticated,
+)
 from services.aggregator.pipeline.context import Context
-from services.aggregator.settings import RateSettings
+from services.aggregator.settings import Settings
 from services.aggregator.storage import credentials
-from services.kit import access_tokens, keys
+from services.kit import access_tokens, keys, signed_requests
 from services.kit.rate_limits import RateLimit
 
 _ROLES = (Role.READ, Role.RUN, Role.ADMIN)
@@ -35,15 +43,14 @@ Bearer = HTTPAuthorizationCredentials | None
 class Access:
     """Checks credentials; one for each process."""
 
-    def __init__(
-        self, context: Context, signing_keys: list[Ed25519PrivateKey], pepper: bytes, rates: RateSettings
-    ) -> None:
+    def __init__(self, context: Context, signing_keys: list[Ed25519PrivateKey], settings: Settings) -> None:
         self.context = context
-        self.participants = RateLimit("participant", rates.participants)
-        self.operators = RateLimit("operator", rates.operators)
-        self.apps = RateLimit("app", rates.apps)
+        self.participants = RateLimit("participant", settings.rates.participants)
+        self.operators = RateLimit("operator", settings.rates.operators)
+        self.apps = RateLimit("app", settings.rates.apps)
         self.signing_key = signing_keys[0]
-        self.pepper = pepper
+        self.pepper = settings.key_pepper
+        self.requires_signatures = settings.require_signed_requests
         self.public_keys = [key.public_key() for key in signing_keys]
         accepted = {access_tokens.key_id(key): key for key in self.public_keys}
         # A signature takes longer to check than a small report to read; tokens are presented many times.
@@ -60,13 +67,22 @@ class Access:
         take(self.participants, participant.client_id)
         return participant
 
-    def claimed_by(self, request: Request) -> str | None:
-        """The client that a request's access token was made for, expired or not; None without such a token."""
-        token = _token(request)
+    def require_signature(self, request: Request, participant: access_tokens.Participant) -> None:
+        """Pass requests that the participant's device has signed, and others where they need not be signed.
+
+        Raises:
+            SignatureRequired, SignatureInvalid: it may be a stolen token.
+            CredentialExpired: the token does not say whose signature it has to be.
+        """
+        is_required = participant.must_sign or self.requires_signatures
         try:
-            return None if token is None else self._decode(token).client_id
-        except access_tokens.TokenInvalid:
-            return None
+            signed_requests.verify_signature(request, participant, self.context.now(), is_required=is_required)
+        except signed_requests.KeyUnknown as error:
+            raise CredentialExpired(str(error)) from error
+        except signed_requests.SignatureMissing as error:
+            raise SignatureRequired(str(error)) from error
+        except message_signatures.SignatureInvalid as error:
+            raise SignatureInvalid(str(error)) from error
 
     def operator(self, secret: str) -> OperatorKeyView:
         """Whose operator key this is."""
@@ -127,7 +143,10 @@ def participant_of(request: Request) -> access_tokens.Participant:
     token = _token(request)
     if token is None:
         raise Unauthenticated(_MISSING)
-    return access_of(request).participant(token)
+    access = access_of(request)
+    participant = access.participant(token)
+    access.require_signature(request, participant)
+    return participant
 
 
 def _token(request: Request) -> str | None:

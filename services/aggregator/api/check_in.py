@@ -2,15 +2,17 @@
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from fedrec_protocol.messages import Assigned, NotSelected, NotSelectedReason
 from services.aggregator.api.waiting_room import WaitingRoom
+from services.aggregator.domain.errors import CredentialExpired
 from services.aggregator.domain.recent_participants import RecentParticipants
 from services.aggregator.pipeline.assign import CheckingIn, assign
 from services.aggregator.pipeline.context import Context
 from services.kit.batcher import Batcher
 
+_Answer = Assigned | NotSelected | CredentialExpired
 _WORTH_WAITING = frozenset(
     {
         NotSelectedReason.NO_OPEN_ROUND,
@@ -62,10 +64,10 @@ class CheckInDesk:
             self._batchers[task_id] = Batcher(self._assign(task_id), maximum=_BATCH)
         return self._batchers[task_id]
 
-    def _assign(self, task_id: str) -> Callable[[list[CheckingIn]], list[Assigned | NotSelected]]:
+    def _assign(self, task_id: str) -> Callable[[list[CheckingIn]], Sequence[_Answer]]:
         recent = self._recent.setdefault(task_id, RecentParticipants())
 
-        def run(asking: list[CheckingIn]) -> list[Assigned | NotSelected]:
+        def run(asking: list[CheckingIn]) -> Sequence[_Answer]:
             now = self._context.now()
             recent.add((who.client_id for who in asking), now)
             return assign(self._context, task_id, asking, recent.estimate(now))

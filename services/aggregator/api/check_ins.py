@@ -17,6 +17,7 @@ from fedrec_protocol.messages import (
 from services.aggregator.api.access import ContextDep, ParticipantDep
 from services.aggregator.api.check_in import CheckInDesk
 from services.aggregator.api.parameters import AssignmentId
+from services.aggregator.domain.device_keys import require_current
 from services.aggregator.domain.errors import UnknownAssignment
 from services.aggregator.pipeline.assign import CheckingIn
 from services.aggregator.storage import assignments
@@ -48,7 +49,7 @@ async def check_in(
     desk: CheckInDesk = request.app.state.desk
     match = _WAIT.search(prefer)
     wait = min(float(match[1]), request.app.state.settings.longest_wait_seconds) if match else 0.0
-    who = CheckingIn(participant.client_id, (body or CheckInRequest()).kinds)
+    who = CheckingIn(participant.client_id, (body or CheckInRequest()).kinds, participant.device_key)
     answer = await desk.check_in(participant.task_id, who, wait)
     if isinstance(answer, NotSelected):
         response.headers["Retry-After"] = str(max(1, math.ceil(answer.retry_after_seconds)))
@@ -66,6 +67,7 @@ def get_assignment(assignment_id: AssignmentId, participant: ParticipantDep, con
     row = context.db.run("find_assignment", lambda tx: assignments.find(tx, [assignment_id])).get(assignment_id)
     if row is None or row.client_id != participant.client_id:
         raise UnknownAssignment(f"you have no assignment {assignment_id!r}")
+    require_current(participant.device_key, row.device_key)
     state = AssignmentState.OPEN
     if row.receipt is not None:
         state = AssignmentState.REPORTED

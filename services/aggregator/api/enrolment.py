@@ -1,16 +1,25 @@
-"""Routes by which devices enrol, get tokens and read their task."""
-
-import base64
+"""Routes by which devices enrol, get tokens, replace their key and read their task."""
 
 from fastapi import APIRouter, Request
 from sqlalchemy import Connection
 
-from fedrec_protocol.messages import AccessToken, Enrolment, EnrolmentRequest, ParticipantTask, TokenRequest
+from fedrec_protocol.manifest import TaskManifest
+from fedrec_protocol.messages import (
+    AccessToken,
+    Enrolment,
+    EnrolmentRequest,
+    KeyChange,
+    ParticipantTask,
+    TokenRequest,
+)
 from services.aggregator.api.access import AppDep, ContextDep, ParticipantDep, access_of, take
+from services.aggregator.domain.device_keys import require_current
 from services.aggregator.domain.errors import Unauthenticated
+from services.aggregator.domain.tasks import Task
+from services.aggregator.pipeline.replace_key import claimed, replace_key
 from services.aggregator.storage import credentials, tasks
 from services.aggregator.storage.credentials import Client
-from services.kit import access_tokens
+from services.kit import access_tokens, device_assertions
 from services.kit.ids import new_id
 from services.kit.problems import documented
 
@@ -26,17 +35,16 @@ router = APIRouter(prefix="/v1", tags=["participants"])
 )
 def enrol(request: Request, body: EnrolmentRequest, key: AppDep, context: ContextDep) -> Enrolment:
     """Take a device into the task of the enrolment key. The same public key again is the same client."""
-    public_key = base64.urlsafe_b64decode(body.public_key + "=")
+    public_key = access_tokens.from_base64url(body.public_key)
 
-    def step(tx: Connection) -> tuple[Client, str]:
+    def step(tx: Connection) -> tuple[Client, TaskManifest]:
         task = tasks.get(tx, key.task_id)
-        client = credentials.enrol(tx, new_id("cli"), task.id, public_key, context.now())
-        return client, task.manifest.model
+        return credentials.enrol(tx, new_id("cli"), task.id, public_key, context.now()), task.manifest
 
-    client, model = context.db.run("enrol", step)
+    client, manifest = context.db.run("enrol", step)
     if client.is_revoked:
         raise Unauthenticated("this device's client was revoked")
-    return Enrolment(client_id=client.id, task_id=client.task_id, token=_token(request, client, model))
+    return Enrolment(client_id=client.id, task_id=client.task_id, token=_token(request, client, manifest))
 
 
 @router.post(
@@ -48,24 +56,34 @@ def enrol(request: Request, body: EnrolmentRequest, key: AppDep, context: Contex
 )
 def get_token(request: Request, body: TokenRequest, context: ContextDep) -> AccessToken:
     """Exchange an assertion that the device key has signed for an access token."""
-    client_id = access_tokens.subject_of(body.assertion)
-    if client_id is not None and not client_id.isprintable():
-        client_id = None  # a database takes no NUL in a text
 
-    def step(tx: Connection) -> tuple[Client, str] | None:
-        client = None if client_id is None else credentials.client(tx, client_id)
-        return None if client is None else (client, tasks.get(tx, client.task_id).manifest.model)
+    def step(tx: Connection) -> tuple[Client, TaskManifest]:
+        client = claimed(tx, body.assertion)
+        return client, tasks.get(tx, client.task_id).manifest
 
-    found = context.db.run("find_client", step)
-    if found is None or found[0].is_revoked:
-        raise Unauthenticated("the assertion names no client, or one that was revoked")
-    client, model = found
+    client, manifest = context.db.run("find_client", step)
     try:
-        access_tokens.verify_assertion(body.assertion, client.id, client.public_key, context.now())
+        device_assertions.verify_assertion(body.assertion, client.id, client.public_key, context.now())
     except access_tokens.TokenInvalid as error:
         raise Unauthenticated(str(error)) from error
     take(access_of(request).participants, client.id)
-    return _token(request, client, model)
+    return _token(request, client, manifest)
+
+
+@router.put(
+    "/device-key",
+    operation_id="replaceDeviceKey",
+    summary="Replace the device's key",
+    responses=documented(400, 401, 408, 409, 413, 422, 429, 503),
+)
+def replace_device_key(request: Request, body: KeyChange, context: ContextDep) -> AccessToken:
+    """Let the device go by another key from now on. Its client, and what that has done, stay; its older tokens end.
+
+    The same request again, or another confirmation of a key that is the device's already, changes nothing.
+    """
+    client, manifest = replace_key(context, body)
+    take(access_of(request).participants, client.id)
+    return _token(request, client, manifest)
 
 
 @router.get(
@@ -76,7 +94,14 @@ def get_token(request: Request, body: TokenRequest, context: ContextDep) -> Acce
 )
 def get_own_task(participant: ParticipantDep, context: ContextDep) -> ParticipantTask:
     """The manifest: what is shared, what is private, how to train and what to report."""
-    task = context.db.run("read_task", lambda tx: tasks.get(tx, participant.task_id))
+
+    def read(tx: Connection) -> Task:
+        client = credentials.client(tx, participant.client_id)
+        if client is not None:
+            require_current(participant.device_key, client.public_key)
+        return tasks.get(tx, participant.task_id)
+
+    task = context.db.run("read_task", read)
     return ParticipantTask(
         task_id=task.id,
         state=task.state,
@@ -86,11 +111,13 @@ def get_own_task(participant: ParticipantDep, context: ContextDep) -> Participan
     )
 
 
-def _token(request: Request, client: Client, model: str) -> AccessToken:
+def _token(request: Request, client: Client, manifest: TaskManifest) -> AccessToken:
     access = access_of(request)
     now = access.context.now()
-    speaks_for = access_tokens.Participant(client.id, client.task_id, model)
+    must_sign = access.requires_signatures or manifest.signed_requests
+    speaks_for = access_tokens.Participant(client.id, client.task_id, manifest.model, client.public_key, must_sign)
     return AccessToken(
         access_token=access_tokens.issue(speaks_for, access.signing_key, now),
+        must_sign=must_sign,
         expires_in_seconds=access_tokens.LIFETIME.total_seconds(),
     )

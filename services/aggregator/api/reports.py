@@ -13,6 +13,7 @@ from services.aggregator.api.body import Announced, announced, read_body
 from services.aggregator.api.body_budget import BodyBudget
 from services.aggregator.api.intake import Intake, RoundIntake
 from services.aggregator.api.plain_route import PlainRoute, assignment_id_of, described
+from services.aggregator.domain.device_keys import require_current
 from services.aggregator.domain.errors import (
     AssignmentExpired,
     BodyTooLarge,
@@ -63,7 +64,8 @@ async def report(request: Request) -> Response:
 
     The same body again answers 200 with the same receipt; a different one is a conflict.
     """
-    client_id = participant_of(request).client_id
+    participant = participant_of(request)
+    client_id = participant.client_id
     assignment_id = assignment_id_of(request)
     expected = announced(request)
     state = request.app.state
@@ -71,6 +73,7 @@ async def report(request: Request) -> Response:
     assignment = await intake.assignment(assignment_id)
     if assignment is None or assignment.client_id != client_id:
         raise UnknownAssignment(f"you have no assignment {assignment_id!r}")
+    require_current(participant.device_key, assignment.device_key)
     if assignment.receipt is not None:
         if assignment.receipt.content_digest != format_digest(expected.sha256):
             raise ReportConflict("another report was accepted for this assignment; check in for a new one")
@@ -79,7 +82,7 @@ async def report(request: Request) -> Response:
     round_ = await intake.round(assignment.round_id)
     _require_fitting(request, expected, round_)
     if isinstance(round_.format, MaskedFormat):
-        who = Asking(client_id, assignment_id)
+        who = Asking(client_id, assignment_id, participant.device_key)
         await asyncio.to_thread(state.context.db.run, "require_reporting", lambda tx: require_reporting(tx, who))
     budget: BodyBudget = state.body_budget
     budget.grow_to(2 * round_.format.maximum_body_bytes)

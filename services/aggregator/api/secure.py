@@ -39,7 +39,7 @@ _WRITE = documented(400, 401, 403, 404, 408, 409, 410, 413, 422, 429, 503)
 
 
 def _asking(assignment_id: AssignmentId, participant: ParticipantDep) -> Asking:
-    return Asking(participant.client_id, assignment_id)
+    return Asking(participant.client_id, assignment_id, participant.device_key)
 
 
 AskingDep = Annotated[Asking, Depends(_asking)]

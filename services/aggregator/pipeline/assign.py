@@ -19,13 +19,15 @@ from fedrec_protocol.messages import (
 from fedrec_protocol.secure_messages import SecurePhase
 from services.aggregator.domain import pacing
 from services.aggregator.domain.cohort import draw_cohort
+from services.aggregator.domain.device_keys import require_current
 from services.aggregator.domain.eligibility import why_not_eligible
-from services.aggregator.domain.errors import RoundClosed
+from services.aggregator.domain.errors import CredentialExpired, RoundClosed
 from services.aggregator.domain.rounds import Round
 from services.aggregator.domain.tasks import Task
 from services.aggregator.pipeline.context import Context
-from services.aggregator.storage import assignments, rounds, secure_rounds, tasks
+from services.aggregator.storage import assignments, credentials, rounds, secure_rounds, tasks
 from services.aggregator.storage.assignments import AssignmentRow
+from services.aggregator.storage.credentials import Client
 from services.kit.ids import new_id
 
 
@@ -35,30 +37,54 @@ class CheckingIn:
 
     client_id: str
     kinds: tuple[RoundKind, ...]
+    device_key: bytes | None = None
+    """The key that its token is bound to."""
 
 
 def assign(
     context: Context, task_id: str, asking: Sequence[CheckingIn], participants: float = 0
-) -> list[Assigned | NotSelected]:
+) -> list[Assigned | NotSelected | CredentialExpired]:
     """Answer participants of one task, in order: an assignment each while there is room.
 
     Asking again while an assignment is open gives the same assignment. `participants` is how many distinct ones
     asked recently: the more, the longer those stay away who get no work.
     """
 
-    def step(tx: Connection) -> list[Assigned | NotSelected]:
+    def step(tx: Connection) -> list[Assigned | NotSelected | CredentialExpired]:
         task = tasks.get(tx, task_id)
         round_ = rounds.current(tx, task_id)
-        closed = _why_closed(task, round_)
         pace = _Pace.of(tx, context, task, round_, participants=participants, asking=len(asking))
-        if closed is not None or round_ is None:
-            return [pace.refuse(closed or NotSelectedReason.NO_OPEN_ROUND, who) for who in asking]
-        try:
-            return _Desk(context, tx, task, round_, pace).answer(asking)
-        except RoundClosed:  # since it was read
-            return [pace.refuse(NotSelectedReason.NO_OPEN_ROUND, who) for who in asking]
+        clients = credentials.clients_of(tx, [who.client_id for who in asking])
+        refused = [_unwelcome(who, clients.get(who.client_id), pace) for who in asking]
+        welcome = [who for who, refusal in zip(asking, refused, strict=True) if refusal is None]
+        answers = iter(_answers(tx, context, task, round_, pace=pace, asking=welcome))
+        return [next(answers) if refusal is None else refusal for refusal in refused]
 
     return context.db.run("assign", step)
+
+
+def _unwelcome(who: CheckingIn, client: Client | None, pace: "_Pace") -> NotSelected | CredentialExpired | None:
+    """The refusal of who may not take part, or whose token is one of a key that its device has replaced."""
+    if client is not None:
+        try:
+            require_current(who.device_key, client.public_key)
+        except CredentialExpired as error:
+            return error
+        if client.is_revoked:
+            return pace.refuse(NotSelectedReason.REVOKED, who)
+    return None
+
+
+def _answers(
+    tx: Connection, context: Context, task: Task, round_: Round | None, *, pace: "_Pace", asking: Sequence[CheckingIn]
+) -> list[Assigned | NotSelected]:
+    closed = _why_closed(task, round_)
+    if closed is not None or round_ is None:
+        return [pace.refuse(closed or NotSelectedReason.NO_OPEN_ROUND, who) for who in asking]
+    try:
+        return _Desk(context, tx, task, round_, pace).answer(asking)
+    except RoundClosed:  # since it was read
+        return [pace.refuse(NotSelectedReason.NO_OPEN_ROUND, who) for who in asking]
 
 
 def _why_closed(task: Task, round_: Round | None) -> NotSelectedReason | None:
@@ -107,10 +133,9 @@ class _Desk:
     def answer(self, asking: Sequence[CheckingIn]) -> list[Assigned | NotSelected]:
         self._take_turn()
         ids = [who.client_id for who in asking]
-        revoked = assignments.revoked(self._tx, ids)
-        existing = assignments.of_clients(self._tx, self._round.id, [id_ for id_ in ids if id_ not in revoked])
-        fresh = [who for who in asking if who.client_id not in existing and who.client_id not in revoked]
-        refused = dict.fromkeys(revoked, NotSelectedReason.REVOKED) | self._refused(fresh)
+        existing = assignments.of_clients(self._tx, self._round.id, ids)
+        fresh = [who for who in asking if who.client_id not in existing]
+        refused = self._refused(fresh)
         chosen = self._choose([who.client_id for who in fresh if who.client_id not in refused])
         answers: list[Assigned | NotSelected] = []
         for who in asking:

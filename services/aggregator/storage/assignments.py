@@ -35,6 +35,8 @@ class AssignmentRow:
     round_state: RoundState
     is_revoked: bool
     """Whether its client may no longer take part."""
+    device_key: bytes
+    """Its client's key as it is."""
     receipt: Receipt | None
 
 
@@ -96,12 +98,6 @@ def participations(tx: Connection, task_id: str, client_ids: Sequence[str]) -> d
     return {row[0]: Participation(row[1], row[2]) for row in tx.execute(query)}
 
 
-def revoked(tx: Connection, client_ids: Sequence[str]) -> set[str]:
-    """Which of these clients may no longer take part."""
-    query = select(clients.c.id).where(clients.c.id.in_(client_ids), clients.c.revoked_at.is_not(None))
-    return set(tx.execute(query).scalars())
-
-
 def enrolled(tx: Connection, task_id: str) -> list[str]:
     """Ids of all clients that may take part in a task, in the order of their enrolment."""
     query = select(clients.c.id).where(clients.c.task_id == task_id, clients.c.revoked_at.is_(None))
@@ -151,6 +147,7 @@ def _query() -> Select[tuple[object, ...]]:
     columns = (
         rounds.c.state,
         clients.c.revoked_at,
+        clients.c.public_key,
         receipts.c.report_id,
         receipts.c.body_sha256,
         receipts.c.accepted_at,
@@ -176,5 +173,6 @@ def _row(row: RowMapping) -> AssignmentRow:
         row["expires_at"],
         RoundState(row["state"]),
         row["revoked_at"] is not None,
+        row["public_key"],
         receipt,
     )

@@ -1,14 +1,15 @@
 """Operator keys, enrolment keys and clients in Postgres."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import Connection, RowMapping, Table, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.exc import IntegrityError
 
 from fedrec_protocol.messages import EnrolmentKeyView, OperatorKeyView, Role
-from services.aggregator.domain.errors import UnknownKey
+from services.aggregator.domain.errors import DeviceKeyTaken, Unauthenticated, UnknownKey
 from services.aggregator.storage.tables import clients, enrolment_keys, operator_keys
 
 
@@ -118,6 +119,32 @@ def client(tx: Connection, client_id: str) -> Client | None:
     """A client; None where there is none."""
     row = tx.execute(select(clients).where(clients.c.id == client_id)).mappings().one_or_none()
     return None if row is None else _client(row)
+
+
+def clients_of(tx: Connection, client_ids: Sequence[str]) -> dict[str, Client]:
+    """Clients by id; those that do not exist are left out."""
+    rows = tx.execute(select(clients).where(clients.c.id.in_(client_ids))).mappings()
+    return {row["id"]: _client(row) for row in rows}
+
+
+def replace_key(tx: Connection, before: Client, public_key: bytes) -> None:
+    """Give a client another key, if it still has the one that it had before, or has the new one by now.
+
+    Raises:
+        DeviceKeyTaken: another client of the task has it.
+        Unauthenticated: the client was given yet another key, or revoked, meanwhile.
+    """
+    is_as_before = [
+        clients.c.id == before.id,
+        clients.c.public_key == before.public_key,
+        clients.c.revoked_at.is_(None),
+    ]
+    try:
+        replaced = tx.execute(update(clients).where(*is_as_before).values(public_key=public_key)).rowcount
+    except IntegrityError as error:
+        raise DeviceKeyTaken("another client of the task has this key: make a new one") from error
+    if replaced == 0 and client(tx, before.id) != replace(before, public_key=public_key):
+        raise Unauthenticated("the device's key was replaced by another one, or its client revoked")
 
 
 def _revoke(tx: Connection, table: Table, where: Iterable[object], now: datetime, what: str) -> None:

@@ -3,15 +3,22 @@
 from collections.abc import Callable
 from typing import Annotated
 
-from fastapi import Depends
+from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
+from fedrec_protocol import message_signatures
 from fedrec_protocol.messages import Role
-from services.kit import access_tokens
+from services.kit import access_tokens, signed_requests
 from services.kit.rate_limits import RateLimit
 from services.model_registry.api.context import Context, ContextDep
 from services.model_registry.domain.callers import Caller, Operator, Participant, require_role
-from services.model_registry.domain.errors import CredentialExpired, RateLimited, Unauthenticated
+from services.model_registry.domain.errors import (
+    CredentialExpired,
+    RateLimited,
+    SignatureInvalid,
+    SignatureRequired,
+    Unauthenticated,
+)
 from services.model_registry.storage import operator_keys
 
 _operator_scheme = HTTPBearer(scheme_name="operator", description="Operator key `fo_...`", auto_error=False)
@@ -24,12 +31,13 @@ OperatorBearer = Annotated[Bearer, Depends(_operator_scheme)]
 ParticipantBearer = Annotated[Bearer, Depends(_participant_scheme)]
 
 
-def authenticate(context: Context, bearer: Bearer) -> Caller:
-    """Who presents this credential.
+def authenticate(context: Context, bearer: Bearer, request: Request) -> Caller:
+    """Who presents this credential, with a signature where its token demands one.
 
     Raises:
         Unauthenticated: nobody we know.
         CredentialExpired: somebody we knew.
+        SignatureRequired, SignatureInvalid: it may be a stolen token.
         RateLimited: too often.
         Unavailable: it cannot be checked now.
     """
@@ -39,21 +47,21 @@ def authenticate(context: Context, bearer: Bearer) -> Caller:
         operator = _operator(context, bearer.credentials)
         _take(context.operators, operator.key_id)
         return operator
-    participant = _participant(context, bearer.credentials)
+    participant = _participant(context, bearer.credentials, request)
     _take(context.participants, participant.client_id)
     return participant
 
 
-def caller(context: ContextDep, bearer: OperatorBearer, _: ParticipantBearer) -> Caller:
+def caller(context: ContextDep, request: Request, bearer: OperatorBearer, _: ParticipantBearer) -> Caller:
     """Anybody with a valid credential; 401 otherwise."""
-    return authenticate(context, bearer)
+    return authenticate(context, bearer, request)
 
 
 def operator(least: Role) -> Callable[..., Operator]:
     """A dependency: an operator of at least this role; 401 or 403 otherwise."""
 
-    def check(context: ContextDep, bearer: OperatorBearer) -> Operator:
-        return require_role(authenticate(context, bearer), least)
+    def check(context: ContextDep, request: Request, bearer: OperatorBearer) -> Operator:
+        return require_role(authenticate(context, bearer, request), least)
 
     return check
 
@@ -74,13 +82,21 @@ def _operator(context: Context, secret: str) -> Operator:
     return Operator(key.key_id, key.name, key.role)
 
 
-def _participant(context: Context, token: str) -> Participant:
+def _participant(context: Context, token: str, request: Request) -> Participant:
+    now = context.clock.now()
     try:
-        valid = access_tokens.verify(token, context.token_keys.for_token(token), context.clock.now())
+        valid = access_tokens.verify(token, context.token_keys.for_token(token), now)
+        signed_requests.verify_signature(request, valid, now, is_required=valid.must_sign)
     except access_tokens.TokenInvalid as error:
         raise Unauthenticated("present an access token of this deployment") from error
     except access_tokens.TokenExpired as error:
         raise CredentialExpired("the access token has expired: get a new one from the aggregator") from error
+    except signed_requests.KeyUnknown as error:
+        raise CredentialExpired(str(error)) from error
+    except signed_requests.SignatureMissing as error:
+        raise SignatureRequired(str(error)) from error
+    except message_signatures.SignatureInvalid as error:
+        raise SignatureInvalid(str(error)) from error
     return Participant(valid.client_id, valid.model)
 
 

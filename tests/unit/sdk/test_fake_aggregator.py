@@ -1,5 +1,6 @@
 """The fake refuses what the real aggregator refuses, with the same slugs."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -8,11 +9,12 @@ import pytest
 from fedrec_protocol import codec
 from fedrec_protocol.codec import MEDIA_TYPE
 from fedrec_protocol.digest import content_digest
-from fedrec_protocol.manifest import ReportFormat, RoundPolicy, StopCriteria
+from fedrec_protocol.manifest import ReportFormat, RoundPolicy, StopCriteria, Weighting
 from fedrec_protocol.messages import AssignmentState, AssignmentView
 from fedrec_protocol.popularity_floor import PopularityFloor
+from fedrec_protocol.privacy import AdaptiveClipping, CentralPrivacy
 from fedrec_protocol.tensors import TensorSpec
-from fedrec_sdk import Participant, Rejected, Transport, Unavailable
+from fedrec_sdk import Contributed, NotSelected, Participant, Rejected, Transport, Unavailable
 from fedrec_sdk.testing import FakeAggregator
 from fedrec_sdk.testing.fake_reports import AcceptedReport
 from tests.unit.sdk.conftest import Join, StartTask, popularity_manifest
@@ -142,3 +144,61 @@ def test_rows_below_the_popularity_floor_stay_as_they_are(
     body = {"share": np.zeros(ITEMS, np.float32), "table": np.ones((ITEMS, 2), np.float32)}
     client.report(codec.encode({**body, "fedrec.examples": np.ones(1, np.int64)}))
     assert aggregator.versions[1].tensors["table"].tolist() == [[1, 1], *[[0, 0]] * (ITEMS - 1)]
+
+
+def test_items_come_and_go_as_in_a_real_catalogue(aggregator: FakeAggregator, ada: Participant) -> None:
+    with pytest.raises(Rejected) as refused:
+        ada.refresh_catalogue()
+    assert refused.value.slug == "unknown-catalogue"
+    aggregator.change_catalogue(capacity=4, add=["a", "b", "c"], retire=["b"])
+    assert ada.refresh_catalogue().recommendable == [0, 2]
+    aggregator.change_catalogue(capacity=4, add=["d", "b"], retire=["a"])
+    found = ada.refresh_catalogue()
+    assert (found.item_ids, found.recommendable) == (("a", "b", "c", "d"), [1, 2, 3])
+    with pytest.raises(ValueError, match="more items"):
+        aggregator.change_catalogue(capacity=4, add=["e"])
+
+
+def test_caps_on_participation_hold(start_task: StartTask, join: Join) -> None:
+    often = start_task(rounds=RoundPolicy(aggregation_goal=1, maximum_participations=2))
+    ada = join(often, "ada", (0, 1, 2))
+    outcomes = [ada.contribute() for _ in range(3)]
+    assert [type(outcome) for outcome in outcomes] == [Contributed, Contributed, NotSelected]
+    assert isinstance(outcomes[2], NotSelected)
+    assert outcomes[2].reason == "participation-cap"
+
+    apart = start_task(rounds=RoundPolicy(aggregation_goal=1, minimum_separation=2))
+    eve = join(apart, "eve", (0, 1, 2))
+    assert isinstance(eve.contribute(), Contributed)
+    turned_away = eve.contribute()
+    assert isinstance(turned_away, NotSelected)
+    assert turned_away.reason == "too-soon"
+
+
+def test_a_paused_task_finishes_its_round_and_goes_on_when_it_is_resumed(
+    aggregator: FakeAggregator, ada: Participant
+) -> None:
+    aggregator.pause()
+    assert isinstance(ada.contribute(), Contributed)
+    paused = ada.contribute()
+    assert isinstance(paused, NotSelected)
+    assert paused.reason == "task-paused"
+    aggregator.resume()
+    assert isinstance(ada.contribute(), Contributed)
+
+
+def test_the_clipping_norm_follows_the_updates(start_task: StartTask, join: Join) -> None:
+    clipping = AdaptiveClipping(initial_norm=1e-3, target_unclipped=0.5, learning_rate=0.2, count_noise=1.0)
+    privacy = CentralPrivacy(
+        noise_multiplier=1.0, budget_epsilon=50.0, target_delta=1e-5, metrics_noise_multiplier=1.0, clipping=clipping
+    )
+    aggregator = start_task(report=ReportFormat(maximum_norm=10.0, weighting=Weighting.UNIFORM), privacy=privacy)
+    ada = join(aggregator, "ada", (0, 1, 2))
+    ada.contribute()
+    ada.contribute()
+    first, second = (aggregator.rounds[number].reports[0] for number in (0, 1))
+    assert first.is_clipped
+    assert np.linalg.norm(first.values["share"]) <= 1e-3 * (1 + 1e-6)
+    # Andrew et al. 2021: C * exp(-eta * (unclipped - target)), and nobody was unclipped.
+    assert aggregator.rounds[1].clipping_norm == pytest.approx(1e-3 * math.exp(0.2 * 0.5))
+    assert np.linalg.norm(second.values["share"]) > np.linalg.norm(first.values["share"])

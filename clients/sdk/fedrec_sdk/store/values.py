@@ -20,6 +20,16 @@ class Values:
         with self._database.transaction() as tx:
             tx.execute("INSERT OR REPLACE INTO value VALUES (?, ?)", (name, content))
 
+    def delete(self, name: str) -> None:
+        """Forget the value."""
+        with self._database.transaction() as tx:
+            tx.execute("DELETE FROM value WHERE name = ?", (name,))
+
+    def rename(self, name: str, new_name: str) -> None:
+        """Let a value take the place of another one, at once."""
+        with self._database.transaction() as tx:
+            tx.execute("UPDATE OR REPLACE value SET name = ? WHERE name = ?", (new_name, name))
+
     def get_or_put(self, name: str, fresh: bytes) -> bytes:
         """The value; when there is none, `fresh` becomes it."""
         with self._database.transaction() as tx:

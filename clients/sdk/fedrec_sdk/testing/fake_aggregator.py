@@ -1,7 +1,7 @@
 """An aggregator and a registry in one object, over real HTTP, without a database."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Self
 
 from fedrec_protocol.manifest import TaskManifest
@@ -10,7 +10,8 @@ from fedrec_sdk.testing.fake_clients import FakeClients
 from fedrec_sdk.testing.fake_http import FakeServer, Request
 from fedrec_sdk.testing.fake_registry import FakeRegistry, FakeVersion, initial_parameters
 from fedrec_sdk.testing.fake_reports import federated_average
-from fedrec_sdk.testing.fake_task import Aggregate, FakeRound, FakeTask
+from fedrec_sdk.testing.fake_round import FakeRound
+from fedrec_sdk.testing.fake_task import Aggregate, FakeTask
 from fedrec_sdk.testing.faults import Fault, FaultKind, Faults
 from fedrec_sdk.testing.routes import Routes
 
@@ -21,8 +22,10 @@ class FakeAggregator:
     With `secure_aggregation` in the manifest the rounds are secure ones, with the protocol's own masks: a round then
     needs as many participants as its floor, and the aggregate is given one report, which is the mean of all.
 
-    For tests of an app: no Postgres, no persistence, one task, active from the start. It speaks the
-    protocol over loopback HTTP, so the app's own `Participant` is tested as it is. Use it as a context manager.
+    For tests of an app: no Postgres, no persistence, one task, active from the start. It answers every request that a
+    participant can make of the real services, over loopback HTTP, so the app's own `Participant` is tested as it is.
+    What only operators see is left out: no privacy noise is added, nobody is drawn, and rates have no limit (see
+    `refuse`). Use it as a context manager.
 
     Args:
         manifest: The task.
@@ -35,15 +38,16 @@ class FakeAggregator:
         self, manifest: TaskManifest, weights: Tensors | None = None, *, aggregate: Aggregate = federated_average
     ) -> None:
         self.enrolment_key = f"fe_{secrets.token_urlsafe(32)}"
-        self._registry = FakeRegistry(manifest)
-        self._registry.publish(
+        self.registry = FakeRegistry(manifest)
+        self.registry.publish(
             initial_parameters(manifest.shared, manifest.seed) if weights is None else weights, round_number=None
         )
-        self.task = FakeTask(manifest, self._registry, aggregate)
-        self.clients = FakeClients(self.task.view().task_id, self.enrolment_key)
+        self.task = FakeTask(manifest, self.registry, aggregate)
+        self.clients = FakeClients(self.task.view().task_id, self.enrolment_key, must_sign=manifest.signed_requests)
         self._faults = Faults()
-        self._server = FakeServer(Routes(self.clients, self.task, self._registry).respond, self._faults)
-        self._registry.url = self.url
+        routes = Routes(self.clients, self.task, self.registry)
+        self._server = FakeServer(routes.respond, self._faults)
+        self.registry.url = self.url
 
     @property
     def url(self) -> str:
@@ -53,7 +57,7 @@ class FakeAggregator:
     @property
     def versions(self) -> Sequence[FakeVersion]:
         """Published versions, oldest first."""
-        return self._registry.versions
+        return self.registry.versions
 
     @property
     def rounds(self) -> Sequence[FakeRound]:
@@ -67,7 +71,15 @@ class FakeAggregator:
 
     def promote(self, number: int, alias: str = "production") -> None:
         """Let an alias name a version."""
-        self._registry.aliases[alias] = self.versions[number]
+        self.registry.aliases[alias] = self.versions[number]
+
+    def change_catalogue(self, *, capacity: int, add: Iterable[str] = (), retire: Iterable[str] = ()) -> None:
+        """Give the model a catalogue of items, or make its next version.
+
+        Raises:
+            ValueError: more items than rows, or an item to retire that was never added.
+        """
+        self.registry.catalogue.change(capacity, add, retire)
 
     @property
     def device_registry_key(self) -> bytes:
@@ -77,6 +89,18 @@ class FakeAggregator:
     def close_round(self) -> None:
         """Close the open round now, or in a secure task its open phase, as its deadline would."""
         self.task.close_round()
+
+    def pause(self) -> None:
+        """Open no round after the one that is open."""
+        self.task.pause()
+
+    def resume(self) -> None:
+        """Open rounds again."""
+        self.task.resume()
+
+    def revoke(self, client_id: str) -> None:
+        """Give a client no more work and no more tokens, as an operator would."""
+        self.clients.revoked.add(client_id)
 
     def expire_assignments(self) -> None:
         """Let the time of all open assignments be over."""

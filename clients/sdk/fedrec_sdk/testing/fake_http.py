@@ -20,10 +20,21 @@ class Request:
     """A request that arrived."""
 
     method: str
-    path: str
+    target: str
+    """Path and query, as they are on the wire."""
     headers: Mapping[str, str]
     """Names in lower case."""
     body: bytes
+
+    @property
+    def path(self) -> str:
+        """The path as it is on the wire."""
+        return self.target.partition("?")[0]
+
+    @property
+    def query(self) -> str:
+        """The query without its question mark; empty where there is none."""
+        return self.target.partition("?")[2]
 
     @property
     def bearer(self) -> str:
@@ -108,6 +119,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self._serve()
 
+    def do_HEAD(self) -> None:
+        self._serve()
+
     def do_POST(self) -> None:
         self._serve()
 
@@ -149,7 +163,8 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in (answer.headers or {}).items():
             self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(answer.body if body is None else body)
+        if self.command != "HEAD":
+            self.wfile.write(answer.body if body is None else body)
 
     def _hang_up(self) -> None:
         self.close_connection = True

@@ -11,8 +11,9 @@ from fedrec_protocol import codec
 from fedrec_protocol.manifest import TaskManifest
 from fedrec_protocol.messages import ModelReference
 from fedrec_protocol.problems import Slug
-from fedrec_protocol.registry_messages import AliasView, LineageView, VersionView
+from fedrec_protocol.registry_messages import AliasView, LineageView, ModelView, VersionView
 from fedrec_protocol.tensors import DType, InitialiserKind, Tensors, TensorSpec
+from fedrec_sdk.testing.fake_catalogue import FakeCatalogue
 from fedrec_sdk.testing.refusal import Refused
 from fedrec_sdk.wire import to_wire
 
@@ -45,7 +46,9 @@ class FakeRegistry:
         self.manifest = manifest
         self.versions: list[FakeVersion] = []
         self.aliases: dict[str, FakeVersion] = {}
+        self.catalogue = FakeCatalogue(manifest.model)
         self.url = ""
+        self._created_at = datetime.now(UTC)
 
     def publish(self, tensors: Tensors, round_number: int | None) -> FakeVersion:
         """Add a version."""
@@ -85,14 +88,31 @@ class FakeRegistry:
         Raises:
             Refused: `unknown-model` or `unknown-alias`.
         """
-        if model != self.manifest.model:
-            raise Refused(Slug.UNKNOWN_MODEL, model)
+        self.require_model(model)
         if alias not in self.aliases:
             raise Refused(Slug.UNKNOWN_ALIAS, alias)
-        now = datetime.now(UTC)
-        return AliasView(model=model, alias=alias, version=self._view(self.aliases[alias], now), moved_at=now)
+        named = self.view(self.aliases[alias])
+        return AliasView(model=model, alias=alias, version=named, moved_at=datetime.now(UTC))
 
-    def _view(self, version: FakeVersion, now: datetime) -> VersionView:
+    def model_view(self, model: str) -> ModelView:
+        """The model.
+
+        Raises:
+            Refused: `unknown-model`.
+        """
+        self.require_model(model)
+        aliases = {alias: version.version_id for alias, version in self.aliases.items()}
+        return ModelView(
+            name=model, description="", created_at=self._created_at, versions=len(self.versions), aliases=aliases
+        )
+
+    def require_model(self, model: str) -> None:
+        """Raise `Refused`, `unknown-model`, for any other than the task's."""
+        if model != self.manifest.model:
+            raise Refused(Slug.UNKNOWN_MODEL, model)
+
+    def view(self, version: FakeVersion) -> VersionView:
+        """A version as the registry describes it."""
         recipe = self.manifest.recipe
         return VersionView(
             version_id=version.version_id,
@@ -105,7 +125,7 @@ class FakeRegistry:
             lineage=LineageView(round_number=version.round_number, recipe=recipe.name, recipe_config=recipe.config),
             metrics=version.metrics,
             evaluated=0,
-            created_at=now,
+            created_at=self._created_at,
         )
 
 

@@ -7,7 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from fedrec_protocol import codec
-from fedrec_protocol.manifest import EXAMPLES_TENSOR, METRICS_TENSOR, ReportContent, TaskManifest, Weighting
+from fedrec_protocol.manifest import (
+    CLIPPED_TENSOR,
+    EXAMPLES_TENSOR,
+    METRICS_TENSOR,
+    ReportContent,
+    TaskManifest,
+    Weighting,
+)
 from fedrec_protocol.messages import RoundKind
 from fedrec_protocol.problems import Slug
 from fedrec_protocol.tensors import DType, Tensors
@@ -33,10 +40,20 @@ class AcceptedReport:
     """Evaluations behind the metrics."""
     sums: dict[str, float]
     """Sum of each metric over them."""
+    is_clipped: bool = False
+    """Whether the update was longer than the round's clipping norm, where that is adaptive."""
 
 
-def read_report(client_id: str, body: bytes, manifest: TaskManifest, kind: RoundKind, base: Tensors) -> AcceptedReport:
-    """Check a body against the manifest.
+def read_report(
+    client_id: str,
+    body: bytes,
+    manifest: TaskManifest,
+    kind: RoundKind,
+    base: Tensors,
+    *,
+    clipping_norm: float | None = None,
+) -> AcceptedReport:
+    """Check a body against the manifest, and the round's clipping norm where that is adaptive.
 
     Raises:
         Refused: with the slug that the real aggregator would answer.
@@ -50,7 +67,10 @@ def read_report(client_id: str, body: bytes, manifest: TaskManifest, kind: Round
     except codec.TensorsRejected as error:
         raise Refused(error.slug, str(error)) from error
     values = {} if is_evaluation else _values(tensors, manifest, base)
-    _check_norm(values, manifest.report.maximum_norm)
+    _check_norm(values, clipping_norm or manifest.wire_norm)
+    clipped = int(tensors.get(CLIPPED_TENSOR, np.zeros(1))[0])
+    if clipped not in {0, 1}:
+        raise Refused(Slug.METRICS_OUT_OF_RANGE, "tensor 'fedrec.clipped' is neither 0 nor 1")
     examples = int(tensors[EXAMPLES_TENSOR][0])
     if not (0 if is_evaluation else 1) <= examples <= manifest.report.maximum_examples:
         raise Refused(Slug.EXAMPLES_OUT_OF_RANGE, f"fedrec.examples is {examples}")
@@ -64,7 +84,22 @@ def read_report(client_id: str, body: bytes, manifest: TaskManifest, kind: Round
         weight=examples if manifest.report.weighting is Weighting.EXAMPLES else 1,
         evaluations=int(measured[0]),
         sums=dict(zip(manifest.metrics, measured[1:], strict=True)),
+        is_clipped=clipped == 1,
     )
+
+
+def next_clipping_norm(manifest: TaskManifest, norm: float | None, reports: Sequence[AcceptedReport]) -> float | None:
+    """The norm of the round after one with these reports: as the real aggregator finds it, without its noise.
+
+    C * exp(-eta * (unclipped - target)), Andrew et al. 2021, https://arxiv.org/abs/1905.03871.
+    """
+    clipping = manifest.adaptive_clipping
+    if clipping is None or norm is None:
+        return None
+    clipped = sum(report.is_clipped for report in reports)
+    unclipped = max(1 - clipped / manifest.rounds.aggregation_goal, 0.0)
+    moved = norm * math.exp(-clipping.learning_rate * (unclipped - clipping.target_unclipped))
+    return min(moved, manifest.report.maximum_norm)
 
 
 def federated_average(base: Tensors, reports: Sequence[AcceptedReport]) -> Tensors:

@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from fedrec_protocol.codec import MEDIA_TYPE
@@ -25,8 +24,9 @@ from fedrec_protocol.messages import (
 from fedrec_protocol.problems import Slug
 from fedrec_protocol.secure_messages import MASKED_MEDIA_TYPE, PhaseView, SecurePhase
 from fedrec_protocol.tensors import Tensors
-from fedrec_sdk.testing.fake_registry import FakeRegistry, FakeVersion
-from fedrec_sdk.testing.fake_reports import AcceptedReport, mean_metrics, read_report
+from fedrec_sdk.testing.fake_registry import FakeRegistry
+from fedrec_sdk.testing.fake_reports import AcceptedReport, mean_metrics, next_clipping_norm, read_report
+from fedrec_sdk.testing.fake_round import FakeRound, why_no_work
 from fedrec_sdk.testing.fake_secure import Answer, FakeSecureKeys, FakeSecureRound
 from fedrec_sdk.testing.refusal import Refused
 
@@ -36,38 +36,20 @@ Aggregate = Callable[[Tensors, list[AcceptedReport]], Tensors]
 TASK_ID = "task_fake"
 
 
-@dataclass
-class FakeRound:
-    """A round and all that belongs to it."""
-
-    number: int
-    kind: RoundKind
-    base: FakeVersion
-    deadline: datetime
-    clients: dict[str, str] = field(default_factory=dict)
-    """Client by assignment."""
-    expired: set[str] = field(default_factory=set)
-    """Assignments whose time is over."""
-    receipts: dict[str, Receipt] = field(default_factory=dict)
-    """Receipt by assignment."""
-    reports: list[AcceptedReport] = field(default_factory=list)
-    """What was counted."""
-    is_open: bool = True
-    secure: FakeSecureRound | None = None
-    """Its masks and phases; None for a plain round."""
-
-
 class FakeTask:
     """One task, from its first round to its end."""
 
     def __init__(self, manifest: TaskManifest, registry: FakeRegistry, aggregate: Aggregate) -> None:
         self.manifest = manifest
-        self.manifest_digest = "0"
+        self.manifest_digest = manifest.digest
         self.registry = registry
         self.changed = threading.Condition()
         self.rounds: list[FakeRound] = []
         self.is_stopping = False
+        self.is_paused = False
         self._is_final_measured = False
+        clipping = manifest.adaptive_clipping
+        self._clipping_norm = None if clipping is None else clipping.initial_norm
         self._aggregate = aggregate
         self.secure_keys = FakeSecureKeys()
         self._open_next()
@@ -77,11 +59,31 @@ class FakeTask:
         """The round that collects reports; None once the task has ended."""
         return self.rounds[-1] if self.rounds and self.rounds[-1].is_open else None
 
+    @property
+    def state(self) -> TaskState:
+        """What the task is doing."""
+        if self.open_round is not None:
+            return TaskState.ACTIVE
+        return TaskState.PAUSED if self.is_paused else TaskState.COMPLETED
+
+    def pause(self) -> None:
+        """Open no round after the one that is open."""
+        with self.changed:
+            self.is_paused = True
+
+    def resume(self) -> None:
+        """Open rounds again."""
+        with self.changed:
+            self.is_paused = False
+            if self.open_round is None:
+                self._open_next()
+            self.changed.notify_all()
+
     def view(self) -> ParticipantTask:
         """The task as its participants see it."""
         return ParticipantTask(
             task_id=TASK_ID,
-            state=TaskState.ACTIVE if self.open_round else TaskState.COMPLETED,
+            state=self.state,
             manifest=self.manifest,
             manifest_digest=self.manifest_digest,
             registry_url=self.registry.url,
@@ -119,7 +121,14 @@ class FakeTask:
             if round_.secure is not None:
                 round_.secure.put(client_id, SecurePhase.REPORTING, body)
                 return self._receive(round_, assignment_id, body), True
-            report = read_report(client_id, body, self.manifest, round_.kind, round_.base.tensors)
+            report = read_report(
+                client_id,
+                body,
+                self.manifest,
+                round_.kind,
+                round_.base.tensors,
+                clipping_norm=round_.clipping_norm,
+            )
             receipt = self._count(round_, assignment_id, report, body)
             return receipt, True
 
@@ -193,16 +202,11 @@ class FakeTask:
     def _answer(self, client_id: str, request: CheckInRequest) -> Assigned | NotSelected:
         round_ = self.open_round
         if round_ is None:
-            return _not_selected(NotSelectedReason.TASK_ENDED)
+            return not_selected(NotSelectedReason.TASK_PAUSED if self.is_paused else NotSelectedReason.TASK_ENDED)
         mine = f"asg_{round_.number}_{client_id}"
-        if mine in round_.receipts:
-            return _not_selected(NotSelectedReason.ALREADY_REPORTED)
-        if round_.kind not in request.kinds:
-            return _not_selected(NotSelectedReason.NO_OPEN_ROUND)
-        if mine in round_.expired:
-            return _not_selected(NotSelectedReason.TOO_LATE)
-        if mine not in round_.clients and len(round_.clients) >= self.manifest.rounds.cohort_size:
-            return _not_selected(NotSelectedReason.COHORT_FULL)
+        reason = why_no_work(mine, client_id, request.kinds, self.rounds, self.manifest.rounds)
+        if reason is not None:
+            return not_selected(reason)
         round_.clients[mine] = client_id
         return Assigned(assignment=self._assignment(mine, round_))
 
@@ -215,6 +219,7 @@ class FakeTask:
             kind=round_.kind,
             base=self.registry.reference(round_.base),
             training=self.manifest.training,
+            clipping_norm=round_.clipping_norm,
             manifest_digest=self.manifest_digest,
             deadline=round_.deadline,
             expires_in_seconds=self.manifest.rounds.deadline_seconds,
@@ -258,6 +263,7 @@ class FakeTask:
         # A secure round has one report, the mean of everybody's, or none where it was abandoned.
         counted = len(round_.receipts) if round_.reports else 0
         if counted >= self.manifest.rounds.minimum_reports:
+            self._clipping_norm = next_clipping_norm(self.manifest, round_.clipping_norm, round_.reports)
             round_.base.metrics = mean_metrics(self.manifest.metrics, round_.reports)
             if round_.kind is RoundKind.EVALUATION:
                 self._is_final_measured = True
@@ -273,6 +279,8 @@ class FakeTask:
         return floor.publish(made, round_.base.tensors, self.manifest.rounds.aggregation_goal)
 
     def _open_next(self) -> None:
+        if self.is_paused:
+            return
         published = len(self.registry.versions) - 1
         base = self.registry.versions[-1]
         if published < self.manifest.stop.round_budget:
@@ -288,8 +296,10 @@ class FakeTask:
             secure = FakeSecureRound(
                 self.secure_keys, self.manifest, kind, task_id=TASK_ID, number=number, base_digest=base.digest
             )
-        self.rounds.append(FakeRound(number, kind, base, deadline, secure=secure))
+        norm = self._clipping_norm if kind is RoundKind.TRAINING else None
+        self.rounds.append(FakeRound(number, kind, base, deadline, norm, secure=secure))
 
 
-def _not_selected(reason: NotSelectedReason) -> NotSelected:
+def not_selected(reason: NotSelectedReason) -> NotSelected:
+    """No work, and when to ask again."""
     return NotSelected(reason=reason, detail=f"the fake says: {reason}", retry_after_seconds=0.05)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from fedrec_protocol.secure_messages import SecurePhase
+from services.aggregator.domain.device_keys import require_current
 from services.aggregator.domain.errors import NoSecureAggregation, PhaseClosed, UnknownAssignment
 from services.aggregator.storage import assignments, credentials, rounds, secure_rounds, tasks
 from services.aggregator.storage.credentials import Client
@@ -18,6 +19,8 @@ class Asking:
 
     client_id: str
     assignment_id: str
+    device_key: bytes | None
+    """The key that its token is bound to."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,7 @@ def find(tx: Connection, who: Asking, *, share: bool = False) -> Found:
 
     Raises:
         UnknownAssignment: there is none, or it is somebody else's.
+        CredentialExpired: the device's key was replaced since its token was issued.
         NoSecureAggregation: its task has plain reports.
         PhaseClosed: the round is over, and what was sent in it is deleted.
     """
@@ -73,6 +77,7 @@ def find(tx: Connection, who: Asking, *, share: bool = False) -> Found:
     client = credentials.client(tx, who.client_id)
     if assignment is None or client is None or assignment.client_id != who.client_id:
         raise UnknownAssignment(f"you have no assignment {who.assignment_id!r}")
+    require_current(who.device_key, client.public_key)
     row = secure_rounds.find(tx, assignment.round_id, share=share)
     if row is None:
         task = tasks.get(tx, rounds.get(tx, assignment.round_id).task_id)
