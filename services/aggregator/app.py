@@ -10,7 +10,18 @@ from sqlalchemy import text
 
 from fedrec_protocol.messages import OperatorKeyView, Role
 from services.aggregator import keys as derived
-from services.aggregator.api import audit, check_ins, dashboard, enrolment, operators, problems, reports, secure, tasks
+from services.aggregator.api import (
+    audit,
+    check_ins,
+    dashboard,
+    encrypted,
+    enrolment,
+    operators,
+    problems,
+    reports,
+    secure,
+    tasks,
+)
 from services.aggregator.api.access import Access, operator
 from services.aggregator.api.body_budget import BodyBudget, Pace
 from services.aggregator.api.check_in import CheckInDesk
@@ -35,7 +46,7 @@ _DESCRIPTION = """Opens rounds, takes participants' reports in, adds them up and
 Participants enrol with a task's enrolment key and use short-lived access tokens; operators use their keys.
 Refusals are problem documents (RFC 9457): their `type` is a page that explains them."""
 
-_REPORTS = r"^/v1/assignments/[^/]+/report$"
+_UPLOADS = r"^/v1/assignments/[^/]+/(report|decrypted-sum)$"
 _SMALL_BODIES = {
     r"^/v1/(enrolments|tokens|device-key|check-ins)$": 16 * 1024,
     r"^/v1/assignments/[^/]+/secure/": 64 * 1024,  # what 128 neighbours are dealt takes 22 KiB
@@ -58,14 +69,15 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
         redirect_slashes=False,
     )
     app.state.settings, app.state.context, app.state.access = settings, context, access
-    for module in (reports, check_ins, enrolment, secure, tasks, operators, audit):
+    for module in (reports, check_ins, enrolment, secure, encrypted, tasks, operators, audit):
         app.include_router(module.router)
+    app.include_router(encrypted.uploads)
     app.get("/.well-known/jwks.json", tags=["operation"], operation_id="getTokenKeys", summary="Token-signing keys")(
         _jwks(access)
     )
     kit_problems.install(app, AggregatorError, problems.STATUS)
-    signed_requests.check_bodies(app, except_for=_REPORTS)
-    body_limit.install(app, except_for=_REPORTS, at_most=_SMALL_BODIES)
+    signed_requests.check_bodies(app, except_for=_UPLOADS)
+    body_limit.install(app, except_for=_UPLOADS, at_most=_SMALL_BODIES)
     openapi.install(app)
     dashboard.install(app)
     health.install(app, {"database": lambda: _ping(context.db)})

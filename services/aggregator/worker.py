@@ -19,13 +19,14 @@ import structlog
 from services.aggregator.domain.retention import Retention
 from services.aggregator.pipeline.close import close_if_due
 from services.aggregator.pipeline.context import Context
+from services.aggregator.pipeline.encrypted.settle import settle_if_due
 from services.aggregator.pipeline.finish_round import finish_round
 from services.aggregator.pipeline.first_version import first_version
 from services.aggregator.pipeline.forget import forget
 from services.aggregator.pipeline.open_round import open_round
 from services.aggregator.pipeline.secure.advance import advance_if_due
 from services.aggregator.settings import Settings
-from services.aggregator.storage import leases, notifications, rounds, secure_rounds, tasks
+from services.aggregator.storage import encrypted_sums, leases, notifications, rounds, secure_rounds, tasks
 from services.aggregator.stores import make_context
 from services.kit import logs
 from services.kit.clock import SystemClock
@@ -90,6 +91,8 @@ class Worker:
             self._attempt("close", round_id, partial(close_if_due, context, round_id))
         for round_id in context.db.run("find_secure_rounds", secure_rounds.under_way):
             self._attempt("secure phase", round_id, partial(advance_if_due, context, round_id))
+        for round_id in context.db.run("find_encrypted_sums", encrypted_sums.under_way):
+            self._attempt("decryption", round_id, partial(settle_if_due, context, round_id))
         for round_id in context.db.run("find_closed_rounds", rounds.aggregating):
             self._attempt("finish", round_id, partial(self._finish, round_id))
         ready = context.db.run("find_idle_tasks", lambda tx: rounds.tasks_without_round(tx, context.now()))

@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 
 from fedrec_protocol import fixed_point
 from fedrec_protocol.base import Message
+from fedrec_protocol.homomorphic_encryption import HomomorphicEncryption
 from fedrec_protocol.manifest_checks import check_manifest
 from fedrec_protocol.names import MetricName, Name
 from fedrec_protocol.popularity_floor import PopularityFloor
@@ -90,6 +91,8 @@ class TaskManifest(Message):
     """Differential privacy; null means that no noise is added and nothing is guaranteed about the sums."""
     secure_aggregation: SecureAggregation | None = None
     """Masks under which participants report; null means that the server's process sees each report."""
+    homomorphic_encryption: HomomorphicEncryption | None = None
+    """Ciphertexts that silos report and decrypt the sum of; null means that they report as said above."""
     popularity_floor: PopularityFloor | None = None
     """Rows of item tables that stay as they are; null trains all rows, however few people are behind them."""
     signed_requests: bool = False
@@ -111,15 +114,20 @@ class TaskManifest(Message):
             maximum_reports=self.rounds.maximum_reports,
             noise_multiplier=self._noise_to_wire_norm,
         )
-        if self.secure_aggregation is None:
+        if self.opaque is None:
             return bits
-        # Masked reports have value_bits for each coordinate; where these suffice, the grid is that of plain reports.
+        # Opaque reports have value_bits for each coordinate; where these suffice, the grid is that of plain reports.
         finest = largest_fraction_bits(
             clipping_norm=self.report.maximum_norm * (1 + self._own_noise),
             maximum_weight=self.report.maximum_weight,
-            value_bits=self.secure_aggregation.value_bits,
+            value_bits=self.opaque.value_bits,
         )
         return min(bits, finest)
+
+    @property
+    def opaque(self) -> SecureAggregation | HomomorphicEncryption | None:
+        """What hides single reports from the server; None where it reads them."""
+        return self.secure_aggregation or self.homomorphic_encryption
 
     @property
     def wire_norm(self) -> float:

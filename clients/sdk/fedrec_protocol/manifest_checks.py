@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from fedrec_protocol import codec
+from fedrec_protocol.homomorphic_encryption import HomomorphicEncryption
 from fedrec_protocol.popularity_floor import ITEM_POPULARITY, PopularityFloor
 from fedrec_protocol.privacy import AdaptiveClipping, CentralPrivacy, DistributedPrivacy, LocalPrivacy
 from fedrec_protocol.report_format import ReportContent, Weighting
@@ -39,6 +40,8 @@ def check_manifest(manifest: "TaskManifest") -> None:
         raise ValueError(f"convergence metric {convergence.metric!r} is not one of the task's metrics")
     _check_privacy(manifest)
     _check_secure_aggregation(manifest)
+    if manifest.homomorphic_encryption is not None:
+        _check_encryption(manifest, manifest.homomorphic_encryption)
     if manifest.popularity_floor is not None:
         _check_floor(manifest.popularity_floor, manifest.shared, manifest.report.content)
 
@@ -108,6 +111,24 @@ def _check_secure_aggregation(manifest: "TaskManifest") -> None:
     manifest.secure_aggregation.require_room_for(manifest.rounds.cohort_size)
     if manifest.rounds.report_timeout_seconds is not None:
         raise ValueError("with secure aggregation nobody is replaced: leave rounds.report_timeout_seconds null")
+
+
+def _check_encryption(manifest: "TaskManifest", terms: HomomorphicEncryption) -> None:
+    terms.require_room_for(manifest.rounds.cohort_size)
+    if manifest.secure_aggregation is not None:
+        raise ValueError("reports are masked or encrypted: set secure_aggregation or homomorphic_encryption")
+    if manifest.privacy is not None:
+        raise ValueError(
+            "silos decrypt the exact sum, so noise on what is published would not protect it from them: "
+            "leave privacy null, or set secure_aggregation with privacy.mechanism 'distributed'"
+        )
+    if manifest.rounds.minimum_reports < terms.decryption_quorum:
+        raise ValueError(
+            "a sum of one report is that report, and those who reported decrypt: set rounds.minimum_reports to "
+            f"homomorphic_encryption.decryption_quorum, {terms.decryption_quorum}, or more"
+        )
+    if manifest.rounds.report_timeout_seconds is not None:
+        raise ValueError("with encrypted reports nobody is replaced: leave rounds.report_timeout_seconds null")
 
 
 def _check_names(specs: tuple[TensorSpec, ...], where: str) -> None:

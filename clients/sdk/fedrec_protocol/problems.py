@@ -55,6 +55,10 @@ class Slug(StrEnum):
     PHASE_CLOSED = "phase-closed"
     MESSAGE_CONFLICT = "message-conflict"
     MESSAGE_REJECTED = "message-rejected"
+    # homomorphic encryption
+    NO_HOMOMORPHIC_ENCRYPTION = "no-homomorphic-encryption"
+    SILO_KEY_REQUIRED = "silo-key-required"
+    ENCRYPTED_SUM_REFUSED = "encrypted-sum-refused"
     # what is inside a report
     MALFORMED_TENSORS = "malformed-tensors"
     MISSING_TENSOR = "missing-tensor"
@@ -120,10 +124,13 @@ TITLE: dict[Slug, str] = {
     Slug.NO_SECURE_AGGREGATION: "The task does not use secure aggregation",
     Slug.SECURE_AGGREGATION_REQUIRED: "This device takes part under secure aggregation only",
     Slug.SECURE_ROUND_REFUSED: "This device will not answer: the secure round is not as agreed",
-    Slug.PHASE_NOT_OPEN: "This phase of the secure round has not begun",
-    Slug.PHASE_CLOSED: "This phase of the secure round is over, or went on without you; check in again",
+    Slug.PHASE_NOT_OPEN: "This phase of the round has not begun",
+    Slug.PHASE_CLOSED: "This phase of the round is over, or went on without you; check in again",
     Slug.MESSAGE_CONFLICT: "A different message was already accepted in this phase",
     Slug.MESSAGE_REJECTED: "The message does not verify, or does not fit the round",
+    Slug.NO_HOMOMORPHIC_ENCRYPTION: "The task's reports are not encrypted",
+    Slug.SILO_KEY_REQUIRED: "This silo does not hold the key that the manifest names",
+    Slug.ENCRYPTED_SUM_REFUSED: "This silo will not decrypt: the sum is not as agreed",
     Slug.MALFORMED_TENSORS: "The body is not well-formed safetensors",
     Slug.MISSING_TENSOR: "A tensor that the manifest names is missing",
     Slug.UNEXPECTED_TENSOR: "A tensor is not named by the manifest",

@@ -25,6 +25,7 @@ from fedrec_sdk.report import evaluation_report, training_report
 from fedrec_sdk.secure_contribution import Demands, SecureContribution
 from fedrec_sdk.secure_report import masked_vector
 from fedrec_sdk.session import Session
+from fedrec_sdk.silo.contribution import SiloContribution
 from fedrec_sdk.store import LocalStore
 from fedrec_sdk.store.outbox import PendingReport
 from fedrec_sdk.store.secure_rounds import PendingSecureRound
@@ -59,6 +60,8 @@ class Contributor:
     """What the app asks of the task."""
     secure: SecureContribution
     """Takes part in secure rounds."""
+    silo: SiloContribution
+    """Takes part in rounds of encrypted reports."""
 
     def contribute(self, hold_seconds: float) -> Outcome:
         """Deliver the report that is still pending, or else do one round.
@@ -68,7 +71,7 @@ class Contributor:
             Rejected: the server, or this device, refused; a refused report is dropped.
         """
         manifest = self.task.current().manifest
-        self.demands.require(manifest)
+        self._require(manifest)
         finished = self._carry_on(manifest, hold_seconds)
         if finished is not None:
             return finished
@@ -82,9 +85,9 @@ class Contributor:
         if report is None:
             return NothingToTrain(IDLE)
         manifest = self.task.with_manifest(answer.assignment.manifest_digest).manifest
-        if manifest.secure_aggregation is not None:
-            self._begin_secure(manifest, answer.assignment, report)
-            return self.secure.proceed(manifest, hold_seconds)
+        if manifest.opaque is not None:
+            self._begin_opaque(manifest, answer.assignment, report)
+            return self._in_phases(manifest, hold_seconds)
         self.store.outbox.put(report)
         return self._deliver(report)
 
@@ -99,12 +102,22 @@ class Contributor:
         secure = self.store.secure_rounds.pending()
         if secure is not None:
             if secure.task_id == task_id:
-                return self.secure.proceed(manifest, hold_seconds)
+                return self._in_phases(manifest, hold_seconds)
             self.store.secure_rounds.discard()
         return None
 
-    def _begin_secure(self, manifest: TaskManifest, assignment: Assignment, report: PendingReport) -> None:
-        """Keep what was trained as the integers that will be masked; nothing of it is sent as it is."""
+    def _require(self, manifest: TaskManifest) -> None:
+        """Refuse a task that this app, or this silo's key, does not allow."""
+        self.demands.require(manifest)
+        self.silo.require(manifest)
+
+    def _in_phases(self, manifest: TaskManifest, hold_seconds: float) -> Outcome:
+        """Go on with the round in the store, whose reports the server cannot read."""
+        phased = self.secure if manifest.homomorphic_encryption is None else self.silo
+        return phased.proceed(manifest, hold_seconds)
+
+    def _begin_opaque(self, manifest: TaskManifest, assignment: Assignment, report: PendingReport) -> None:
+        """Keep what was trained as the integers that will be masked or encrypted; nothing of it is sent as it is."""
         base = self.models.base(assignment.base, manifest.shared)
         self.store.secure_rounds.begin(
             PendingSecureRound(
@@ -125,7 +138,7 @@ class Contributor:
         """Evaluate and train; None when training found no example."""
         started = time.monotonic()
         manifest = self.task.with_manifest(assignment.manifest_digest).manifest
-        self.demands.require(manifest)
+        self._require(manifest)
         base = self.models.base(assignment.base, manifest.shared)
         private = self.store.outbox.private_tensors(assignment.task_id)
         evaluation = self._evaluate(manifest, base, private, history)

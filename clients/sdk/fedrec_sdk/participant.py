@@ -32,6 +32,8 @@ from fedrec_sdk.pacing import run_until
 from fedrec_sdk.recommendation import CANDIDATES, Recommendation, top_k, varied
 from fedrec_sdk.secure_contribution import Demands, SecureContribution
 from fedrec_sdk.session import Session
+from fedrec_sdk.silo.contribution import SiloContribution
+from fedrec_sdk.silo.key import read_silo_key
 from fedrec_sdk.store import LocalStore
 from fedrec_sdk.store.versions import ModelVersion
 from fedrec_sdk.trainer import ItemScorer, RecipeTrainer, Trainer
@@ -67,6 +69,8 @@ class Participant:
             secure round; None takes the one that the aggregator names.
         key_lifetime: Replace the device's key by a new one when it is older than this; None keeps it until
             `rotate_key`. A store that comes back from an older backup then enrols anew, as another client.
+        silo_key: The file of the silos' secret key (see `fedrec_sdk.silo.key`), for tasks whose reports are
+            encrypted; the operator must not have it.
         transport: Connections to use, when many participants share them; closed by whoever made it.
 
     Raises:
@@ -88,6 +92,7 @@ class Participant:
         minimum_cohort: int | None = None,
         device_registry_key: bytes | None = None,
         key_lifetime: timedelta | None = None,
+        silo_key: str | os.PathLike[str] | None = None,
         transport: "Transport | None" = None,
     ) -> None:
         aggregator_url = _base_address(aggregator_url)
@@ -118,6 +123,12 @@ class Participant:
             kinds=kinds,
             demands=demands,
             secure=SecureContribution(self.store, self._session, demands, key),
+            silo=SiloContribution(
+                self.store,
+                self._session,
+                None if silo_key is None else partial(read_silo_key, silo_key),
+                lambda: self._credentials.identity().client_id,
+            ),
         )
 
     def enrol(self) -> str:

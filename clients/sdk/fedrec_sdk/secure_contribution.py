@@ -30,9 +30,10 @@ from fedrec_protocol.secagg.participant import (
     save,
 )
 from fedrec_protocol.secure_messages import MASKED_MEDIA_TYPE, SecureOffer
-from fedrec_sdk.errors import Rejected, rejected_here
+from fedrec_sdk.errors import rejected_here
 from fedrec_sdk.identity import DeviceKey
-from fedrec_sdk.outcomes import Contributed, Outcome, TooLate, WaitingForOthers
+from fedrec_sdk.outcomes import Contributed, Outcome, WaitingForOthers
+from fedrec_sdk.phases import Left, Phases
 from fedrec_sdk.session import Session
 from fedrec_sdk.store import LocalStore
 from fedrec_sdk.store.secure_rounds import PendingSecureRound
@@ -40,9 +41,6 @@ from fedrec_sdk.store.secure_rounds import PendingSecureRound
 log = logging.getLogger(__name__)
 M = TypeVar("M", bound=Response)
 
-_OVER = frozenset({Slug.PHASE_CLOSED, Slug.ROUND_CLOSED, Slug.ASSIGNMENT_EXPIRED, Slug.UNKNOWN_ASSIGNMENT})
-"""What a server says to a message that comes after its phase."""
-_WHO_ARE_YOU = frozenset({401, 403})
 _TOO_FEW = frozenset({Reason.COHORT_TOO_SMALL, Reason.BELOW_THRESHOLD})
 """Refusals that nobody is to blame for: others have left."""
 
@@ -64,11 +62,12 @@ class Demands:
         Raises:
             Rejected: `secure-aggregation-required`.
         """
-        if manifest.secure_aggregation is None:
-            if self.is_required:
-                raise rejected_here(Slug.SECURE_AGGREGATION_REQUIRED, "the task's reports are not masked")
-        elif self.minimum_cohort is not None and minimum_survivors(manifest) < self.minimum_cohort:
-            floor = minimum_survivors(manifest)
+        if manifest.secure_aggregation is None and self.is_required:
+            raise rejected_here(Slug.SECURE_AGGREGATION_REQUIRED, "the task's reports are not masked")
+        if manifest.opaque is None or self.minimum_cohort is None:
+            return
+        floor = manifest.rounds.minimum_reports if manifest.secure_aggregation is None else minimum_survivors(manifest)
+        if floor < self.minimum_cohort:
             detail = f"the task's sums are of at least {floor}, not {self.minimum_cohort} participants"
             raise rejected_here(Slug.SECURE_AGGREGATION_REQUIRED, detail)
 
@@ -88,7 +87,7 @@ class SecureContribution:
         self._session = session
         self._demands = demands
         self._key = key
-        self._sleep = sleep
+        self._phases = Phases(store.secure_rounds, sleep)
         self._sent: tuple[str, str] | None = None
 
     def proceed(self, manifest: TaskManifest, hold_seconds: float) -> Outcome:
@@ -98,40 +97,16 @@ class SecureContribution:
             Unavailable: it stopped half-way; calling again goes on from there.
             Rejected: the server refused a message, or this device refuses the round, which is then dropped.
         """
-        ends = time.monotonic() + hold_seconds
-        while (pending := self._rounds.pending()) is not None:
-            outcome = self._attempt(manifest, pending)
-            if isinstance(outcome, WaitingForOthers):
-                seconds = outcome.retry_after.total_seconds()
-                if time.monotonic() + seconds > ends:
-                    return outcome
-                self._sleep(seconds)
-            elif outcome is not None:
-                return outcome
-        raise RuntimeError("there is no secure round to proceed with")
+        return self._phases.proceed(lambda pending: self._attempt(manifest, pending), hold_seconds)
 
     def _attempt(self, manifest: TaskManifest, pending: PendingSecureRound) -> Outcome | None:
         """One step; None when there is another to take at once."""
         try:
             return self._step(manifest, pending)
-        except Rejected as refusal:
-            if refusal.problem.status in _WHO_ARE_YOU:
-                raise  # the round may be fine: it stays for when the credentials are
-            self._rounds.discard()
-            if refusal.slug not in _OVER:
-                raise
-            return self._left(pending, refusal.slug)
         except Refused as refusal:
-            self._rounds.discard()
-            if refusal.reason not in _TOO_FEW:
-                raise rejected_here(Slug.SECURE_ROUND_REFUSED, str(refusal)) from refusal
-            return self._left(pending, refusal.reason)
-
-    def _left(self, pending: PendingSecureRound, reason: str) -> Outcome:
-        log.info("round %d: went on without this device (%s)", pending.round_number, reason)
-        if pending.report_id is not None:
-            return Contributed(pending.report_id, pending.round_number, pending.kind)
-        return TooLate(pending.round_number, reason)
+            if refusal.reason in _TOO_FEW:
+                raise Left(refusal.reason) from refusal
+            raise rejected_here(Slug.SECURE_ROUND_REFUSED, str(refusal)) from refusal
 
     def _step(self, manifest: TaskManifest, pending: PendingSecureRound) -> Outcome | None:
         state = None if pending.state is None else load(pending.state)

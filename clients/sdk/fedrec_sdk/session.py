@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from fedrec_protocol.base import Message, Response
 from fedrec_protocol.codec import MEDIA_TYPE
 from fedrec_protocol.digest import content_digest
+from fedrec_protocol.encrypted_messages import ENCRYPTED_MEDIA_TYPE, DecryptionView, EncryptedSum
 from fedrec_protocol.item_catalogue import CatalogueView
 from fedrec_protocol.messages import CheckIn, CheckInRequest, ParticipantTask, Receipt, RoundKind
 from fedrec_protocol.problems import Slug
@@ -84,7 +85,7 @@ class Session:
             "Content-Digest": content_digest(body),
             "Fedrec-Base-Version": base_version_id,
         }
-        url = f"{self._url}/v1/assignments/{quote(assignment_id, safe='')}/report"
+        url = f"{self._assignment_url(assignment_id)}/report"
         return parse(Receipt, self._send("POST", url, headers=headers, body=body))
 
     def secure_offer(self, assignment_id: str) -> SecureOffer:
@@ -119,6 +120,38 @@ class Session:
             return timedelta(seconds=float(answer.headers.get("Retry-After", "1")))
         return parse(kind, answer.body)
 
+    def read_encrypted_sum(self, assignment_id: str) -> EncryptedSum | timedelta:
+        """What the encrypted sum of one's round is of; until the round has closed, when to ask again.
+
+        Raises:
+            Rejected: `phase-closed` when the round is over.
+            Unavailable: no answer.
+        """
+        answer = self._answer("GET", f"{self._assignment_url(assignment_id)}/encrypted-sum")
+        if answer.status == _NOT_YET:
+            return timedelta(seconds=float(answer.headers.get("Retry-After", "1")))
+        return parse(EncryptedSum, answer.body)
+
+    def encrypted_words(self, assignment_id: str) -> bytes:
+        """The words of the encrypted sum.
+
+        Raises:
+            Rejected: `phase-closed` when the round is over.
+            Unavailable: no answer.
+        """
+        return self._send("GET", f"{self._assignment_url(assignment_id)}/encrypted-sum/words")
+
+    def send_decrypted(self, assignment_id: str, body: bytes) -> None:
+        """Send what the encrypted sum was decrypted to; the same again changes nothing.
+
+        Raises:
+            Rejected: `phase-closed` when it is too late; or it is no sum of the round.
+            Unavailable: no answer; it may have been accepted.
+        """
+        headers = {"Content-Type": ENCRYPTED_MEDIA_TYPE, "Content-Digest": content_digest(body)}
+        url = f"{self._assignment_url(assignment_id)}/decrypted-sum"
+        parse(DecryptionView, self._send("PUT", url, headers=headers, body=body))
+
     def alias(self, registry_url: str, model: str, alias: str) -> AliasView:
         """The version that an alias names now.
 
@@ -144,7 +177,10 @@ class Session:
         self._credentials.authorised(lambda authorise: download(self._transport(), weights, authorise, part))
 
     def _secure_url(self, assignment_id: str) -> str:
-        return f"{self._url}/v1/assignments/{quote(assignment_id, safe='')}/secure"
+        return f"{self._assignment_url(assignment_id)}/secure"
+
+    def _assignment_url(self, assignment_id: str) -> str:
+        return f"{self._url}/v1/assignments/{quote(assignment_id, safe='')}"
 
     def _send(
         self,

@@ -10,8 +10,10 @@ from fedrec_protocol.codec import Body
 from fedrec_protocol.manifest import TaskManifest
 from fedrec_protocol.messages import Receipt
 from services.aggregator.domain import sealing
+from services.aggregator.domain.encrypted_reports import EncryptedFormat
 from services.aggregator.domain.errors import RoundClosed, Unavailable
-from services.aggregator.domain.masked_reports import MaskedFormat, MaskedReport
+from services.aggregator.domain.masked_reports import MaskedFormat
+from services.aggregator.domain.opaque_reports import OpaqueReport
 from services.aggregator.domain.partial_sum import PartialSum
 from services.aggregator.domain.reports import RoundFormat, ValidReport, read_report
 from services.aggregator.domain.rounds import Round
@@ -36,11 +38,7 @@ class RoundIntake:
         self, context: Context, round_: Round, manifest: TaskManifest, round_key: bytes, *, gather_seconds: float
     ) -> None:
         self.round = round_
-        self.format: RoundFormat | MaskedFormat = (
-            RoundFormat.of(manifest, round_.kind, round_.clipping_norm)
-            if manifest.secure_aggregation is None
-            else MaskedFormat.of(manifest, round_.kind)
-        )
+        self.format = _format(round_, manifest)
         self.reports: Batcher[PendingReport, Receipt] = Batcher(
             self._commit, maximum=_COMMIT_BATCH, gather_seconds=gather_seconds
         )
@@ -49,9 +47,9 @@ class RoundIntake:
         self._goal = round_.goal(manifest.rounds)
         self._partial: PartialSum | None = None
 
-    def read(self, body: Body) -> ValidReport | MaskedReport:
+    def read(self, body: Body) -> ValidReport | OpaqueReport:
         """Check a body; raises `ReportRejected`."""
-        if isinstance(self.format, MaskedFormat):
+        if not isinstance(self.format, RoundFormat):
             return self.format.read(body)
         base = self._context.registry.weights(self.round.base) if self.format.needs_base else None
         return read_report(body, self.format, base)
@@ -67,6 +65,15 @@ class RoundIntake:
             raise Unavailable("the home of the partial sums cannot be reached") from error
         self._partial = partial
         return answers
+
+
+def _format(round_: Round, manifest: TaskManifest) -> RoundFormat | MaskedFormat | EncryptedFormat:
+    """What the round's reports look like."""
+    if manifest.secure_aggregation is not None:
+        return MaskedFormat.of(manifest, round_.kind)
+    if manifest.homomorphic_encryption is not None:
+        return EncryptedFormat.of(manifest, manifest.homomorphic_encryption, round_.kind)
+    return RoundFormat.of(manifest, round_.kind, round_.clipping_norm)
 
 
 class Intake:

@@ -22,6 +22,7 @@ STATUS: dict[type[Exception], int] = {
     errors.StaleBaseVersion: 409,
     errors.ReportConflict: 409,
     errors.NoSecureAggregation: 404,
+    errors.NoHomomorphicEncryption: 404,
     errors.PhaseNotOpen: 409,
     errors.PhaseClosed: 410,
     errors.MessageConflict: 409,

@@ -128,8 +128,14 @@ class NoSecureAggregation(AggregatorError):
     slug = Slug.NO_SECURE_AGGREGATION
 
 
+class NoHomomorphicEncryption(AggregatorError):
+    """The round's reports are not encrypted, so there is nothing to decrypt."""
+
+    slug = Slug.NO_HOMOMORPHIC_ENCRYPTION
+
+
 class PhaseNotOpen(AggregatorError):
-    """The message belongs to a later phase of the secure round."""
+    """The message belongs to a later phase of the round."""
 
     slug = Slug.PHASE_NOT_OPEN
 

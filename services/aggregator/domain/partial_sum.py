@@ -6,7 +6,7 @@ import numpy as np
 
 from services.aggregator.domain import kernels
 from services.aggregator.domain.layout import Layout
-from services.aggregator.domain.masked_reports import MaskedLayout, MaskedReport
+from services.aggregator.domain.opaque_reports import OpaqueLayout, OpaqueReport
 from services.aggregator.domain.reports import ValidReport, fold
 
 
@@ -22,27 +22,27 @@ class PartialSum:
 
     id: str
     round_id: str
-    layout: Layout | MaskedLayout
+    layout: Layout | OpaqueLayout
     report_count: int = 0
     vector: kernels.Accumulator = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         self.vector = np.zeros(self.layout.size, np.int64)
 
-    def add(self, report: ValidReport | MaskedReport) -> None:
+    def add(self, report: ValidReport | OpaqueReport) -> None:
         """Count a report."""
         self._fold(report, sign=1)
         self.report_count += 1
 
-    def remove(self, report: ValidReport | MaskedReport) -> None:
+    def remove(self, report: ValidReport | OpaqueReport) -> None:
         """Take a report out again; the vector is bit for bit what it was before."""
         self._fold(report, sign=-1)
         self.report_count -= 1
 
-    def _fold(self, report: ValidReport | MaskedReport, *, sign: int) -> None:
-        if isinstance(report, MaskedReport):
+    def _fold(self, report: ValidReport | OpaqueReport, *, sign: int) -> None:
+        if isinstance(report, OpaqueReport):
             report.fold(self.vector, sign=sign)
         elif isinstance(self.layout, Layout):
             fold(report, self.vector, self.layout, sign=sign)
         else:
-            raise TypeError("a plain report does not go into a masked sum")
+            raise TypeError("a plain report does not go into an opaque sum")

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from types import MappingProxyType
 
 import numpy as np
 import structlog
@@ -15,17 +14,29 @@ from fedrec_protocol.tensors import Tensors
 from services.aggregator.domain import sealing
 from services.aggregator.domain.aggregation import catalogue
 from services.aggregator.domain.aggregation.rule import RoundSum, Step, Totals
+from services.aggregator.domain.hidden_sum import HiddenSum
 from services.aggregator.domain.kernels import Accumulator
 from services.aggregator.domain.layout import Layout
 from services.aggregator.domain.measured import Measured
 from services.aggregator.domain.privacy.events import Charge
 from services.aggregator.domain.rounds import Round
 from services.aggregator.domain.tasks import Task
-from services.aggregator.pipeline.close import abandon
 from services.aggregator.pipeline.context import Context
+from services.aggregator.pipeline.encrypted.decrypted import decrypted
+from services.aggregator.pipeline.give_up import give_up
+from services.aggregator.pipeline.merge import KeyErased, merge
 from services.aggregator.pipeline.noise import Memory, NoiseLost, releasable, store_memory
 from services.aggregator.pipeline.secure.unmask import MasksStay, unmasked
-from services.aggregator.storage import leases, ledgers, outcomes, partial_sums, rounds, secure_rounds, tasks
+from services.aggregator.storage import (
+    encrypted_sums,
+    leases,
+    ledgers,
+    outcomes,
+    partial_sums,
+    rounds,
+    secure_rounds,
+    tasks,
+)
 from services.aggregator.storage.leases import Lease
 from services.aggregator.storage.outcomes import Outcome
 from services.kit.objects import ObjectMissing
@@ -53,19 +64,19 @@ def aggregate(context: Context, round_id: str, lease: Lease) -> None:
         return
     layout = Layout.of(task.manifest, round_.kind)
     try:
-        vector, report_count, blamed = _sum(context, task, round_)
-        release = releasable(context, task, round_, vector)
-        step = _step(context, task, round_, release.vector, report_count)
+        total = _sum(context, task, round_)
+        release = releasable(context, task, round_, total.vector)
+        step = _step(context, task, round_, release.vector, total.report_count)
     except MasksStay as error:
-        _abandon(context, round_, lease, str(error), error.blamed)
+        give_up(context, round_, lease, str(error), error.blamed)
         return
-    except (NotReleasable, NoiseLost, sealing.SealBroken, ObjectMissing) as error:
-        _abandon(context, round_, lease, str(error))
+    except (NotReleasable, KeyErased, NoiseLost, sealing.SealBroken, ObjectMissing) as error:
+        give_up(context, round_, lease, str(error))
         return
     outcome = replace(
-        _outcome(layout, release.vector, report_count, step), next_clipping_norm=release.next_clipping_norm
+        _outcome(layout, release.vector, total.report_count, step), next_clipping_norm=release.next_clipping_norm
     )
-    _store(context, task, round_, lease, _Release(outcome, step, release.charge, release.memory, blamed))
+    _store(context, task, round_, lease, _Release(outcome, step, release.charge, release.memory, total.blamed))
 
 
 @dataclass(frozen=True)
@@ -86,34 +97,17 @@ def _read(tx: Connection, round_id: str) -> tuple[Task, Round, Outcome | None]:
     return tasks.get(tx, round_.task_id), round_, outcomes.get(tx, round_id)
 
 
-def _sum(context: Context, task: Task, round_: Round) -> tuple[Accumulator, int, Mapping[str, str]]:
+def _sum(context: Context, task: Task, round_: Round) -> HiddenSum:
     """The exact sum of a round's reports, their number, and what is held against whom."""
     manifest = task.manifest
-    if manifest.secure_aggregation is None:
-        size = Layout.of(manifest, round_.kind).size
-        return *context.db.run("merge_partial_sums", lambda tx: _merge(tx, context, round_, size)), {}
-    size = round_layout(manifest, round_.kind).coordinates
-    masked, report_count = context.db.run("merge_partial_sums", lambda tx: _merge(tx, context, round_, size))
-    total = unmasked(context, manifest, round_, masked)
-    return total.vector, report_count, total.blamed
-
-
-def _merge(tx: Connection, context: Context, round_: Round, size: int) -> tuple[Accumulator, int]:
-    """The round's vector and its number of reports: an integer sum, the same in any order."""
-    wrapped = rounds.wrapped_key(tx, round_.id)
-    if wrapped is None:
-        raise NotReleasable("the round's key was erased before its sum was taken")
-    key = sealing.unwrap(wrapped, context.deployment_keys, round_.id)
-    vector = np.zeros(size, np.int64)
-    report_count = 0
-    for row in partial_sums.of_round(tx, round_.id):
-        start = 0
-        for chunk in sealing.unseal(context.home.read(tx, row.object_key), vector.nbytes, key, row.id):
-            values = np.frombuffer(chunk, np.int64)
-            vector[start : start + values.size] += values
-            start += values.size
-        report_count += row.report_count
-    return vector, report_count
+    if manifest.homomorphic_encryption is not None:
+        return decrypted(context, manifest, manifest.homomorphic_encryption, round_)
+    is_masked = manifest.secure_aggregation is not None
+    size = round_layout(manifest, round_.kind).coordinates if is_masked else Layout.of(manifest, round_.kind).size
+    vector, report_count = context.db.run("merge_partial_sums", lambda tx: merge(tx, context, round_, size))
+    if is_masked:
+        return unmasked(context, manifest, round_, vector, report_count)
+    return HiddenSum(vector, report_count, {})
 
 
 def _step(context: Context, task: Task, round_: Round, vector: Accumulator, report_count: int) -> Step | None:
@@ -160,21 +154,10 @@ def _store(context: Context, task: Task, round_: Round, lease: Lease, release: _
         outcomes.set_blamed(tx, round_.id, release.blamed, context.now())
         for key in partial_sums.delete_of_round(tx, round_.id):
             context.home.delete(tx, key)
+        for key in encrypted_sums.delete_of_round(tx, round_.id):
+            context.home.delete(tx, key)
         secure_rounds.delete_round(tx, round_.id)
         rounds.erase_key(tx, round_.id)
 
     context.db.run("store_outcome", write)
     log.info("round aggregated", round_id=round_.id, number=round_.number, reports=outcome.report_count)
-
-
-def _abandon(
-    context: Context, round_: Round, lease: Lease, reason: str, blamed: Mapping[str, str] = MappingProxyType({})
-) -> None:
-    def write(tx: Connection) -> None:
-        leases.require(tx, lease)
-        abandon(tx, context, rounds.get(tx, round_.id, lock=True).abandoned(reason, context.now()))
-        outcomes.set_blamed(tx, round_.id, blamed, context.now())
-        leases.retire(tx, lease)
-
-    context.db.run("abandon_round", write)
-    log.error("round abandoned", round_id=round_.id, number=round_.number, reason=reason)

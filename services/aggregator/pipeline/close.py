@@ -12,7 +12,15 @@ from services.aggregator.domain.rounds import Round
 from services.aggregator.domain.tasks import Task
 from services.aggregator.pipeline.context import Context
 from services.aggregator.pipeline.erase_memory import erase_memory
-from services.aggregator.storage import ledgers, notifications, partial_sums, rounds, secure_rounds, tasks
+from services.aggregator.storage import (
+    encrypted_sums,
+    ledgers,
+    notifications,
+    partial_sums,
+    rounds,
+    secure_rounds,
+    tasks,
+)
 from services.kit.ids import new_id
 
 log = structlog.get_logger(__name__)
@@ -57,6 +65,8 @@ def abandon(tx: Connection, context: Context, round_: Round) -> None:
     task = tasks.get(tx, round_.task_id)
     _charge_what_was_seen(tx, context, task, round_)
     for key in partial_sums.delete_of_round(tx, round_.id):
+        context.home.delete(tx, key)
+    for key in encrypted_sums.delete_of_round(tx, round_.id):
         context.home.delete(tx, key)
     secure_rounds.delete_round(tx, round_.id)
     rounds.erase_key(tx, round_.id)

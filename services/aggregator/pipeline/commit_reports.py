@@ -9,7 +9,7 @@ from fedrec_protocol.digest import format_digest
 from fedrec_protocol.messages import Receipt
 from services.aggregator.domain import sealing
 from services.aggregator.domain.errors import ReportConflict
-from services.aggregator.domain.masked_reports import MaskedReport
+from services.aggregator.domain.opaque_reports import OpaqueReport
 from services.aggregator.domain.partial_sum import PartialSum
 from services.aggregator.domain.reports import ValidReport
 from services.aggregator.pipeline.context import Context
@@ -25,7 +25,7 @@ class PendingReport:
 
     assignment_id: str
     body_sha256: bytes
-    report: ValidReport | MaskedReport
+    report: ValidReport | OpaqueReport
 
 
 class _AlreadyCounted(Exception):

@@ -8,6 +8,7 @@ from services.aggregator.domain.errors import RegistryRefused
 from services.aggregator.pipeline.aggregate import aggregate
 from services.aggregator.pipeline.close import abandon
 from services.aggregator.pipeline.context import Context
+from services.aggregator.pipeline.encrypted.offer import waits_for_silos
 from services.aggregator.pipeline.publish import publish
 from services.aggregator.storage import leases, notifications, outcomes, rounds, tasks
 from services.aggregator.storage.leases import Lease
@@ -16,7 +17,7 @@ log = structlog.get_logger(__name__)
 
 
 def finish_round(context: Context, round_id: str, lease: Lease) -> None:
-    """Take the sum of a closed round and publish what it comes to.
+    """Take the sum of a closed round and publish what it comes to; ask its silos first, if only they can read it.
 
     A registry that refuses would refuse again: the task fails with its reason, the round keeps what it came to,
     and goes on from there when an operator resumes the task.
@@ -26,6 +27,8 @@ def finish_round(context: Context, round_id: str, lease: Lease) -> None:
         FencedOff: another worker has taken over.
     """
     try:
+        if waits_for_silos(context, round_id, lease):
+            return
         aggregate(context, round_id, lease)
         publish(context, round_id, lease)
     except RegistryRefused as refusal:

@@ -4,12 +4,13 @@ from datetime import datetime
 
 from sqlalchemy import Connection, RowMapping, select
 
+from fedrec_protocol.manifest import TaskManifest
 from fedrec_protocol.messages import RoundState, RoundView, TaskState
 from services.aggregator.domain.errors import UnknownRound
 from services.aggregator.domain.rounds import waiting_for
 from services.aggregator.domain.secure_round import in_words
+from services.aggregator.storage import encrypted_sums, secure_rounds, tasks
 from services.aggregator.storage import rounds as round_queries
-from services.aggregator.storage import secure_rounds, tasks
 from services.aggregator.storage.secure_progress import progress
 from services.aggregator.storage.tables import rounds
 
@@ -46,8 +47,11 @@ def views(tx: Connection, task_id: str, now: datetime, *, limit: int, before: in
     return [_view(tx, row, now) for row in tx.execute(query).mappings().all()]
 
 
-def _secure_words(tx: Connection, round_id: str) -> str:
-    """How far a secure round is; nothing for a plain one, and once the round is over."""
+def _words_of_phases(tx: Connection, round_id: str, manifest: TaskManifest) -> str:
+    """How far a round is whose reports cannot be read; nothing for a plain one, and once the round is over."""
+    terms, encrypted = manifest.homomorphic_encryption, encrypted_sums.find(tx, round_id)
+    if terms is not None and encrypted is not None and encrypted.agreed is None:
+        return encrypted_sums.progress(tx, encrypted, terms).in_words()
     row = secure_rounds.find(tx, round_id)
     if row is None:
         return ""
@@ -70,7 +74,7 @@ def _view(tx: Connection, row: RowMapping, now: datetime) -> RoundView:
         number=round_.number,
         kind=round_.kind,
         state=round_.state,
-        waiting_for=_secure_words(tx, round_.id)
+        waiting_for=_words_of_phases(tx, round_.id, task.manifest)
         or waiting_for(round_, policy, reports=reports, assignments=assignments, task_failure=failure),
         base_version_id=round_.base.version_id,
         published_version_id=None if published is None else published["version_id"],

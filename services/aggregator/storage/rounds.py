@@ -8,7 +8,15 @@ from fedrec_protocol.messages import ModelReference, RoundKind, RoundState, Task
 from fedrec_protocol.secure_messages import SecurePhase
 from services.aggregator.domain.errors import UnknownRound
 from services.aggregator.domain.rounds import Round
-from services.aggregator.storage.tables import assignments, partial_sums, receipts, rounds, secure_rounds, tasks
+from services.aggregator.storage.tables import (
+    assignments,
+    encrypted_sums,
+    partial_sums,
+    receipts,
+    rounds,
+    secure_rounds,
+    tasks,
+)
 
 _RECENT_ROUNDS = 5
 
@@ -162,14 +170,17 @@ def collecting(tx: Connection) -> list[str]:
 def aggregating(tx: Connection) -> list[str]:
     """Ids of the rounds whose sum is to be taken or published.
 
-    Not of those whose masks are still on, nor of those whose task waits for an operator.
+    Not of those whose masks are still on or whose silos decrypt, nor of those whose task waits for an operator.
     """
     masked = select(secure_rounds.c.round_id).where(
         secure_rounds.c.round_id == rounds.c.id, secure_rounds.c.phase != SecurePhase.UNMASKING
     )
+    encrypted = select(encrypted_sums.c.round_id).where(
+        encrypted_sums.c.round_id == rounds.c.id, encrypted_sums.c.agreed.is_(None)
+    )
     failed = select(tasks.c.id).where(tasks.c.id == rounds.c.task_id, tasks.c.state == TaskState.FAILED)
-    query = select(rounds.c.id).where(rounds.c.state == RoundState.AGGREGATING, ~masked.exists(), ~failed.exists())
-    query = query.order_by(rounds.c.closed_at)
+    query = select(rounds.c.id).where(rounds.c.state == RoundState.AGGREGATING, ~masked.exists(), ~encrypted.exists())
+    query = query.where(~failed.exists()).order_by(rounds.c.closed_at)
     return list(tx.execute(query).scalars())
 
 

@@ -193,6 +193,26 @@ secure_participants = Table(
     Column("reveal", LargeBinary),  # sealed with the round's key
 )
 
+# Both are emptied, with their objects, in the transaction that ends a round of encrypted reports.
+encrypted_sums = Table(
+    "encrypted_sums",
+    metadata,
+    Column("round_id", ForeignKey(rounds.c.id), primary_key=True),
+    Column("object_key", String, nullable=False),  # the words, sealed with the round's key
+    Column("sha256", LargeBinary, nullable=False),  # of the words as silos read them
+    Column("deadline", _Time, nullable=False),  # until when silos decrypt
+    Column("agreed", LargeBinary),  # SHA-256 of the decrypted sum that is settled on
+)
+
+decryptions = Table(
+    "decryptions",
+    metadata,
+    Column("assignment_id", ForeignKey(assignments.c.id), primary_key=True),
+    Column("round_id", ForeignKey(encrypted_sums.c.round_id), nullable=False, index=True),
+    Column("sha256", LargeBinary, nullable=False),
+    Column("object_key", String, nullable=False),  # the decrypted sum, sealed with the round's key
+)
+
 leases = Table(
     "leases",
     metadata,

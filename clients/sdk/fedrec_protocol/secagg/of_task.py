@@ -4,6 +4,7 @@ import math
 from datetime import datetime, timedelta
 from fractions import Fraction
 
+from fedrec_protocol.homomorphic_encryption import HomomorphicEncryption
 from fedrec_protocol.manifest import TaskManifest
 from fedrec_protocol.messages import RoundKind
 from fedrec_protocol.secagg.descriptor import COMPLETE_GRAPH_LIMIT, Deadlines, Ring, RoundDescriptor
@@ -30,6 +31,17 @@ def terms_of(manifest: TaskManifest) -> SecureAggregation:
     return manifest.secure_aggregation
 
 
+def hidden_by(manifest: TaskManifest) -> SecureAggregation | HomomorphicEncryption:
+    """What the manifest says of masks or of encryption: either way reports are integers of few bits.
+
+    Raises:
+        NotSecure: neither.
+    """
+    if manifest.opaque is None:
+        raise NotSecure(f"task {manifest.name!r} has plain reports")
+    return manifest.opaque
+
+
 def minimum_survivors(manifest: TaskManifest) -> int:
     """U_min: the floor of the mask, or that of the rounds if it is higher."""
     return max(terms_of(manifest).minimum_cohort, manifest.rounds.minimum_reports)
@@ -40,7 +52,7 @@ def round_layout(manifest: TaskManifest, kind: RoundKind) -> Layout:
     tensors = manifest.report_tensors if kind is RoundKind.TRAINING else ()
     return report_layout(
         model_coordinates=sum(spec.element_count for spec in tensors),
-        value_bits=terms_of(manifest).value_bits,
+        value_bits=hidden_by(manifest).value_bits,
         maximum_weight=manifest.report.maximum_weight,
         maximum_examples=max(manifest.report.maximum_examples, manifest.report.maximum_evaluations),
         metrics=len(manifest.metrics),
@@ -48,8 +60,8 @@ def round_layout(manifest: TaskManifest, kind: RoundKind) -> Layout:
 
 
 def round_grid(manifest: TaskManifest, kind: RoundKind) -> Grid:
-    """The integer grid of a task's rounds of one kind; its step is that of the unmasked sum."""
-    terms = terms_of(manifest)
+    """The integer grid of a task's rounds of one kind; its step is that of the sum in the clear."""
+    terms = hidden_by(manifest)
     return Grid(
         coordinates=round_layout(manifest, kind).coordinates,
         modulus_bits=terms.modulus_bits,

@@ -1,25 +1,20 @@
 """Take the masks off a round's sum, and hand it on as the sum of plain reports."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
-import numpy as np
 import structlog
 from sqlalchemy import Connection
 
-from fedrec_protocol import fixed_point
 from fedrec_protocol.manifest import TaskManifest
 from fedrec_protocol.secagg.errors import RoundAborted
 from fedrec_protocol.secagg.messages import Reveal, Shares
-from fedrec_protocol.secagg.of_task import round_layout
-from fedrec_protocol.secagg.quantise import CLIPPED, EVALUATIONS, WEIGHT, metric_name
 from fedrec_protocol.secagg.server.blame import faults
 from fedrec_protocol.secagg.server.reveals import check_reveal
 from fedrec_protocol.secagg.server.unmasking import recover_masks, unmask
 from fedrec_protocol.secure_messages import SecurePhase
 from services.aggregator.domain import sealing
+from services.aggregator.domain.hidden_sum import HiddenSum, plain_sum
 from services.aggregator.domain.kernels import Accumulator
-from services.aggregator.domain.layout import Layout
 from services.aggregator.domain.rounds import Round
 from services.aggregator.pipeline.context import Context
 from services.aggregator.storage import rounds, secure_rounds
@@ -41,17 +36,9 @@ class MasksStay(Exception):
         self.blamed = blamed
 
 
-@dataclass(frozen=True)
-class Unmasked:
-    """A round's sum without masks."""
-
-    vector: Accumulator
-    """On the coordinates of a plain round, int64."""
-    blamed: Mapping[str, str]
-    """What is held against whom, though the sum is exact: words by client id."""
-
-
-def unmasked(context: Context, manifest: TaskManifest, round_: Round, masked: Accumulator) -> Unmasked:
+def unmasked(
+    context: Context, manifest: TaskManifest, round_: Round, masked: Accumulator, report_count: int
+) -> HiddenSum:
     """The exact sum of the survivors' reports.
 
     Args:
@@ -59,6 +46,7 @@ def unmasked(context: Context, manifest: TaskManifest, round_: Round, masked: Ac
         manifest: What was agreed.
         round_: The round, with its sum fixed.
         masked: The sum of masked reports modulo 2**64, int64, shape (coordinates,).
+        report_count: How many there are.
 
     Raises:
         MasksStay: the round's secrets are gone, too few shares were revealed, or a dealer's shares do not fit what it
@@ -73,7 +61,7 @@ def unmasked(context: Context, manifest: TaskManifest, round_: Round, masked: Ac
         blamed = faults(rostered, checked, error.blamed)
         raise MasksStay("; ".join([str(error), *blamed]), blamed) from error
     total = unmask(masked, masks, row.secure.descriptor.grid)
-    return Unmasked(_plain(total, manifest, round_), faults(rostered, checked, ()))
+    return HiddenSum(plain_sum(total, manifest, round_.kind), report_count, faults(rostered, checked, ()))
 
 
 def reveal_name(assignment_id: str) -> str:
@@ -93,17 +81,3 @@ def _read(tx: Connection, context: Context, round_: Round) -> tuple[SecureRow, d
         for position, sealed in stored.items()
     }
     return row, reveals, shares_of(tx, row)
-
-
-def _plain(total: Accumulator, manifest: TaskManifest, round_: Round) -> Accumulator:
-    """The same sum where a plain round has it: whole scalars instead of limbs, evaluations on the metrics' grid."""
-    model, scalars = round_layout(manifest, round_.kind).split(total)
-    layout = Layout.of(manifest, round_.kind)
-    vector = np.zeros(layout.size, np.int64)
-    vector[: layout.model_size] = model
-    if layout.metric_names:
-        sums = [scalars[metric_name(index)] for index in range(len(layout.metric_names))]
-        vector[layout.metrics] = [scalars[EVALUATIONS] << fixed_point.METRIC_FRACTION_BITS, *sums]
-    vector[layout.clipped] = scalars[CLIPPED] << fixed_point.METRIC_FRACTION_BITS
-    vector[layout.weight] = scalars[WEIGHT]
-    return vector

@@ -1,0 +1,1 @@
+"""Encrypted reports: what both sides know of ciphertexts, which the server only ever adds."""

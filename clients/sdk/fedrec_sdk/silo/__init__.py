@@ -1,0 +1,1 @@
+"""What a silo does under homomorphic encryption: its key, its ciphertexts, its part in a round."""

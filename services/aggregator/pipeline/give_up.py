@@ -1,0 +1,34 @@
+"""Abandon a closed round whose sum cannot be used."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import structlog
+from sqlalchemy import Connection
+
+from services.aggregator.domain.rounds import Round
+from services.aggregator.pipeline.close import abandon
+from services.aggregator.pipeline.context import Context
+from services.aggregator.storage import leases, outcomes, rounds
+from services.aggregator.storage.leases import Lease
+
+log = structlog.get_logger(__name__)
+
+
+def give_up(
+    context: Context, round_: Round, lease: Lease, reason: str, blamed: Mapping[str, str] = MappingProxyType({})
+) -> None:
+    """Abandon the round that the lease is on, and say whom it is due to, if anybody.
+
+    Raises:
+        FencedOff: another worker has taken over; nothing was stored.
+    """
+
+    def write(tx: Connection) -> None:
+        leases.require(tx, lease)
+        abandon(tx, context, rounds.get(tx, round_.id, lock=True).abandoned(reason, context.now()))
+        outcomes.set_blamed(tx, round_.id, blamed, context.now())
+        leases.retire(tx, lease)
+
+    context.db.run("abandon_round", write)
+    log.error("round abandoned", round_id=round_.id, number=round_.number, reason=reason)

@@ -1,0 +1,34 @@
+"""Silos that share a secret key, and tasks whose reports they encrypt."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.aggregator.cohort import NORM, SIZE
+from tests.integration.aggregator.deployment import Task
+from tests.integration.aggregator.world import World
+
+pytest.importorskip("tenseal", reason="homomorphic encryption needs pip install 'fedrec-sdk[ckks]'")
+
+from fedrec_protocol.encrypted.parameters import Scheme
+from fedrec_sdk.silo.key import SiloKey, make_silo_key
+
+
+def silo_key(path: Path, scheme: Scheme = Scheme.CKKS) -> SiloKey:
+    """A new key in a new file."""
+    return make_silo_key(path, scheme)
+
+
+def encrypted_task(world: World, key: SiloKey, silos: int = 3, **changes: Any) -> Task:
+    """A task of encrypted reports of one float64 tensor, for silos with this key."""
+    encryption = {"scheme": key.scheme, "key_fingerprint": key.fingerprint} | changes.pop("encryption", {})
+    manifest: dict[str, Any] = {
+        "shared": [{"name": "items", "shape": [SIZE], "dtype": "F64"}],
+        "report": {"weighting": "uniform", "maximum_norm": NORM},
+        "rounds": {"aggregation_goal": silos, "minimum_reports": 2, "deadline_seconds": 600},
+        "homomorphic_encryption": encryption,
+    }
+    return world.task(**manifest | changes)
