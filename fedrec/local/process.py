@@ -15,7 +15,7 @@ import httpx
 from fedrec.local.errors import LocalFailure
 from fedrec.local.guard import guard_process, release_process
 
-READY_SECONDS = 60.0
+READY_SECONDS = 120.0
 STOP_SECONDS = 30.0
 
 

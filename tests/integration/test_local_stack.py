@@ -125,7 +125,7 @@ def test_serve_leaves_no_process_behind_when_it_is_ended(number: signal.Signals,
     serving = serve(state)
     assert len([part for part in serving.parts if "services." in " ".join(part.cmdline())]) == 3
     assert serving.end(number) == status
-    _, left = psutil.wait_procs(serving.parts, timeout=20)
+    _, left = psutil.wait_procs(serving.parts, timeout=120)
     assert not [part for part in left if runs(part)]
 
 

@@ -16,7 +16,7 @@ from sqlalchemy import create_engine, text
 from fedrec.local.migrate import MIGRATIONS, configuration, run_upgrade
 from fedrec.local.stack import local_stack
 from tests.integration.aggregator.crowd import CROWD, SteadyLoad, assert_nothing_lost
-from tests.integration.aggregator.fleet import Fleet
+from tests.integration.aggregator.fleet import Fleet, until
 from tests.integration.aggregator.powers import powers_task
 
 HOT_TABLES = ("tasks", "clients", "rounds", "assignments", "receipts", "partial_sums", "leases")
@@ -70,11 +70,10 @@ def test_an_upgrade_while_the_version_before_serves_loses_no_acknowledgement(dep
     config = next_revision(deployment.postgres.url, tmp_path)
     load = SteadyLoad(devices)
     with load.running():
-        time.sleep(1)
+        until(lambda: load.acknowledged)
         run_upgrade(config, "head")
         before = len(load.acknowledged)
-        time.sleep(1)
-    assert len(load.acknowledged) > before  # rounds went on afterwards
+        until(lambda: len(load.acknowledged) > before)  # rounds go on afterwards
     assert deployment.value("SELECT count(*) FROM aggregator.rounds WHERE count = 0 AND note IS NULL")
     assert_nothing_lost(task, devices, load)
 

@@ -95,7 +95,7 @@ def over_http(
             participant.record_many(population.histories[person])
         stop = threading.Event()
         running = [threads.submit(participant.run, stop=stop, long_poll=LONG_POLL) for participant in people]
-        done, stuck = wait(running, timeout=60)
+        done, stuck = wait(running, timeout=240)
         stop.set()  # a service that is stuck would hold the threads, and they the test
     assert not stuck
     assert all(isinstance(future.result(), TaskEnded) for future in done)

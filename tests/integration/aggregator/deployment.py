@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import itertools
 import socket
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -57,7 +59,8 @@ class Deployment:
 
     def registry_get(self, path: str) -> httpx.Response:
         headers = {"Authorization": f"Bearer {self.secrets.registry_admin_key}"}
-        return httpx.get(self.registry_url + path, headers=headers, timeout=60, trust_env=False)
+        url = self.registry_url + path
+        return patiently(lambda: httpx.get(url, headers=headers, timeout=60, trust_env=False))
 
     def task(self, **changes: Any) -> Task:
         """A task with its first version and, unless it is over at once, an open round."""
@@ -77,7 +80,8 @@ class Task:
     _key: str = ""
 
     def get(self, path: str = "") -> Any:
-        answer = self.world.operator("GET", f"/v1/tasks/{self.id}{path}")
+        """What the operator is shown."""
+        answer = patiently(lambda: self.world.operator("GET", f"/v1/tasks/{self.id}{path}"))
         assert answer.status_code == 200, answer.text
         return answer.json()
 
@@ -185,6 +189,15 @@ class Device:
         answer = self.send("GET", f"/v1/assignments/{assignment_id}")
         assert answer.status_code == 200, answer.text
         return answer.json()
+
+
+def patiently(ask: Callable[[], httpx.Response]) -> httpx.Response:
+    """The first answer that is not: later. Postgres may have been restarted a moment ago."""
+    answer = ask()
+    while answer.status_code == 503:
+        time.sleep(float(answer.headers["Retry-After"]))
+        answer = ask()
+    return answer
 
 
 def report_of(value: Any, *, examples: int = 1, metrics: list[float] | None = None, name: str = "items") -> Body:

@@ -12,7 +12,8 @@ from fedrec.local.stack import LocalStack
 from services.kit.clock import Clock, SystemClock
 from tests.integration.aggregator.deployment import Deployment
 
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 120.0
+"""Longer than Postgres lets a transaction be silent: a frozen process may hold a lock for that minute."""
 
 
 class Fleet(Deployment):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
@@ -63,9 +62,9 @@ def test_whoever_waits_for_work_is_answered_when_the_process_is_stopped(deployme
         headers = {"Prefer": "wait=55"}
         answers.append(waiting.send("POST", "/v1/check-ins", url=str(process.url), json={}, headers=headers))
 
-    thread = threading.Thread(target=wait)
+    thread, looked = threading.Thread(target=wait), transactions(deployment, str(process.url), "assign")
     thread.start()
-    time.sleep(1)
+    until(lambda: transactions(deployment, str(process.url), "assign") > looked)
     process.restart()
     thread.join()
     assert [(answer.status_code, answer.json()["reason"]) for answer in answers] == [(200, "cohort-full")]
@@ -81,13 +80,24 @@ def half_sent(device: Device, url: str, assignment_id: str, body: bytes) -> Iter
         "Content-Type": codec.MEDIA_TYPE,
         "Content-Length": str(len(body)),
         "Content-Digest": content_digest(body),
+        "Expect": "100-continue",
     }
     head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
     with socket.create_connection((place.hostname, place.port), timeout=60) as connection:
         connection.sendall(f"POST /v1/assignments/{assignment_id}/report HTTP/1.1\r\n{head}\r\n".encode())
+        assert connection.recv(65536).startswith(b"HTTP/1.1 100")  # the process has begun to read the body
         connection.sendall(body[: len(body) // 2])
-        time.sleep(0.5)  # the process has begun to read it
         yield connection
+
+
+def transactions(deployment: Fleet, url: str, name: str) -> float:
+    """How many transactions of a name a process has run."""
+    metrics = deployment.operator("GET", f"{url}/metrics").text
+    return sum(
+        float(line.split()[-1])
+        for line in metrics.splitlines()
+        if line.startswith(f'fedrec_transaction_seconds_count{{name="{name}"}}')
+    )
 
 
 def stops_listening(url: str) -> bool:

@@ -34,7 +34,7 @@ def test_steps_that_conflict_are_run_again_until_both_have_happened(db: Database
     db.run(
         "make", lambda tx: tx.execute(text("CREATE TABLE counters AS SELECT id, 0 AS n FROM generate_series(1, 2) id"))
     )
-    both_hold_one = Barrier(2, timeout=10)
+    both_hold_one = Barrier(2, timeout=60)
     attempts = []
 
     def bump(first: int, second: int) -> None:

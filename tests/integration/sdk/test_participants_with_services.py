@@ -160,9 +160,9 @@ def test_a_download_that_stopped_goes_on_where_it_stopped(
 
 def first_version(operator: Operator, name: str) -> str:
     """Id of the task's first version, once the worker has published it."""
-    for _ in range(200):
+    for _ in range(2400):
         (task,) = [task for task in operator.tasks() if task.manifest.name == name]
         if task.current_version_id is not None:
             return task.current_version_id
         time.sleep(0.05)
-    raise TimeoutError(f"task {name} has no first version after 10 seconds")
+    raise TimeoutError(f"task {name} has no first version after two minutes")

@@ -18,7 +18,8 @@ def test_after_a_slow_batch_those_who_come_a_moment_later_join_the_next() -> Non
         batcher = Batcher[int, int](run, maximum=10)
         await batcher.submit(1)
         first = asyncio.create_task(batcher.submit(2))
-        await asyncio.sleep(0.002)
+        for _ in range(10):  # turns of the loop, of which it would wait one in any case
+            await asyncio.sleep(0)
         assert list(await asyncio.gather(first, batcher.submit(3))) == [2, 3]
 
     asyncio.run(scenario())
