@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
 
 from fedrec_protocol.messages import Assigned, NotSelected, NotSelectedReason
 from services.aggregator.api.waiting_room import WaitingRoom
@@ -10,7 +11,9 @@ from services.aggregator.domain.errors import CredentialExpired
 from services.aggregator.domain.recent_participants import RecentParticipants
 from services.aggregator.pipeline.assign import CheckingIn, assign
 from services.aggregator.pipeline.context import Context
+from services.aggregator.pipeline.share_demand import share_demand
 from services.kit.batcher import Batcher
+from services.kit.ids import new_id
 
 _Answer = Assigned | NotSelected | CredentialExpired
 _WORTH_WAITING = frozenset(
@@ -23,6 +26,9 @@ _WORTH_WAITING = frozenset(
     }
 )
 _BATCH = 500
+_NEVER = datetime.min.replace(tzinfo=UTC)
+_SHARED_EVERY = timedelta(seconds=5)
+"""How often a process that is asked tells the others of it."""
 _POLL_SECONDS = 5.0
 """How often a waiting participant is asked for again when no hint comes: hints may be lost."""
 
@@ -35,6 +41,8 @@ class CheckInDesk:
         self._room = room
         self._batchers: dict[str, Batcher[CheckingIn, Assigned | NotSelected]] = {}
         self._recent: dict[str, RecentParticipants] = {}
+        self._shared_at: dict[str, datetime] = {}
+        self._process_id = new_id("prc")
 
     async def check_in(self, task_id: str, who: CheckingIn, wait_seconds: float) -> Assigned | NotSelected:
         """An assignment, or why there is none after waiting."""
@@ -70,6 +78,9 @@ class CheckInDesk:
         def run(asking: list[CheckingIn]) -> Sequence[_Answer]:
             now = self._context.now()
             recent.add((who.client_id for who in asking), now)
+            if now - self._shared_at.get(task_id, _NEVER) >= _SHARED_EVERY:
+                share_demand(self._context, task_id, self._process_id, recent)
+                self._shared_at[task_id] = now
             return assign(self._context, task_id, asking, recent.estimate(now))
 
         return run

@@ -1,14 +1,18 @@
-"""Delete what is kept of rounds that were over long ago."""
+"""Delete what is kept of rounds that were over long ago, and of who asked for work in them."""
 
 from sqlalchemy import Connection
 
+from services.aggregator.domain.recent_participants import oldest_span
 from services.aggregator.domain.retention import Retention
 from services.aggregator.pipeline.context import Context
-from services.aggregator.storage import retention
+from services.aggregator.storage import demand, retention
 
 
 def forget(context: Context, policy: Retention) -> int:
-    """Delete assignments and receipts whose time is over, a round in each transaction; returns how many."""
+    """Delete assignments and receipts whose time is over, a round in each transaction; returns how many.
+
+    The counts of recent participants go as well.
+    """
     now = context.now()
 
     def forget_unreported(tx: Connection) -> int | None:
@@ -23,4 +27,5 @@ def forget(context: Context, policy: Retention) -> int:
     for name, step in (("forget_unreported", forget_unreported), ("forget_receipts", forget_receipts)):
         while (deleted := context.db.run(name, step)) is not None:
             total += deleted
+    context.db.run("forget_demand", lambda tx: demand.forget(tx, oldest_span(now)))
     return total

@@ -213,6 +213,16 @@ decryptions = Table(
     Column("object_key", String, nullable=False),  # the decrypted sum, sealed with the round's key
 )
 
+# Of the last hour: whatever is older, the next sweep of a worker deletes.
+demand_sketches = Table(
+    "demand_sketches",
+    metadata,
+    Column("task_id", ForeignKey(tasks.c.id), primary_key=True),
+    Column("process_id", String, primary_key=True),
+    Column("span", BigInteger, primary_key=True, index=True),
+    Column("smallest", LargeBinary, nullable=False),  # hashes of client ids, see domain/recent_participants.py
+)
+
 leases = Table(
     "leases",
     metadata,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from datetime import timedelta
@@ -212,6 +213,23 @@ def test_in_a_crowd_who_was_turned_away_asks_once_in_a_turn_and_who_took_part_la
     assert turned_away["reason"] == "cohort-full"
     assert 0.75 * turn <= turned_away["retry_after_seconds"] <= 1.25 * turn
     assert 1.5 * turn <= lucky.check_in()["retry_after_seconds"] <= 2.5 * turn
+
+
+def test_a_crowd_that_is_spread_over_processes_is_one_crowd(world: World) -> None:
+    task = world.task(rounds={"aggregation_goal": 1, "deadline_seconds": 600})
+    lucky, *others = task.devices(10)
+    lucky.report(lucky.assigned()["assignment_id"], ONES)
+    world.advance(100)
+    for number, device in enumerate(others):
+        device.send("POST", "/v1/check-ins", url=world.aggregator_urls[number % 2], json={})
+    world.advance(5)  # by then a process tells the others, and hears of them
+    for device, url in itertools.product(others[:3], world.aggregator_urls):
+        device.send("POST", "/v1/check-ins", url=url, json={})
+    world.advance(5)
+    turn = 110 * 10 / 2
+    for url in world.aggregator_urls:
+        answer = others[0].send("POST", "/v1/check-ins", url=url, json={}).json()
+        assert 0.75 * turn <= answer["retry_after_seconds"] <= 1.25 * turn
 
 
 def test_many_who_ask_at_once_get_the_places_that_there_are(world: World) -> None:

@@ -93,6 +93,28 @@ def test_many_participants_are_counted_within_a_tenth() -> None:
     assert recent.estimate(NOON + timedelta(minutes=40)) == pytest.approx(len(seen), rel=0.1)
 
 
+def test_who_asks_at_several_processes_is_counted_once() -> None:
+    here, there, newcomer = (RecentParticipants() for _ in range(3))
+    here.add((f"cli_{n}" for n in range(12_000)), NOON)
+    there.add((f"cli_{n}" for n in range(8_000, 20_000)), NOON + timedelta(minutes=25))
+    newcomer.learn([*here.untold(), *there.untold()])
+    here.learn(there.untold())
+    assert newcomer.estimate(NOON + timedelta(minutes=25)) == here.estimate(NOON + timedelta(minutes=25))
+    assert here.estimate(NOON + timedelta(minutes=25)) == pytest.approx(20_000, rel=0.1)
+    assert here.estimate(NOON + timedelta(minutes=61)) == pytest.approx(12_000, rel=0.1)  # those of `there`
+
+
+def test_others_are_told_only_of_what_is_new() -> None:
+    recent = RecentParticipants()
+    recent.add(["cli_1"], NOON)
+    assert [len(sketch.smallest) for sketch in recent.untold()] == [8]
+    recent.learn([])
+    recent.add(["cli_1"], NOON)
+    assert recent.untold() == []
+    recent.add((f"cli_{n}" for n in range(5000)), NOON)
+    assert [len(sketch.smallest) for sketch in recent.untold()] == [8 * 1024]
+
+
 def test_whoever_stays_away_for_an_hour_is_no_longer_counted() -> None:
     recent = RecentParticipants()
     recent.add(["cli_1", "cli_2"], NOON)
