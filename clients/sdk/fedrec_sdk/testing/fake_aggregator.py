@@ -32,11 +32,16 @@ class FakeAggregator:
         weights: The first version's tensors; None fills them as the manifest's `init` says.
         aggregate: Makes the next parameters from the base and the reports; a weighted mean of deltas by
             default. Statistics need one of your own.
+
+    Raises:
+        ValueError: the task's reports are encrypted, which takes real services.
     """
 
     def __init__(
         self, manifest: TaskManifest, weights: Tensors | None = None, *, aggregate: Aggregate = federated_average
     ) -> None:
+        if manifest.homomorphic_encryption is not None:
+            raise ValueError("encrypted reports need the real services: test with `fedrec serve`")
         self.enrolment_key = f"fe_{secrets.token_urlsafe(32)}"
         self.registry = FakeRegistry(manifest)
         self.registry.publish(
