@@ -141,6 +141,9 @@ PARTICIPANT |= {("GET", SECURE)} | {
     ("PUT", f"{SECURE}/{step}") for step in ("advert", "shares", "acknowledgement", "reveal")
 }
 PARTICIPANT |= {("GET", f"{SECURE}/{what}") for what in ("roster", "inbox", "survivors", "acknowledgements")}
+ENCRYPTED = "/v1/assignments/{assignment_id}/encrypted-sum"
+PARTICIPANT |= {("GET", ENCRYPTED), ("GET", f"{ENCRYPTED}/words")}
+PARTICIPANT |= {("PUT", "/v1/assignments/{assignment_id}/decrypted-sum")}
 APP = {("POST", "/v1/enrolments")}
 # What is signed with the device's key needs no other credential.
 SELF_PROVING = {("POST", "/v1/tokens"), ("PUT", "/v1/device-key")}
