@@ -9,6 +9,7 @@ from fedrec_protocol.secagg.of_task import round_ring
 from fedrec_protocol.tensors import DType
 from services.aggregator.domain.aggregation import catalogue
 from services.aggregator.domain.errors import InvalidManifest
+from services.aggregator.domain.privacy.noise_check import check_noise
 
 
 def check_runnable(manifest: TaskManifest) -> None:
@@ -21,12 +22,13 @@ def check_runnable(manifest: TaskManifest) -> None:
         if spec.dtype is DType.BF16:
             raise InvalidManifest(f"shared tensor {spec.name!r} is BF16: share F32, and report BF16 to halve uploads")
     catalogue.check_fits(manifest)
-    if manifest.secure_aggregation is not None:
-        try:
+    try:
+        check_noise(manifest)
+        if manifest.secure_aggregation is not None:
             round_ring(manifest)
             DistributedNoise.of(manifest)
-        except ValueError as error:
-            raise InvalidManifest(str(error)) from error
+    except ValueError as error:
+        raise InvalidManifest(str(error)) from error
     try:
         Lineage(recipe=manifest.recipe.name, recipe_config=manifest.recipe.config)
     except ValidationError as error:

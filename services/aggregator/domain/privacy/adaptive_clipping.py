@@ -7,7 +7,7 @@ import math
 
 from fedrec_protocol.privacy import AdaptiveClipping
 
-_SMALLEST_SHARE = 2.0**-10
+SMALLEST_SHARE = 2.0**-10
 """The norm stays above this part of the largest: below it the grid would be too coarse for the noise."""
 
 
@@ -23,7 +23,7 @@ def next_norm(clipping: AdaptiveClipping, norm: float, noisy_clipped: float, *, 
     """
     unclipped = min(max(1 - noisy_clipped / goal, 0.0), 1.0)
     moved = norm * math.exp(-clipping.learning_rate * (unclipped - clipping.target_unclipped))
-    return min(max(moved, largest * _SMALLEST_SHARE), largest)
+    return min(max(moved, largest * SMALLEST_SHARE), largest)
 
 
 def model_multiplier(combined: float, count_noise: float) -> float:

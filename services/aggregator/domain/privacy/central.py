@@ -3,12 +3,18 @@
 import math
 from dataclasses import dataclass
 
+from fedrec_protocol.noise.discrete_gaussian import MAXIMUM_VARIANCE
+
 MINIMUM_DEVIATION_STEPS = 50
 """From here on the discrete Gaussian's privacy loss is the continuous one's, to all digits that are stated."""
 
 
 class GridTooCoarse(ValueError):
     """The noise would span too few grid steps for the Gaussian's price to hold."""
+
+
+class GridTooFine(ValueError):
+    """The noise would span more grid steps than the sampler reaches."""
 
 
 @dataclass(frozen=True)
@@ -25,12 +31,27 @@ class NoisePlan:
         """The discrete Gaussian's squared scale: rounded up, so that the noise is never below what is charged.
 
         Raises:
-            GridTooCoarse: a standard deviation below 50 grid steps.
+            GridTooCoarse, GridTooFine: a standard deviation below 50 grid steps, or above 2**40.
         """
         variance = math.ceil((self.noise_multiplier * self.sensitivity_steps) ** 2)
-        if variance < MINIMUM_DEVIATION_STEPS**2:
-            raise GridTooCoarse(
-                f"noise of {math.sqrt(variance):.1f} grid steps; at least {MINIMUM_DEVIATION_STEPS} are needed: "
-                "use more value bits or more noise"
-            )
+        require_drawable(variance)
         return variance
+
+
+def require_drawable(variance_steps: int) -> None:
+    """Refuse noise whose price would not hold on its grid, or that the sampler does not reach.
+
+    Raises:
+        GridTooCoarse: a standard deviation below 50 grid steps.
+        GridTooFine: one above 2**40.
+    """
+    if variance_steps < MINIMUM_DEVIATION_STEPS**2:
+        raise GridTooCoarse(
+            f"noise of {math.sqrt(variance_steps):.1f} grid steps; at least {MINIMUM_DEVIATION_STEPS} are needed: "
+            "use more value bits or more noise"
+        )
+    if variance_steps > MAXIMUM_VARIANCE:
+        raise GridTooFine(
+            f"noise of {math.sqrt(variance_steps):.3g} grid steps, and at most 2^40 can be drawn: use less noise, or a "
+            "smaller report.maximum_evaluations"
+        )

@@ -13,7 +13,7 @@ from fedrec_protocol.manifest import TaskManifest
 from fedrec_protocol.messages import RoundKind
 from fedrec_protocol.noise.discrete_gaussian import discrete_gaussian
 from fedrec_protocol.noise.random_bits import RandomBits
-from fedrec_protocol.privacy import CentralPrivacy, DistributedPrivacy, LocalPrivacy, Privacy
+from fedrec_protocol.privacy import AdaptiveClipping, CentralPrivacy, DistributedPrivacy, LocalPrivacy, Privacy
 from fedrec_protocol.secagg.distributed_noise import DistributedNoise
 from services.aggregator.domain.layout import Layout
 from services.aggregator.domain.privacy.adaptive_clipping import next_norm
@@ -188,18 +188,18 @@ def noised(
         noise = fresh_noise(layout, round_, bits) if model_noise is None else np.rint(model_noise).astype(np.int64)
         private[: layout.model_size] += noise
     if layout.metric_names and policy.metrics_noise_multiplier is not None:
-        plan = NoisePlan(_metrics_sensitivity(layout, manifest), policy.metrics_noise_multiplier)
+        plan = NoisePlan(metrics_sensitivity(layout, manifest), policy.metrics_noise_multiplier)
         count = layout.metrics.stop - layout.metrics.start
         private[layout.metrics] += discrete_gaussian(plan.variance_steps, count, bits)
     if layout.has_clip_count and policy.clipping is not None:
-        plan = NoisePlan(1 << fixed_point.METRIC_FRACTION_BITS, policy.clipping.count_noise)
-        private[layout.clipped] += discrete_gaussian(plan.variance_steps, 1, bits)
+        variance = clip_count_noise(policy.clipping).variance_steps
+        private[layout.clipped] += discrete_gaussian(variance, 1, bits)
     return private
 
 
 def fresh_noise(layout: Layout, round_: NoisyRound, bits: RandomBits) -> NDArray[np.int64]:
     """Independent noise for the model's coordinates, int64, shape (layout.model_size,)."""
-    plan = NoisePlan(_model_sensitivity(layout, round_.clipping_norm), round_.noise_multiplier)
+    plan = NoisePlan(model_sensitivity(layout, round_.clipping_norm), round_.noise_multiplier)
     return discrete_gaussian(plan.variance_steps, layout.model_size, bits)
 
 
@@ -221,12 +221,17 @@ class CorrelatedSource:
         return advance(kept, round_.number, round_.coefficients or (1.0,), draw)
 
 
-def _model_sensitivity(layout: Layout, maximum_norm: float) -> int:
+def clip_count_noise(clipping: AdaptiveClipping) -> NoisePlan:
+    """Noise on the count of clipped reports, to which one participant adds at most one."""
+    return NoisePlan(1 << fixed_point.METRIC_FRACTION_BITS, clipping.count_noise)
+
+
+def model_sensitivity(layout: Layout, maximum_norm: float) -> int:
     """Grid steps: the norm that intake lets pass, and half a step of rounding in every coordinate."""
     return math.ceil(maximum_norm * (1 + NORM_TOLERANCE) * layout.scale + math.sqrt(layout.model_size) / 2)
 
 
-def _metrics_sensitivity(layout: Layout, manifest: TaskManifest) -> int:
+def metrics_sensitivity(layout: Layout, manifest: TaskManifest) -> int:
     """Grid steps: all of [evaluations, sums] are at most the largest number of evaluations."""
     coordinates = 1 + len(layout.metric_names)
     largest = manifest.report.maximum_evaluations * 2.0**fixed_point.METRIC_FRACTION_BITS + 0.5
