@@ -77,7 +77,7 @@ def audit_command(
     mode_noise: Annotated[
         list[float] | None, typer.Option(help="The same for all other ways to add noise. [default: 1 4]")
     ] = None,
-    canaries: Annotated[int, typer.Option(min=10, help="Canaries; half of them take part.")] = 2500,
+    canaries: Annotated[int, typer.Option(min=10, help="Canaries; half of them take part.")] = 2200,
     delta: Annotated[float, typer.Option(min=1e-12, max=0.1, help="At which epsilon is stated.")] = 1e-5,
     confidence: Annotated[float, typer.Option(min=0.5, max=0.9999, help="Of each lower bound.")] = 0.95,
     seed: Annotated[int, typer.Option(min=0, help="Seed of everything.")] = 0,

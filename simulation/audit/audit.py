@@ -28,7 +28,7 @@ from simulation.results import require_writers
 
 MASKED_PEOPLE = 100
 """People whose single reports are attacked, at most: each of them exchanges keys with all others."""
-LOCAL_CANARIES = 500
+LOCAL_CANARIES = 300
 """Canaries with local noise, at most: each of them draws noise for a whole report in every round."""
 COHORTS = (10, 100)
 """Sizes of a round, beside everybody, for which rows with a single owner are counted."""
@@ -52,7 +52,7 @@ class AuditOptions:
     """Of the other ways to add noise."""
     local_multipliers: tuple[float, ...] = (0.01, 1.0)
     """Of the noise on single reports that are attacked."""
-    canaries: int = 2500
+    canaries: int = 2200
     target_delta: float = 1e-5
     confidence: float = 0.95
     seed: int = 0
