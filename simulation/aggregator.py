@@ -8,13 +8,13 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 
 from fedrec_protocol import codec
+from fedrec_protocol.initialise import initial_parameters
 from fedrec_protocol.manifest import TaskManifest
 from fedrec_protocol.messages import ModelReference, RoundKind, RoundState, TaskState
 from fedrec_protocol.tensors import Tensors
 from services.aggregator.domain.aggregation import catalogue
 from services.aggregator.domain.aggregation.rule import RoundSum, Step, Totals
 from services.aggregator.domain.errors import InvalidManifest
-from services.aggregator.domain.initialise import initial_parameters
 from services.aggregator.domain.kernels import Accumulator
 from services.aggregator.domain.layout import Layout
 from services.aggregator.domain.measured import Measured

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedrec.data.split import Split
+from fedrec_protocol.initialise import initial_parameters
 from fedrec_protocol.tensors import Tensors
 from fedrec_recipes.evaluation import Estimate, HeldOut, estimate
 from fedrec_recipes.metrics import rank_of
@@ -39,8 +40,9 @@ def federated_row(
 
 
 def central_row(recipe: Recipe[Any], split: Split, *, metrics: tuple[str, ...], seed: int) -> TestRow:
-    """The same recipe, trained on the same interactions in one place."""
-    shared = recipe.train_central(split.train, np.random.default_rng(seed))
+    """The same recipe, trained on the same interactions in one place, from where the task started too."""
+    base = initial_parameters(recipe.shared, seed)
+    shared = recipe.train_central(split.train, np.random.default_rng(seed), base=base)
     ranks = ranks_of(recipe, shared, lambda _: {}, split.test)
     return TestRow(f"{recipe.name}, trained centrally", _estimates(ranks, metrics, seed))
 

@@ -9,6 +9,7 @@ import numpy as np
 from benchmarks.quality.data import QualityData
 from fedrec.manifests import manifest_for
 from fedrec.private_recommender import private_recommender
+from fedrec_protocol.initialise import initial_parameters
 from fedrec_protocol.manifest import RecipeChoice, RoundPolicy, TaskManifest
 from fedrec_protocol.tensors import Tensors
 from fedrec_recipes import catalogue
@@ -75,10 +76,11 @@ def federated(data: QualityData, stages: Sequence[Stage], seed: int = 0) -> Mode
 
 
 def central(data: QualityData, stage: Stage, seed: int = 0) -> Model:
-    """The recipe's own objective with everybody's data in one place; nobody sends anything."""
+    """The recipe's own objective with everybody's data in one place, from where `federated` starts too."""
     recipe = recipe_of(stage, data.number_of_items)
     histories: list[History] = data.train if stage.holdout else data.on_devices
-    shared = recipe.train_central(histories, np.random.default_rng(seed))
+    base = initial_parameters(recipe.shared, seed)
+    shared = recipe.train_central(histories, np.random.default_rng(seed), base=base)
     return Model(recipe, shared, lambda _: {}, rounds=0, bytes_up=0.0, bytes_down=0.0)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from fedrec.manifests import manifest_for
+from fedrec_protocol.initialise import initial_parameters
 from fedrec_protocol.manifest import RecipeChoice, RoundPolicy
 from fedrec_protocol.messages import RoundState
 from fedrec_recipes import catalogue
@@ -17,7 +18,6 @@ from fedrec_recipes.recipe import History, Recipe
 from fedrec_recipes.statistics_recipe import StatisticsRecipe
 from fedrec_sdk.evaluation import NOTHING_EVALUATED
 from fedrec_sdk.report import training_report
-from services.aggregator.domain.initialise import initial_parameters
 from tests.integration.aggregator.deployment import Device
 from tests.integration.aggregator.world import World
 

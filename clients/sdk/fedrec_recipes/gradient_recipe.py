@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedrec_protocol.manifest import AggregationRule, ReportFormat, TrainingPlan, Weighting
-from fedrec_protocol.tensors import InitialiserKind, Tensors, TensorSpec
+from fedrec_protocol.tensors import Tensors
 from fedrec_recipes.adam import Adam
 from fedrec_recipes.people_count import CountingConfig, count_person, people_count
 from fedrec_recipes.recipe import History, LocalResult, Recipe
@@ -125,13 +125,14 @@ class GradientRecipe(Recipe[CountingConfigT], Generic[CountingConfigT]):
         histories: Sequence[History],
         generator: np.random.Generator,
         *,
+        base: Tensors | None = None,
         epochs: int | None = None,
         batch_size: int = 32,
         learning_rate: float | None = None,
     ) -> dict[str, NDArray[np.float32]]:
         """Minimise the same objective with everybody's data in one place, with Adam on batches of people."""
         people = [history for history in histories if len(history)]
-        parameters = _initial(self.shared, generator)
+        parameters = self.starting_parameters(base, generator)
         adam = Adam(parameters, learning_rate or self.central_learning_rate)
         for _ in range(epochs or self.central_epochs):
             for name, value in mean(self._means(parameters, history) for history in people).items():
@@ -152,13 +153,3 @@ def mean(gradients: Iterable[Gradient]) -> Gradient:
         for name, value in gradient.items():
             total[name] = total[name] + value if name in total else value
     return {name: value / np.float32(count) for name, value in total.items()}
-
-
-def _initial(specs: tuple[TensorSpec, ...], generator: np.random.Generator) -> Gradient:
-    """Parameters as a server would initialise them."""
-    return {
-        spec.name: generator.normal(0.0, spec.init.scale, spec.shape).astype(np.float32)
-        if spec.init.kind is InitialiserKind.NORMAL
-        else np.full(spec.shape, float(spec.init.kind is InitialiserKind.ONES), dtype=np.float32)
-        for spec in specs
-    }

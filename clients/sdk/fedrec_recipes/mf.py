@@ -118,14 +118,19 @@ class MatrixFactorisation(Recipe[MatrixFactorisationConfig]):
         return np.asarray(shared[ITEM_EMBEDDINGS] @ vector.astype(np.float32), dtype=np.float32)
 
     def train_central(
-        self, histories: Sequence[History], generator: np.random.Generator, *, iterations: int = 12
+        self,
+        histories: Sequence[History],
+        generator: np.random.Generator,
+        *,
+        base: Tensors | None = None,
+        iterations: int = 12,
     ) -> dict[str, NDArray[np.float32]]:
         """Minimise the same objective with everybody's data in one place, by alternating least squares."""
         config = self.config
         weights = {"unobserved_weight": config.unobserved_weight, "regularisation": config.regularisation}
         items_of = [history.items for history in histories]
         people_of = _transpose(items_of, config.number_of_items)
-        items = generator.normal(0, 0.1 / config.dimension**0.5, (config.number_of_items, config.dimension))
+        items = self.starting_parameters(base, generator)[ITEM_EMBEDDINGS].astype(np.float64)
         for _ in range(iterations):
             users = implicit.solve_vectors(items.T @ items, items, items_of, **weights)
             items = implicit.solve_vectors(users.T @ users, users, people_of, **weights)

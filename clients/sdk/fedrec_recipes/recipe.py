@@ -3,12 +3,13 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fedrec_protocol.base import Message
+from fedrec_protocol.initialise import initial_parameters
 from fedrec_protocol.manifest import AggregationRule, RecipeChoice, ReportFormat, TrainingPlan
 from fedrec_protocol.tensors import Tensors, TensorSpec
 
@@ -131,5 +132,19 @@ class Recipe(ABC, Generic[ConfigT]):
         return None if vectors is None else np.asarray(vectors, dtype=np.float32)
 
     @abstractmethod
-    def train_central(self, histories: Sequence[History], generator: np.random.Generator) -> Tensors:
-        """Shared tensors from the same objective with everybody's data in one place: the baseline of each recipe."""
+    def train_central(
+        self, histories: Sequence[History], generator: np.random.Generator, *, base: Tensors | None = None
+    ) -> Tensors:
+        """Shared tensors from the same objective with everybody's data in one place: the baseline of each recipe.
+
+        Args:
+            histories: Everybody's interactions.
+            generator: All randomness comes from here.
+            base: Parameters to start from; None draws them as `shared` says. Where the minimum that training finds
+                depends on the start, a federated run is compared with a central one from the same.
+        """
+
+    def starting_parameters(self, base: Tensors | None, generator: np.random.Generator) -> dict[str, NDArray[Any]]:
+        """What central training moves in place: a copy of `base`, or such as a server draws from `shared`."""
+        start = initial_parameters(self.shared, int(generator.integers(2**63))) if base is None else base
+        return {name: np.array(values) for name, values in start.items()}

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pydantic import PositiveInt
 
 from fedrec_protocol.manifest import AggregationRule, ReportContent, ReportFormat, TrainingPlan, Weighting
-from fedrec_protocol.tensors import InitialiserKind, Tensors, TensorSpec
+from fedrec_protocol.tensors import Tensors, TensorSpec
 from fedrec_recipes.recipe import ConfigT, History, LocalResult, Recipe, RecipeConfig
 
 Totals = Mapping[str, NDArray[np.float64]]
@@ -98,24 +98,17 @@ class StatisticsRecipe(Recipe[ConfigT], Generic[ConfigT]):
         base: Tensors | None = None,
         rounds: int | None = None,
     ) -> dict[str, NDArray[Any]]:
-        """The same model with everybody's data in one place; without `base`, from tensors as `shared` initialises them.
+        """The same model with everybody's data in one place, in the usual rounds unless given.
 
-        Rounds are the usual ones unless given; `generator` serves the initialisers only.
+        `generator` serves the initialisers only.
         """
-        model = {spec.name: _initial(spec, generator) for spec in self.shared} if base is None else dict(base)
+        model = self.starting_parameters(base, generator)
         for _ in range(rounds or self.usual_rounds):
             totals = {spec.name: np.zeros(spec.shape) for spec in self.statistics}
             for history in histories:
                 self.add(totals, model, history)
             model = self.solve(model, totals)
         return model
-
-
-def _initial(spec: TensorSpec, generator: np.random.Generator) -> NDArray[Any]:
-    """A tensor of zeros, or of normal values."""
-    if spec.init.kind is InitialiserKind.NORMAL:
-        return generator.normal(0.0, spec.init.scale, spec.shape).astype(spec.dtype.numpy)
-    return np.zeros(spec.shape, dtype=spec.dtype.numpy)
 
 
 def last(history: History, maximum: int) -> NDArray[np.int64]:

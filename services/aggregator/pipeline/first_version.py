@@ -6,11 +6,11 @@ import structlog
 from sqlalchemy import Connection
 
 from fedrec_protocol import codec
+from fedrec_protocol.initialise import initial_parameters
 from fedrec_protocol.manifest import TaskManifest
 from fedrec_protocol.messages import ModelReference, TaskState
 from fedrec_protocol.registry_messages import Lineage, VersionRequest
 from services.aggregator.domain.errors import RegistryRefused
-from services.aggregator.domain.initialise import initial_parameters
 from services.aggregator.pipeline.context import Context
 from services.aggregator.pipeline.open_round import advance
 from services.aggregator.storage import tasks

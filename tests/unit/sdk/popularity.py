@@ -42,7 +42,9 @@ class Popularity(Recipe[RecipeConfig]):
     def score(self, shared: Tensors, private: Tensors, history: History) -> NDArray[np.float32]:
         return shared["share"].astype(np.float32)
 
-    def train_central(self, histories: Sequence[History], generator: np.random.Generator) -> Tensors:
+    def train_central(
+        self, histories: Sequence[History], generator: np.random.Generator, *, base: Tensors | None = None
+    ) -> Tensors:
         items = np.concatenate([history.items for history in histories])
         return {"share": np.bincount(items, minlength=self.config.number_of_items) / len(items)}
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from fedrec_protocol.initialise import initial_parameters
 from fedrec_protocol.messages import RoundKind
 from fedrec_protocol.popularity_floor import ITEM_POPULARITY
-from services.aggregator.domain.initialise import initial_parameters
 from simulation.attacks.attack import Attack, PoisonedTrainer, with_attackers
 from simulation.attacks.label_shuffling import LabelShuffling
 from simulation.attacks.noise import GaussianNoise

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from fedrec.data.split import leave_last_out
+from fedrec_protocol.initialise import initial_parameters
 from fedrec_recipes.recipe import History
-from services.aggregator.domain.initialise import initial_parameters
 from simulation.final_test import federated_row, popularity_row, ranks_of
 from tests.unit.recipes.data import people_with_taste
 from tests.unit.simulation.tasks import ITEMS, small_mf

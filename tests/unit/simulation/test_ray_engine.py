@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
+from fedrec_protocol.initialise import initial_parameters
 from fedrec_protocol.messages import RoundKind
-from services.aggregator.domain.initialise import initial_parameters
 from simulation.engines.local import LocalEngine
 from simulation.engines.ray import RayEngine
 from simulation.population import Population

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from fedrec_protocol.initialise import initial_parameters
 from fedrec_protocol.manifest import AggregationRule, Convergence, StopCriteria, TaskManifest, Weighting
 from fedrec_protocol.messages import RoundKind, RoundState, TaskState
 from fedrec_recipes.mf import ITEM_EMBEDDINGS, USER_VECTOR
 from fedrec_recipes.recipe import History, Recipe
 from fedrec_recipes.seeding import training_generator
-from services.aggregator.domain.initialise import initial_parameters
 from simulation.devices import NEVER, Load
 from simulation.population import Population
 from simulation.simulation import NobodyReports, Simulation

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from fedrec_protocol.initialise import initial_parameters
 from fedrec_protocol.manifest import RecipeChoice
 from fedrec_protocol.messages import RoundKind
 from fedrec_protocol.popularity_floor import ITEM_POPULARITY
@@ -11,7 +12,6 @@ from fedrec_recipes.bpr import USER_VECTOR, BayesianPersonalisedRanking, BprConf
 from fedrec_recipes.mf import USER_GRAM, MatrixFactorisation
 from fedrec_recipes.recipe import History
 from fedrec_sdk.trainer import RecipeTrainer
-from services.aggregator.domain.initialise import initial_parameters
 from simulation.engines.local import LocalEngine
 from simulation.population import Population
 from simulation.vectorised.catalogue import vectorised

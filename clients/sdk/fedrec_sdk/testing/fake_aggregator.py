@@ -4,11 +4,12 @@ import secrets
 from collections.abc import Iterable, Sequence
 from typing import Self
 
+from fedrec_protocol.initialise import initial_parameters
 from fedrec_protocol.manifest import TaskManifest
 from fedrec_protocol.tensors import Tensors
 from fedrec_sdk.testing.fake_clients import FakeClients
 from fedrec_sdk.testing.fake_http import FakeServer, Request
-from fedrec_sdk.testing.fake_registry import FakeRegistry, FakeVersion, initial_parameters
+from fedrec_sdk.testing.fake_registry import FakeRegistry, FakeVersion
 from fedrec_sdk.testing.fake_reports import federated_average
 from fedrec_sdk.testing.fake_round import FakeRound
 from fedrec_sdk.testing.fake_task import Aggregate, FakeTask

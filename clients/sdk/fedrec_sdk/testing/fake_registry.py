@@ -5,14 +5,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fedrec_protocol import codec
 from fedrec_protocol.manifest import TaskManifest
 from fedrec_protocol.messages import ModelReference
 from fedrec_protocol.problems import Slug
 from fedrec_protocol.registry_messages import AliasView, LineageView, ModelView, VersionView
-from fedrec_protocol.tensors import DType, InitialiserKind, Tensors, TensorSpec
+from fedrec_protocol.tensors import DType, Tensors
 from fedrec_sdk.testing.fake_catalogue import FakeCatalogue
 from fedrec_sdk.testing.refusal import Refused
 from fedrec_sdk.wire import to_wire
@@ -127,21 +126,3 @@ class FakeRegistry:
             evaluated=0,
             created_at=self._created_at,
         )
-
-
-def initial_parameters(specs: tuple[TensorSpec, ...], seed: int) -> Tensors:
-    """Tensors filled as their `init` says (with other random numbers than the real aggregator draws)."""
-    generator = np.random.default_rng(seed)
-    return {spec.name: _filled(spec, generator) for spec in specs}
-
-
-def _filled(spec: TensorSpec, generator: np.random.Generator) -> NDArray[np.float64]:
-    match spec.init.kind:
-        case InitialiserKind.ZEROS:
-            return np.zeros(spec.shape)
-        case InitialiserKind.ONES:
-            return np.ones(spec.shape)
-        case InitialiserKind.NORMAL:
-            return generator.normal(0.0, spec.init.scale, spec.shape)
-        case InitialiserKind.UNIFORM:
-            return generator.uniform(-spec.init.scale, spec.init.scale, spec.shape)

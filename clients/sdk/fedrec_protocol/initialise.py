@@ -1,4 +1,4 @@
-"""The first parameters of a task, made by the server from the manifest alone."""
+"""The first parameters of a task, made from the manifest alone: anybody can make them again."""
 
 import hashlib
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from fedrec_protocol.initialise import initial_parameters
 from fedrec_protocol.tensors import DType, Initialiser, InitialiserKind, TensorSpec
-from services.aggregator.domain.initialise import initial_parameters
 
 BIG = (200, 100)
 
