@@ -17,7 +17,7 @@ from fedrec_protocol.tensors import Tensors
 from fedrec_recipes.recipe import History
 from fedrec_sdk.evaluation import NOTHING_EVALUATED
 from fedrec_sdk.report import training_report
-from services.aggregator.domain.initialise import initial_parameters
+from fedrec_protocol.initialise import initial_parameters
 from services.aggregator.domain.privacy.task import NoisyRound, charge_for, new_ledger
 from simulation.audit.canaries import JUST_BELOW, CanaryFigures, CanaryTrainer
 from simulation.audit.modes import Central, policy

@@ -14,7 +14,7 @@ import pytest
 from fedrec.local.stack import LocalStack, local_stack
 from fedrec.manifests import evaluation_of, manifest_for
 from fedrec.operator import Operator
-from fedrec_protocol.manifest import RecipeChoice, RoundPolicy, TaskManifest
+from fedrec_protocol.manifest import AggregationRule, RecipeChoice, RoundPolicy, TaskManifest
 from fedrec_protocol.messages import RoundState, RoundView
 from fedrec_protocol.popularity_floor import ITEM_POPULARITY, PopularityFloor
 from fedrec_recipes import catalogue
@@ -63,7 +63,8 @@ def a_task(recipe: Recipe[Any], rule: str) -> TaskManifest:
     """Everybody takes part in every round, so that who is asked does not depend on who asks first."""
     rounds = RoundPolicy(aggregation_goal=PEOPLE, minimum_reports=PEOPLE, deadline_seconds=90)
     manifest = manifest_for(recipe, name=f"{recipe.name}-{rule}", rounds=rounds, round_budget=ROUNDS, seed=11)
-    return manifest.model_copy(update={"aggregation": manifest.aggregation.model_copy(update={"rule": rule})})
+    aggregation = recipe.aggregation if rule == recipe.aggregation.rule else AggregationRule(rule=rule)
+    return manifest.model_copy(update={"aggregation": aggregation})
 
 
 def simulated(manifest: TaskManifest, population: Population) -> list[RoundRecord]:
@@ -106,8 +107,8 @@ def over_http(
     ("name", "rule"),
     [
         ("mf", "fedavg"),
-        ("autoencoder", "fedavg"),
-        ("autoencoder", "fedavgm"),
+        ("mf", "fedavgm"),
+        ("autoencoder", "fedadam"),
         ("sasrec", "fedadam"),
         ("ease", "solve"),
     ],
