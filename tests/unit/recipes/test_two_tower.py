@@ -1,9 +1,13 @@
 """Two towers with item content."""
 
+import base64
+import zlib
+
 import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from fedrec_protocol.registry_messages import Lineage
 from fedrec_recipes import two_tower_network as network
 from fedrec_recipes.item_content import pack_content, unpack_content
 from fedrec_recipes.metrics import rank_of
@@ -84,7 +88,19 @@ def test_content_survives_the_way_through_a_configuration() -> None:
     np.testing.assert_array_equal(unpack_content(pack_content(bits), 7, 3), bits)
 
 
-@pytest.mark.parametrize("content", ["", "not base64!", pack_content(GROUPS[:30])])
+def test_genres_of_thirty_thousand_films_fit_into_a_manifest() -> None:
+    # As many kinds of film as MovieLens-1M has, 18 genres, one to three each.
+    generator = np.random.default_rng(1)
+    kinds = generator.permuted(np.arange(18) < generator.integers(1, 4, size=(300, 1)), axis=1)
+    content = pack_content(kinds[generator.integers(300, size=30_000)])
+    config = {"number_of_items": 30_000, "number_of_features": 18, "content": content}
+    assert Lineage(recipe="two-tower", recipe_config=config).recipe_config == config
+
+
+TOO_MUCH = base64.b64encode(zlib.compress(bytes(10_000_000))).decode()
+
+
+@pytest.mark.parametrize("content", ["", "not base64!", "AAAA", pack_content(GROUPS[:30]), TOO_MUCH])
 def test_content_of_another_catalogue_is_refused(content: str) -> None:
     with pytest.raises(ValidationError, match="content"):
         TwoTowerConfig(number_of_items=60, number_of_features=4, content=content)
