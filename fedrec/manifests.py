@@ -3,10 +3,13 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from pydantic import ValidationError
 
+from fedrec_protocol.item_catalogue import ItemCatalogue
 from fedrec_protocol.manifest import Convergence, RoundPolicy, StopCriteria, TaskManifest
 from fedrec_recipes.federated_evaluation import EvaluationConfig, FederatedEvaluation
+from fedrec_recipes.item_content import pack_content
 from fedrec_recipes.recipe import Recipe
 
 DEFAULT_METRICS = ("hr@10", "ndcg@10")
@@ -51,7 +54,14 @@ def manifest_for(
 
 
 def evaluation_of(
-    recipe: Recipe[Any], *, name: str, model: str, base_version: str | None, rounds: RoundPolicy, **config: Any
+    recipe: Recipe[Any],
+    *,
+    name: str,
+    model: str,
+    base_version: str | None,
+    rounds: RoundPolicy,
+    items: ItemCatalogue | None = None,
+    **config: Any,
 ) -> TaskManifest:
     """The manifest of a one-round task in which people's devices measure a version of a model.
 
@@ -61,10 +71,16 @@ def evaluation_of(
         model: Name of the model that the version belongs to.
         base_version: The version's id in the registry; None where the parameters are given otherwise.
         rounds: When the round closes, and how many participants are asked.
+        items: The model's catalogue: only what may be recommended now is ranked, by everybody alike; None ranks
+            all rows of the model.
         config: Further fields of `EvaluationConfig`: cut-offs, slices.
     """
-    items = recipe.config.number_of_items
-    evaluation = FederatedEvaluation(EvaluationConfig(number_of_items=items, recipe=recipe.choice, **config))
+    number_of_items = recipe.config.number_of_items
+    if items is not None:
+        recommendable = np.ones((number_of_items, 1), dtype=np.bool_)
+        recommendable[items.ruled_out(number_of_items)] = False
+        config["recommendable"] = pack_content(recommendable)
+    evaluation = FederatedEvaluation(EvaluationConfig(number_of_items=number_of_items, recipe=recipe.choice, **config))
     manifest = manifest_for(evaluation, name=name, rounds=rounds, round_budget=1, metrics=())
     return manifest.model_copy(update={"model": model, "base_version": base_version})
 

@@ -97,6 +97,10 @@ class ItemCatalogue:
         """Rows of items that may be recommended, ascending."""
         return [index for index in range(len(self.item_ids)) if index not in self.retired]
 
+    def ruled_out(self, capacity: int) -> list[int]:
+        """Rows of a model of this capacity that may not be recommended, ascending: retired, or without an item."""
+        return [*sorted(self.retired), *range(len(self.item_ids), capacity)]
+
     def with_changes(self, changes: Iterable[CatalogueEntry]) -> "ItemCatalogue":
         """The catalogue after these changes, which are in the order of their rows.
 

@@ -1,6 +1,7 @@
 """A round that measures a model on everybody's device (`evaluation`)."""
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -11,6 +12,7 @@ from fedrec_protocol.manifest import RecipeChoice
 from fedrec_protocol.tensors import DType, Tensors, TensorSpec
 from fedrec_recipes import measurements
 from fedrec_recipes.evaluation import HeldOut
+from fedrec_recipes.item_content import unpack_content
 from fedrec_recipes.measuring_recipe import Measured, MeasuringRecipe
 from fedrec_recipes.metrics import metric_value, rank_of
 from fedrec_recipes.recipe import History, Recipe
@@ -41,6 +43,9 @@ class EvaluationConfig(StatisticsConfig):
     """Lengths of history at which a slice of people ends and the next begins; increasing."""
     popular_share: float = Field(default=0.2, gt=0, lt=1)
     """Share of the catalogue that counts as popular."""
+    recommendable: str = ""
+    """One bit for each item, 1 for those that may be recommended, as `item_content.pack_content` packs one feature;
+    empty means all. The others, retired items and rows without one, do not compete and are not asked for."""
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
@@ -48,14 +53,16 @@ class EvaluationConfig(StatisticsConfig):
             raise ValueError("activity_edges must increase")
         if max(self.cutoffs, default=0) > DEEPEST:
             raise ValueError(f"cutoffs are at most {DEEPEST}")
+        if self.recommendable and not unpack_content(self.recommendable, self.number_of_items, 1).any():
+            raise ValueError("recommendable leaves no item")
         return self
 
 
 class FederatedEvaluation(MeasuringRecipe[EvaluationConfig]):
     """Each device ranks its last item by the base version, and reports counts; they add up to every metric.
 
-    Full ranking, pessimistic ties. The base must not have been trained on that item. Parameters stay as they
-    are: the round's metrics, which the registry keeps with the version, are what comes of it.
+    Full ranking of what may be recommended, pessimistic ties. The base must not have been trained on that item.
+    Parameters stay as they are: the round's metrics, which the registry keeps with the version, are what comes of it.
     """
 
     name = "evaluation"
@@ -94,11 +101,14 @@ class FederatedEvaluation(MeasuringRecipe[EvaluationConfig]):
     def add_case(self, totals: dict[str, NDArray[Any]], base: Tensors, case: HeldOut) -> None:
         """Add one question to the counts, in place."""
         known, target = case.history, case.target
+        if not self._recommendable[target]:
+            return
         scores = self._evaluated.score(base, {}, known)
-        rank = rank_of(scores, target, known.items)
+        excluded = np.union1d(known.items, np.flatnonzero(~self._recommendable))
+        rank = rank_of(scores, target, excluded)
         activity = int(np.searchsorted(self.config.activity_edges, len(known), side="right"))
         totals[RANKS][activity, min(rank, DEEPEST + 1) - 1] += 1
-        totals[EXPOSURE][_best(scores, known.items, self.config.list_length)] += 1
+        totals[EXPOSURE][_best(scores, excluded, self.config.list_length)] += 1
         totals[INTERACTIONS][np.unique(known.items[-self.config.maximum_history :])] += 1
         totals[TARGETS][target] += 1
         for place, metric in enumerate(self._item_metrics):
@@ -116,12 +126,13 @@ class FederatedEvaluation(MeasuringRecipe[EvaluationConfig]):
         for label, of_slice in zip(self._activity_labels, ranks, strict=True):
             found |= _sliced(label, measurements.of_histogram(of_slice, self._item_metrics))
             found[f"people [{label}]"] = float(of_slice.sum())
-        gains = dict(zip(self._item_metrics, counts[GAINS] / _STEPS, strict=True))
-        share = self.config.popular_share
-        for label, means in measurements.by_popularity(gains, counts[TARGETS], counts[INTERACTIONS], share):
+        share, offered = self.config.popular_share, self._recommendable
+        gains = dict(zip(self._item_metrics, counts[GAINS][:, offered] / _STEPS, strict=True))
+        interactions = counts[INTERACTIONS][offered]
+        for label, means in measurements.by_popularity(gains, counts[TARGETS][offered], interactions, share):
             found |= _sliced(label, means)
         people = float(ranks.sum())
-        spread = measurements.of_catalogue(counts[EXPOSURE], counts[INTERACTIONS], people)
+        spread = measurements.of_catalogue(counts[EXPOSURE][offered], interactions, people)
         found |= {f"{name}@{self.config.list_length}": value for name, value in spread.items()}
         return Measured(round(people), found)
 
@@ -152,6 +163,14 @@ class FederatedEvaluation(MeasuringRecipe[EvaluationConfig]):
         between = [f"history {start}-{end - 1}" for start, end in zip(starts, edges, strict=False)]
         return [*between, f"history {starts[-1]}+"]
 
+    @cached_property
+    def _recommendable(self) -> NDArray[np.bool_]:
+        """Items that may be recommended, shape (number_of_items,)."""
+        items = self.config.number_of_items
+        if not self.config.recommendable:
+            return np.ones(items, dtype=np.bool_)
+        return unpack_content(self.config.recommendable, items, 1)[:, 0]
+
     @property
     def _evaluated(self) -> Recipe[Any]:
         from fedrec_recipes import catalogue  # noqa: PLC0415 - the catalogue lists this recipe too
@@ -159,10 +178,10 @@ class FederatedEvaluation(MeasuringRecipe[EvaluationConfig]):
         return catalogue.recipe(self.config.recipe)
 
 
-def _best(scores: NDArray[np.floating], seen: NDArray[np.integer], count: int) -> NDArray[np.int64]:
-    """The best unseen items, the lower index of equals; fewer than `count` when there are no more."""
+def _best(scores: NDArray[np.floating], excluded: NDArray[np.integer], count: int) -> NDArray[np.int64]:
+    """The best items that are not excluded, the lower index of equals; fewer than `count` when there are no more."""
     ranked = np.asarray(scores, dtype=np.float64).copy()
-    ranked[seen] = -np.inf
+    ranked[excluded] = -np.inf
     best = np.argsort(-ranked, kind="stable")[:count]
     return best[np.isfinite(ranked[best])]
 

@@ -32,25 +32,42 @@ class Evaluation:
 
 
 NOTHING_EVALUATED = Evaluation(0, {})
+_NOTHING = np.zeros(0, dtype=np.int64)
 
 
-def evaluate_held_out(score: Scorer, history: History, holdout: int, metrics: tuple[str, ...]) -> Evaluation:
+def evaluate_held_out(
+    score: Scorer,
+    history: History,
+    holdout: int,
+    metrics: tuple[str, ...],
+    *,
+    ruled_out: NDArray[np.int64] | None = None,
+) -> Evaluation:
     """Rank each of the last `holdout` interactions with what came before it.
 
     Full ranking over all items minus the earlier history, ties pessimistic (`fedrec_recipes.metrics`).
     The first interaction is never a question: there is nothing to answer it from.
+
+    Args:
+        score: Scores of all items for a history.
+        history: The interactions, the held-out ones last.
+        holdout: How many are held out.
+        metrics: Names of metrics.
+        ruled_out: Items that may not be recommended: they do not compete, and are not asked for.
 
     Raises:
         UnknownMetric: a metric that `fedrec_recipes.metrics` does not know.
     """
     for metric in metrics:
         parse_metric(metric)
+    ruled_out = _NOTHING if ruled_out is None else ruled_out
     before = [history.without_last(count) for count in range(min(holdout, len(history) - 1), 0, -1)]
-    ranks = [_rank(score(context), context, int(history.items[len(context)])) for context in before]
+    asked = [(context, int(history.items[len(context)])) for context in before]
+    ranks = [
+        rank_of(score(context), target, np.concatenate([context.items, ruled_out]))
+        for context, target in asked
+        if target not in ruled_out
+    ]
     if not ranks:
         return NOTHING_EVALUATED
     return Evaluation(len(ranks), {metric: sum(metric_value(metric, rank) for rank in ranks) for metric in metrics})
-
-
-def _rank(scores: NDArray[np.float32], context: History, target: int) -> int:
-    return rank_of(scores, target, context.items)

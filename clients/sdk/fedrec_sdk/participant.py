@@ -9,6 +9,8 @@ from time import time as now
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
+import numpy as np
+
 from fedrec_protocol.item_catalogue import ItemCatalogue
 from fedrec_protocol.manifest import RecipeChoice
 from fedrec_protocol.messages import RoundKind
@@ -356,15 +358,16 @@ class Participant:
         return trainer, self._models.tensors(version, specs), self.store.outbox.private_tensors(task.task_id)
 
     def _trainer(self, choice: RecipeChoice) -> Trainer:
-        if isinstance(self._recipe, Recipe):
-            return RecipeTrainer(self._recipe, holdout=self._holdout)
-        if self._recipe is not None:
+        if self._recipe is not None and not isinstance(self._recipe, Recipe):
             return self._recipe
         try:
-            return RecipeTrainer(catalogue.recipe(choice), holdout=self._holdout)
+            recipe = self._recipe or catalogue.recipe(choice)
         except (catalogue.UnknownRecipe, catalogue.InvalidRecipeConfig) as error:
             detail = f"{error}; update this SDK, or pass the recipe"
             raise rejected_here(Slug.INVALID_MANIFEST, detail) from error
+        items = self.catalogue()
+        ruled_out = None if items is None else np.array(items.ruled_out(recipe.config.number_of_items), dtype=np.int64)
+        return RecipeTrainer(recipe, holdout=self._holdout, ruled_out=ruled_out)
 
     def _training_seed(self) -> int:
         if self._seed is not None:

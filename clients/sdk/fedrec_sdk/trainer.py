@@ -60,11 +60,17 @@ class RecipeTrainer:
     """Trains a recipe on the interactions in the local store, without the last `holdout` of them.
 
     Items that the model does not have (the app's catalogue may be newer) are left out.
+
+    Args:
+        recipe: What is trained.
+        holdout: How many of the last interactions are not trained on, but measured.
+        ruled_out: Items that may not be recommended, ascending: training has them, metrics do not rank them.
     """
 
-    def __init__(self, recipe: Recipe[Any], *, holdout: int = 1) -> None:
+    def __init__(self, recipe: Recipe[Any], *, holdout: int = 1, ruled_out: NDArray[np.int64] | None = None) -> None:
         self.recipe = recipe
         self.holdout = holdout
+        self.ruled_out = ruled_out
 
     @property
     def content(self) -> ReportContent:
@@ -84,7 +90,11 @@ class RecipeTrainer:
     def evaluate(self, shared: Tensors, private: Tensors, history: History, metrics: tuple[str, ...]) -> Evaluation:
         """Full ranking of the held-out interactions."""
         return evaluate_held_out(
-            lambda context: self.recipe.score(shared, private, context), self._known(history), self.holdout, metrics
+            lambda context: self.recipe.score(shared, private, context),
+            self._known(history),
+            self.holdout,
+            metrics,
+            ruled_out=self.ruled_out,
         )
 
     def score(self, shared: Tensors, private: Tensors, history: History) -> NDArray[np.float32]:

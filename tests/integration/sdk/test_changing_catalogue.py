@@ -85,6 +85,10 @@ def test_an_item_added_in_mid_run_is_learnt_and_a_retired_one_is_recommended_to_
             assert set(recommended) <= set(bob.refresh_catalogue().recommendable)
             assert 1 not in recommended
             assert bob.recommend(CAPACITY, allow=[1, 4])[0].item == 4
+            bob.record(new)
+            assert bob.evaluate().count == 1
+            bob.record(1)
+            assert bob.evaluate().count == 0  # the retired film is not asked for
             # Its store follows a registry that was restored to before what it knows.
             bob.store.values.put("catalogue", b'{"model":"changing","number":9,"item_ids":["x"],"retired":[]}')
             assert bob.refresh_catalogue().item_ids == (*FILMS, "film-new")

@@ -18,6 +18,7 @@ def test_changes_one_after_the_other_or_at_once_give_the_same_catalogue() -> Non
     assert second == at_once
     assert second.digest == at_once.digest != first.digest
     assert second.recommendable == [1, 2]
+    assert second.ruled_out(capacity=5) == [0, 3, 4]
     assert second.rows == {"heat": 0, "ran": 1, "alien": 2}
 
 

@@ -1,5 +1,6 @@
 """Measuring a model from counts: against central counting, trec_eval, and slow definitions."""
 
+from collections.abc import Iterable
 from itertools import pairwise
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytrec_eval
 from fedrec_protocol.manifest import RecipeChoice
 from fedrec_recipes.evaluation import HeldOut
 from fedrec_recipes.federated_evaluation import EvaluationConfig, FederatedEvaluation
+from fedrec_recipes.item_content import pack_content
 from fedrec_recipes.measurements import of_catalogue, of_histogram
 from fedrec_recipes.recipe import History
 from fedrec_sdk.trainer import RecipeTrainer
@@ -35,6 +37,13 @@ def cases() -> list[HeldOut]:
     return [HeldOut(index, person.without_last(1), int(person.items[-1])) for index, person in enumerate(PEOPLE)]
 
 
+def without(gone: Iterable[int]) -> str:
+    """What may be recommended, as the configuration has it."""
+    recommendable = np.ones((ITEMS, 1), dtype=np.bool_)
+    recommendable[list(gone)] = False
+    return pack_content(recommendable)
+
+
 def totals_of_reports(evaluation: FederatedEvaluation, model: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     reports = [
         evaluation.train(model, {}, person, evaluation.training, np.random.default_rng(0)).report for person in PEOPLE
@@ -47,12 +56,14 @@ def test_the_sum_of_reports_says_what_counting_in_one_place_says(model: dict[str
     assert evaluation.measure(totals_of_reports(evaluation, model)) == evaluation.measured_centrally(model, cases())
 
 
-def test_metrics_are_those_of_trec_eval_on_the_same_scores(model: dict[str, np.ndarray]) -> None:
-    evaluation = the_evaluation(cutoffs=(10, 20))
+@pytest.mark.parametrize("gone", [[], [3, 7, 20, 41, 59]])
+def test_metrics_are_those_of_trec_eval_on_the_same_scores(model: dict[str, np.ndarray], gone: list[int]) -> None:
+    evaluation = the_evaluation(cutoffs=(10, 20), recommendable=without(gone))
+    asked = [case for case in cases() if case.target not in gone]
     relevant, runs = {}, {}
-    for case in cases():
+    for case in asked:
         scores = evaluation.score(model, {}, case.history)
-        unseen = np.setdiff1d(np.arange(ITEMS), case.history.items)
+        unseen = np.setdiff1d(np.arange(ITEMS), [*case.history.items, *gone])
         assert len(np.unique(scores[unseen])) == len(unseen)  # trec_eval breaks ties by name
         relevant[str(case.person)] = {str(case.target): 1}
         runs[str(case.person)] = {str(item): float(scores[item]) for item in unseen}
@@ -61,10 +72,35 @@ def test_metrics_are_those_of_trec_eval_on_the_same_scores(model: dict[str, np.n
     per_person = evaluator.evaluate(runs).values()
     measured = evaluation.measured_centrally(model, cases())
 
-    assert measured.evaluated == len(PEOPLE)
+    assert measured.evaluated == len(asked)
+    assert (len(asked) < len(PEOPLE)) == bool(gone)
     for theirs, ours in names.items():
         expected = np.mean([values[theirs.replace(".", "_")] for values in per_person])
         assert measured.metrics[ours] == pytest.approx(expected, abs=1e-12)
+
+
+def test_coverage_and_popularity_are_of_what_may_be_recommended() -> None:
+    """Of six items 0 and 5 are retired; everybody who is asked is shown item 1, and then item 2."""
+    popular = RecipeChoice(name="popularity", config={"number_of_items": 6})
+    recommendable = pack_content(np.array([False, True, True, True, True, False])[:, None])
+    config = EvaluationConfig(
+        number_of_items=6, recipe=popular, list_length=2, popular_share=0.25, recommendable=recommendable
+    )
+    evaluation = FederatedEvaluation(config)
+    base = {evaluation.shared[0].name: np.array([9, 5, 4, 3, 2, 1], np.float32)}
+    asked = [HeldOut(0, History(np.array([0, 3])), 1), HeldOut(1, History(np.array([0, 3])), 5)]
+    found = evaluation.measured_centrally(base, asked).metrics
+
+    assert found["hr@10"] == 1.0  # the second question has no answer that may be given
+    assert found["coverage@2"] == 2 / 4
+    assert found["gini@2"] == pytest.approx(0.5)  # of 1, 1, 0, 0
+    assert found["hr@2 [other items]"] == 1.0  # item 3 is the popular one of four
+    assert "hr@2 [popular items]" not in found
+
+
+def test_a_catalogue_without_an_item_that_may_be_recommended_is_refused() -> None:
+    with pytest.raises(ValueError, match="leaves no item"):
+        the_evaluation(recommendable=without(range(ITEMS)))
 
 
 def test_slices_add_up_to_the_whole(model: dict[str, np.ndarray]) -> None:

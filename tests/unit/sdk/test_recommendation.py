@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedrec_sdk import Participant, Recommendation, Rejected, Unavailable
+from fedrec_sdk import History, Participant, Recommendation, Rejected, Unavailable
+from fedrec_sdk.evaluation import NOTHING_EVALUATED, Evaluation, evaluate_held_out
 from fedrec_sdk.recommendation import top_k
 from fedrec_sdk.testing import FakeAggregator
 from tests.unit.sdk.conftest import Join, StartTask
@@ -62,6 +63,21 @@ def test_metrics_on_the_device_are_those_of_full_ranking(ada: Participant) -> No
     measured = ada.evaluate(k=1)  # item 3 among all but 5: first
     assert (measured.count, dict(measured.sums)) == (1, {"hr@1": 1.0, "ndcg@1": 1.0, "mrr@1": 1.0})
     assert measured.mean("hr@1") == 1.0
+
+
+def test_metrics_rank_only_what_may_be_recommended() -> None:
+    history = History(np.array([5, 1, 2]))
+
+    def score(_: History) -> np.ndarray:
+        return SHARES["share"].astype(np.float32)
+
+    def of(ruled_out: list[int]) -> Evaluation:
+        return evaluate_held_out(score, history, 2, ("mrr",), ruled_out=np.array(ruled_out, dtype=np.int64))
+
+    assert dict(of([]).sums) == {"mrr": 1 / 2 + 1 / 2}  # item 3 is ahead of item 1, and then of item 2
+    assert dict(of([3]).sums) == {"mrr": 1 + 1}
+    assert (of([1]).count, dict(of([1]).sums)) == (1, {"mrr": 1 / 2})  # item 1 is not asked for
+    assert of([1, 2]) == NOTHING_EVALUATED
 
 
 def test_production_serves_by_default_although_a_newer_version_was_trained_on(
