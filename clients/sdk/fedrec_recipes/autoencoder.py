@@ -1,17 +1,18 @@
 """The autoencoder recommender: an MLP that reconstructs a person's interaction vector (`autoencoder`)."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, PositiveInt
 
 from fedrec_protocol.tensors import Initialiser, InitialiserKind, Tensors, TensorSpec
 from fedrec_recipes import autoencoder_network as network
-from fedrec_recipes.gradient_recipe import GradientRecipe, LocalGradient
-from fedrec_recipes.people_count import CountingConfig
-from fedrec_recipes.recipe import History
+from fedrec_recipes.gradient_recipe import Gradient, GradientRecipe, LocalGradient
+from fedrec_recipes.recipe import History, RecipeConfig
 
 
-class AutoencoderConfig(CountingConfig):
+class AutoencoderConfig(RecipeConfig):
     """Hyperparameters of `autoencoder`."""
 
     hidden_size: PositiveInt = 32
@@ -32,7 +33,7 @@ class Autoencoder(GradientRecipe[AutoencoderConfig]):
     config_type = AutoencoderConfig
 
     @property
-    def learned(self) -> tuple[TensorSpec, ...]:
+    def shared(self) -> tuple[TensorSpec, ...]:
         """Weights and biases as `torch.nn.Linear` holds them."""
         items, hidden = self.config.number_of_items, self.config.hidden_size
         wide = Initialiser(kind=InitialiserKind.NORMAL, scale=1.0 / hidden**0.5)
@@ -46,9 +47,13 @@ class Autoencoder(GradientRecipe[AutoencoderConfig]):
 
     def gradient(self, parameters: Tensors, history: History, generator: np.random.Generator) -> LocalGradient:
         """The gradient with dropout of inputs."""
-        interactions = network.interaction_matrix([history], self.config.number_of_items)
+        return LocalGradient(self.mean_gradient(parameters, [history], generator))
+
+    def mean_gradient(self, parameters: Tensors, people: Sequence[History], generator: np.random.Generator) -> Gradient:
+        """The same for some people at once."""
+        interactions = network.interaction_matrix(people, self.config.number_of_items)
         inputs = network.drop(network.unit_length(interactions), self.config.dropout, generator)
-        return LocalGradient(network.gradients(parameters, inputs, network.distribution(interactions)))
+        return network.gradients(parameters, inputs, network.distribution(interactions))
 
     def score(
         self,
