@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import PositiveFloat, PositiveInt
 
 from fedrec_protocol.manifest import TrainingPlan
 from fedrec_protocol.tensors import DType, Initialiser, InitialiserKind, Tensors, TensorSpec
@@ -22,15 +21,8 @@ USER_COUNT = "user_count"
 USER_VECTOR = "user_vector"
 
 
-class AlsConfig(StatisticsConfig):
-    """Hyperparameters of `als`; the symbols are those of `fedrec_recipes.implicit`."""
-
-    dimension: PositiveInt = 16
-    """Length of item embeddings and user vectors."""
-    unobserved_weight: PositiveFloat = 0.3
-    """w, the weight of an item not chosen relative to a chosen one."""
-    regularisation: PositiveFloat = 0.01
-    """r, the L2 penalty."""
+class AlsConfig(StatisticsConfig, implicit.ImplicitConfig):
+    """Hyperparameters of `als`."""
 
 
 class AlternatingLeastSquares(StatisticsRecipe[AlsConfig]):

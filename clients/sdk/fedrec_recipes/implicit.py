@@ -11,8 +11,22 @@ with w `unobserved_weight`, r `regularisation`, n_u and n_i numbers of interacti
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import PositiveFloat, PositiveInt
+
+from fedrec_recipes.recipe import RecipeConfig
 
 Array = NDArray[np.float64]
+
+
+class ImplicitConfig(RecipeConfig):
+    """Hyperparameters of the objective."""
+
+    dimension: PositiveInt = 16
+    """Length of item embeddings and user vectors."""
+    unobserved_weight: PositiveFloat = 0.3
+    """w, the weight of an item not chosen relative to a chosen one."""
+    regularisation: PositiveFloat = 0.01
+    """r, the L2 penalty."""
 
 
 def solve_user_vector(

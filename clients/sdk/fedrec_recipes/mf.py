@@ -8,13 +8,12 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import PositiveFloat, PositiveInt
 
 from fedrec_protocol.manifest import AggregationRule, ReportFormat, TrainingPlan, Weighting
 from fedrec_protocol.popularity_floor import ITEM_POPULARITY
 from fedrec_protocol.tensors import Initialiser, InitialiserKind, Tensors, TensorSpec
 from fedrec_recipes import implicit
-from fedrec_recipes.recipe import History, LocalResult, Recipe, RecipeConfig
+from fedrec_recipes.recipe import History, LocalResult, Recipe
 from fedrec_recipes.running_mean import running_mean_delta
 
 ITEM_EMBEDDINGS = "item_embeddings"
@@ -26,15 +25,8 @@ _CURVATURE_OF_OBSERVED = 2.0
 have long vectors). Taking it too small makes full steps overshoot; too large costs a few rounds."""
 
 
-class MatrixFactorisationConfig(RecipeConfig):
-    """Hyperparameters of `mf`; the symbols are those of `fedrec_recipes.implicit`."""
-
-    dimension: PositiveInt = 16
-    """Length of item embeddings and user vectors."""
-    unobserved_weight: PositiveFloat = 0.3
-    """w, the weight of an item not chosen relative to a chosen one."""
-    regularisation: PositiveFloat = 0.01
-    """r, the L2 penalty."""
+class MatrixFactorisationConfig(implicit.ImplicitConfig):
+    """Hyperparameters of `mf`."""
 
 
 class MatrixFactorisation(Recipe[MatrixFactorisationConfig]):
@@ -55,7 +47,7 @@ class MatrixFactorisation(Recipe[MatrixFactorisationConfig]):
     name = "mf"
     config_type = MatrixFactorisationConfig
     private = (USER_VECTOR,)
-    usual_rounds = 12
+    usual_rounds = 16
 
     @property
     def shared(self) -> tuple[TensorSpec, ...]:
