@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from fedrec_protocol import codec
+from fedrec_protocol.initialise import initial_parameters
 from fedrec_protocol.messages import RoundKind
 from fedrec_protocol.noise.random_bits import RandomBits
 from fedrec_protocol.privacy import LocalPrivacy
@@ -17,7 +18,6 @@ from fedrec_protocol.tensors import Tensors
 from fedrec_recipes.recipe import History
 from fedrec_sdk.evaluation import NOTHING_EVALUATED
 from fedrec_sdk.report import training_report
-from fedrec_protocol.initialise import initial_parameters
 from services.aggregator.domain.privacy.task import NoisyRound, charge_for, new_ledger
 from simulation.audit.canaries import JUST_BELOW, CanaryFigures, CanaryTrainer
 from simulation.audit.modes import Central, policy

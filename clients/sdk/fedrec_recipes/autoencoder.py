@@ -9,10 +9,11 @@ from pydantic import Field, PositiveInt
 from fedrec_protocol.tensors import Initialiser, InitialiserKind, Tensors, TensorSpec
 from fedrec_recipes import autoencoder_network as network
 from fedrec_recipes.gradient_recipe import Gradient, GradientRecipe, LocalGradient
-from fedrec_recipes.recipe import History, RecipeConfig
+from fedrec_recipes.people_count import CountingConfig
+from fedrec_recipes.recipe import History
 
 
-class AutoencoderConfig(RecipeConfig):
+class AutoencoderConfig(CountingConfig):
     """Hyperparameters of `autoencoder`."""
 
     hidden_size: PositiveInt = 32
@@ -33,7 +34,7 @@ class Autoencoder(GradientRecipe[AutoencoderConfig]):
     config_type = AutoencoderConfig
 
     @property
-    def shared(self) -> tuple[TensorSpec, ...]:
+    def learned(self) -> tuple[TensorSpec, ...]:
         """Weights and biases as `torch.nn.Linear` holds them."""
         items, hidden = self.config.number_of_items, self.config.hidden_size
         wide = Initialiser(kind=InitialiserKind.NORMAL, scale=1.0 / hidden**0.5)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedrec_protocol.manifest import AggregationRule, ReportFormat, TrainingPlan, Weighting
-from fedrec_protocol.tensors import Tensors
+from fedrec_protocol.tensors import Tensors, TensorSpec
 from fedrec_recipes.adam import Adam
 from fedrec_recipes.people_count import CountingConfig, count_person, people_count
 from fedrec_recipes.recipe import History, LocalResult, Recipe
