@@ -8,6 +8,8 @@ import typer
 from rich.console import Console
 
 from fedrec.private_recommender import private_recommender
+from fedrec_protocol.encrypted.parameters import Scheme
+from fedrec_protocol.homomorphic_encryption import HomomorphicEncryption
 from services.aggregator.domain.privacy.accountant import UnsupportedRelease
 from services.aggregator.domain.privacy.adaptive_clipping import model_multiplier
 from services.aggregator.domain.privacy.participation import ParticipationLimit
@@ -115,6 +117,29 @@ def audit_command(
         typer.echo(f"LEAK: {leak}", err=True)
     if leaks:
         raise typer.Exit(1)
+
+
+@privacy.command("silo-key")
+def silo_key_command(
+    file: Annotated[Path, typer.Argument(help="The new key's file; every silo gets a copy, the operator never.")],
+    scheme: Annotated[Scheme, typer.Option(help="How reports are encrypted; bfv takes half the bytes.")] = Scheme.CKKS,
+) -> None:
+    """Make the secret key of a task's silos, and print what its manifest says of it.
+
+    Run it at a silo. Whoever has the file can read every report of every silo.
+    """
+    from fedrec_sdk.silo.key import make_silo_key  # noqa: PLC0415 - --help need not load it
+    from fedrec_sdk.silo.library import EncryptionUnavailable  # noqa: PLC0415 - as above
+
+    try:
+        key = make_silo_key(file, scheme)
+    except OSError as problem:
+        raise typer.BadParameter(f"{file}: {problem.strerror}") from problem
+    except EncryptionUnavailable as missing:
+        typer.echo(f"fedrec: {missing}", err=True)
+        raise typer.Exit(1) from missing
+    terms = HomomorphicEncryption(scheme=scheme, key_fingerprint=key.fingerprint)
+    typer.echo(json.dumps({"homomorphic_encryption": terms.model_dump(mode="json")}, indent=2))
 
 
 @privacy.command("recommender")

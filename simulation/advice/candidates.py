@@ -6,6 +6,8 @@ from typing import Any
 from pydantic import JsonValue
 
 from fedrec_protocol import codec
+from fedrec_protocol.encrypted.parameters import WORD_BYTES
+from fedrec_protocol.encrypted.words import word_count
 from fedrec_protocol.manifest import RecipeChoice, TaskManifest
 from fedrec_recipes import catalogue
 from fedrec_recipes.recipe import Recipe
@@ -65,6 +67,8 @@ def cost_of(manifest: TaskManifest) -> Cost:
     coordinates = sum(spec.element_count for spec in manifest.report_tensors)
     if manifest.secure_aggregation is not None:
         report = coordinates * manifest.secure_aggregation.modulus_bits // 8
+    if manifest.homomorphic_encryption is not None:
+        report = word_count(coordinates, manifest.homomorphic_encryption.scheme) * WORD_BYTES
     return Cost(
         rounds=rounds,
         bytes_down=model * (rounds + has_last),

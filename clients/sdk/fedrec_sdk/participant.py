@@ -65,7 +65,7 @@ class Participant:
         kinds: Kinds of round to take part in.
         registry_url: Address of the model registry; None takes the one that the aggregator names.
         require_secure_aggregation: Whether to refuse tasks whose reports are not masked.
-        minimum_cohort: Refuse secure rounds that would release sums of fewer participants; None takes
+        minimum_cohort: Refuse secure and encrypted rounds that would release sums of fewer participants; None takes
             the manifest's floor.
         device_registry_key: The device registry's Ed25519 public key, 32 bytes, which signs who may be in a
             secure round; None takes the one that the aggregator names.
@@ -128,8 +128,9 @@ class Participant:
             silo=SiloContribution(
                 self.store,
                 self._session,
-                None if silo_key is None else partial(read_silo_key, silo_key),
-                lambda: self._credentials.identity().client_id,
+                read_key=None if silo_key is None else partial(read_silo_key, silo_key),
+                client_id=lambda: self._credentials.identity().client_id,
+                minimum_cohort=minimum_cohort,
             ),
         )
 

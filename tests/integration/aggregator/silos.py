@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.integration.aggregator.cohort import NORM, SIZE
+from tests.integration.aggregator.cohort import NORM, SIZE, Cohort
 from tests.integration.aggregator.deployment import Task
 from tests.integration.aggregator.world import World
 
 pytest.importorskip("tenseal", reason="homomorphic encryption needs pip install 'fedrec-sdk[ckks]'")
 
 from fedrec_protocol.encrypted.parameters import Scheme
+from fedrec_sdk.silo import contribution
 from fedrec_sdk.silo.key import SiloKey, make_silo_key
 
 
@@ -32,3 +35,20 @@ def encrypted_task(world: World, key: SiloKey, silos: int = 3, **changes: Any) -
         "homomorphic_encryption": encryption,
     }
     return world.task(**manifest | changes)
+
+
+def round_of(cohort: Cohort, number: int) -> dict[str, Any]:
+    """A round of the cohort's task, as its operator sees it."""
+    (found,) = [round_ for round_ in cohort.task.get("/rounds") if round_["number"] == number]
+    return dict(found)
+
+
+@contextmanager
+def decrypting_otherwise() -> Iterator[None]:
+    """Whoever contributes meanwhile sends something else than what it decrypted."""
+    honest = contribution._as_sent
+    contribution._as_sent = lambda vector: honest(vector + 1)
+    try:
+        yield
+    finally:
+        contribution._as_sent = honest

@@ -12,6 +12,9 @@ from pydantic import ValidationError
 from fedrec_protocol.manifest import METRICS_TENSOR, TaskManifest
 from tests.unit.aggregator.manifests import content, manifest
 
+ENCRYPTION = {"key_fingerprint": "0" * 64}
+SILOS = {"aggregation_goal": 3, "minimum_reports": 2}
+MASKS = {"minimum_cohort": 5}
 LONG_NAMES = [{"name": f"{'layer' * 20}.{number}"} for number in range(600)]
 
 REFUSED: dict[str, dict[str, Any]] = {
@@ -36,6 +39,37 @@ REFUSED: dict[str, dict[str, Any]] = {
     "convergence of an unknown metric": {
         "stop": {"round_budget": 3, "convergence": {"metric": "hr@10"}},
         "metrics": ["ndcg@10"],
+    },
+    "encryption under no key": {"homomorphic_encryption": {}, "rounds": SILOS},
+    "an unknown scheme": {"homomorphic_encryption": ENCRYPTION | {"scheme": "rsa"}, "rounds": SILOS},
+    "encryption and masks": {
+        "homomorphic_encryption": ENCRYPTION,
+        "secure_aggregation": MASKS,
+        "rounds": {"aggregation_goal": 5, "minimum_reports": 2},
+    },
+    "encryption and noise on what is published": {
+        "homomorphic_encryption": ENCRYPTION,
+        "rounds": SILOS,
+        "report": {"weighting": "uniform"},
+        "privacy": {"noise_multiplier": 1.0, "budget_epsilon": 5.0, "target_delta": 1e-5},
+    },
+    "an encrypted sum of one report": {"homomorphic_encryption": ENCRYPTION, "rounds": {"aggregation_goal": 3}},
+    "a quorum of more silos than report": {
+        "homomorphic_encryption": ENCRYPTION | {"decryption_quorum": 3},
+        "rounds": SILOS,
+    },
+    "one silo that decrypts alone": {"homomorphic_encryption": ENCRYPTION | {"decryption_quorum": 1}, "rounds": SILOS},
+    "encryption and silos that are replaced": {
+        "homomorphic_encryption": ENCRYPTION,
+        "rounds": SILOS | {"report_timeout_seconds": 60},
+    },
+    "more silos than an encrypted sum has room for": {
+        "homomorphic_encryption": ENCRYPTION,
+        "rounds": {"aggregation_goal": 129, "minimum_reports": 2},
+    },
+    "more silos than can be added up": {
+        "homomorphic_encryption": ENCRYPTION | {"value_bits": 8},
+        "rounds": {"aggregation_goal": 1024, "minimum_reports": 2},
     },
     "bounds too wide for the grid": {"report": {"maximum_norm": 1e12}},
     "an infinite norm": {"report": {"maximum_norm": float("inf")}},
@@ -101,3 +135,13 @@ def test_a_tensor_name_leaves_room_for_the_prefixes_of_rules() -> None:
     assert TaskManifest.model_validate(content(shared=[{"name": longest, "shape": [2]}]))
     with pytest.raises(ValidationError, match="at most 190"):
         TaskManifest.model_validate(content(shared=[{"name": longest + "a", "shape": [2]}]))
+
+
+def test_encrypted_reports_are_on_the_finest_grid_that_their_bits_hold() -> None:
+    encrypted = manifest(
+        homomorphic_encryption=ENCRYPTION, rounds=SILOS, report={"weighting": "uniform", "maximum_norm": 4.0}
+    )
+    assert encrypted.fraction_bits == 20  # 4 * 2**20 is the largest power of two below 2**23
+    assert encrypted.opaque is encrypted.homomorphic_encryption
+    most = manifest(homomorphic_encryption=ENCRYPTION, rounds=SILOS | {"aggregation_goal": 128})
+    assert most.rounds.cohort_size * 2 ** (24 - 1) == 2**30

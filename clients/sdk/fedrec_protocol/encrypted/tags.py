@@ -8,7 +8,7 @@ anything else passes with a probability of 2**-63.
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,8 +52,10 @@ class SumTags:
         """The tags of a silo's ciphertexts, shape (TAGS,)."""
         return (self._product(words) + self._pads([author])) % np.uint64(MODULUS)
 
-    def is_sum(self, words: NDArray[np.uint64], tags: NDArray[np.uint64], authors: Iterable[Author]) -> bool:
-        """Whether these ciphertexts are the sum of exactly one report of each of these authors."""
+    def is_sum(self, words: NDArray[np.uint64], tags: NDArray[np.uint64], authors: Collection[Author]) -> bool:
+        """Whether these ciphertexts are the sum of one report of each of these authors, all different."""
+        if len({author.client_id for author in authors}) < len(authors):
+            return False
         expected = (self._product(words) + self._pads(authors)) % np.uint64(MODULUS)
         return bool((expected == tags).all())
 
@@ -71,7 +73,7 @@ class SumTags:
                 totals[row] = (int(totals[row]) + sum(parts.tolist())) % MODULUS
         return totals
 
-    def _pads(self, authors: Iterable[Author]) -> NDArray[np.uint64]:
+    def _pads(self, authors: Collection[Author]) -> NDArray[np.uint64]:
         totals = [0] * TAGS
         for author in authors:
             info = b"pad " + _framed(author.client_id, author.assignment_id)

@@ -36,8 +36,10 @@ class SiloContribution:
         self,
         store: LocalStore,
         session: Session,
+        *,
         read_key: Callable[[], SiloKey] | None,
         client_id: Callable[[], str],
+        minimum_cohort: int | None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._rounds = store.secure_rounds
@@ -45,6 +47,7 @@ class SiloContribution:
         self._session = session
         self._read_key = read_key
         self._client_id = client_id
+        self._minimum_cohort = minimum_cohort
         self._opened: tuple[SiloKey, Cipher] | None = None
 
     def require(self, manifest: TaskManifest) -> None:
@@ -120,10 +123,10 @@ class SiloContribution:
     ) -> bytes:
         """The sum's integers as they are sent, once it is proven what it is a sum of."""
         key, cipher = self._open(terms)
-        authors = {Author(one.client_id, one.assignment_id) for one in shown.contributors}
-        silos = {author.client_id for author in authors}
-        if len(silos) != len(shown.contributors) or len(silos) < manifest.rounds.minimum_reports:
-            raise _refused(f"a sum of {len(silos)} silos, not of at least {manifest.rounds.minimum_reports}")
+        authors = [Author(one.client_id, one.assignment_id) for one in shown.contributors]
+        floor = max(manifest.rounds.minimum_reports, self._minimum_cohort or 0)
+        if len(authors) < floor:
+            raise _refused(f"a sum of {len(authors)} silos, not of at least {floor}")
         if Author(self._client_id(), pending.assignment_id) not in authors:
             raise _refused("the sum is one without this silo's report")
         coordinates = round_layout(manifest, pending.kind).coordinates
