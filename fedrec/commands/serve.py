@@ -10,8 +10,10 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from fedrec.local.stack import LocalStack, local_stack
+from fedrec.local.supervisor import Supervisor
 
 SYSTEM_STATE = Path("/var/lib/fedrec")
 
@@ -26,7 +28,10 @@ def serve(
     registry_port: Annotated[int, typer.Option(help="The model registry's port; 0 for any free one.")] = 8001,
     workers: Annotated[int, typer.Option(min=1, help="Worker processes.")] = 1,
 ) -> None:
-    """Run both services here, on loopback, until Ctrl-C; data stays for the next time."""
+    """Run both services here, on loopback, until Ctrl-C; data stays for the next time.
+
+    A process that ends by itself is started again, up to five times in ten minutes.
+    """
     console = Console()
     directory = (state or default_state(Path.cwd())).absolute()
     try:
@@ -39,8 +44,9 @@ def serve(
             progress=lambda step: console.print(f"[dim]{step} ...[/]"),
         ) as stack:
             _introduce(console, stack, directory)
+            supervisor = Supervisor(stack.processes, lambda words: console.print(f"[bold red]{escape(words)}[/]"))
             while True:
-                stack.require_running()
+                supervisor.look()
                 time.sleep(0.5)
     except KeyboardInterrupt:
         console.print("stopped")

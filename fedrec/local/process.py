@@ -84,14 +84,18 @@ class ServiceProcess:
         deadline = time.monotonic() + seconds
         while not self._is_ready():
             if time.monotonic() > deadline:
-                raise ProcessFailed(f"{self.name} was not ready after {seconds:.0f} s{self._last_words()}")
+                raise ProcessFailed(f"{self.name} was not ready after {seconds:.0f} s{self._end_of_log()}")
             time.sleep(0.05)
 
     def require_running(self) -> None:
         """Raise ProcessFailed, with its last words, when it has ended by itself."""
+        if self._process is not None and not self.is_running:
+            raise ProcessFailed(self.last_words())
+
+    def last_words(self) -> str:
+        """With which status it ended, and the end of its log."""
         status = None if self._process is None else self._process.poll()
-        if status is not None:
-            raise ProcessFailed(f"{self.name} ended with status {status}{self._last_words()}")
+        return f"{self.name} ended with status {status}{self._end_of_log()}"
 
     def ask_to_stop(self) -> None:
         """Ask it to finish (SIGTERM), without waiting."""
@@ -131,9 +135,13 @@ class ServiceProcess:
 
     def restart(self) -> None:
         """Stop it if it runs, start it again on the same port, and wait until it is ready."""
+        self.start_again()
+        self.wait_until_ready()
+
+    def start_again(self) -> None:
+        """Start it where it ran, after it has ended by itself, without waiting for it to be ready."""
         self.stop()
         self.start()
-        self.wait_until_ready()
 
     def log_tail(self, lines: int = 15) -> str:
         """The last lines of its log."""
@@ -155,7 +163,7 @@ class ServiceProcess:
             raise ProcessFailed(f"{self.name} is not running")
         return self._process
 
-    def _last_words(self) -> str:
+    def _end_of_log(self) -> str:
         return f"; the end of its log:\n{self.log_tail()}"
 
 

@@ -1,7 +1,7 @@
 """A whole deployment on this machine: Postgres, registry, aggregator and worker as real processes.
 
 The parts are started in the order of their dependencies and stopped in the reverse one, whatever ends the block:
-its end, an exception, Ctrl-C or SIGTERM. Nothing is restarted silently.
+its end, an exception, Ctrl-C or SIGTERM. Nothing is restarted here; see `supervisor`.
 """
 
 from __future__ import annotations

@@ -129,6 +129,19 @@ def test_serve_leaves_no_process_behind_when_it_is_ended(number: signal.Signals,
     assert not [part for part in left if runs(part)]
 
 
+def test_serve_starts_a_killed_part_again_on_its_port_and_says_so(state: Path) -> None:
+    serving = serve(state)
+    [registry] = [part for part in serving.parts if "model_registry" in " ".join(part.cmdline())]
+    registry.kill()
+    output = serving.process.stdout
+    assert output is not None
+    said = "".join(takewhile(lambda line: line != "registry is started again\n", output))
+    assert said.startswith("registry ended with status -9")
+    while not answers(serving.registry_url):
+        time.sleep(0.05)
+    assert serving.end(signal.SIGINT) == 0
+
+
 def test_after_ctrl_c_serve_keeps_its_data_and_keys_for_the_next_time(state: Path) -> None:
     answered = []
     for _ in range(2):
