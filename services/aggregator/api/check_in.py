@@ -7,15 +7,13 @@ from datetime import UTC, datetime, timedelta
 
 from fedrec_protocol.messages import Assigned, NotSelected, NotSelectedReason
 from services.aggregator.api.waiting_room import WaitingRoom
-from services.aggregator.domain.errors import CredentialExpired
 from services.aggregator.domain.recent_participants import RecentParticipants
-from services.aggregator.pipeline.assign import CheckingIn, assign
+from services.aggregator.pipeline.assign import Answer, CheckingIn, assign
 from services.aggregator.pipeline.context import Context
 from services.aggregator.pipeline.share_demand import share_demand
 from services.kit.batcher import Batcher
 from services.kit.ids import new_id
 
-_Answer = Assigned | NotSelected | CredentialExpired
 _WORTH_WAITING = frozenset(
     {
         NotSelectedReason.NO_OPEN_ROUND,
@@ -72,10 +70,10 @@ class CheckInDesk:
             self._batchers[task_id] = Batcher(self._assign(task_id), maximum=_BATCH)
         return self._batchers[task_id]
 
-    def _assign(self, task_id: str) -> Callable[[list[CheckingIn]], Sequence[_Answer]]:
+    def _assign(self, task_id: str) -> Callable[[list[CheckingIn]], Sequence[Answer]]:
         recent = self._recent.setdefault(task_id, RecentParticipants())
 
-        def run(asking: list[CheckingIn]) -> Sequence[_Answer]:
+        def run(asking: list[CheckingIn]) -> Sequence[Answer]:
             now = self._context.now()
             recent.add((who.client_id for who in asking), now)
             if now - self._shared_at.get(task_id, _NEVER) >= _SHARED_EVERY:

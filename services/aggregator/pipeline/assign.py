@@ -21,7 +21,7 @@ from services.aggregator.domain import pacing
 from services.aggregator.domain.cohort import draw_cohort
 from services.aggregator.domain.device_keys import require_current
 from services.aggregator.domain.eligibility import why_not_eligible
-from services.aggregator.domain.errors import CredentialExpired, RoundClosed
+from services.aggregator.domain.errors import CredentialExpired, RoundClosed, Unauthenticated
 from services.aggregator.domain.rounds import Round
 from services.aggregator.domain.tasks import Task
 from services.aggregator.pipeline.context import Context
@@ -41,16 +41,18 @@ class CheckingIn:
     """The key that its token is bound to."""
 
 
-def assign(
-    context: Context, task_id: str, asking: Sequence[CheckingIn], participants: float = 0
-) -> list[Assigned | NotSelected | CredentialExpired]:
+Answer = Assigned | NotSelected | CredentialExpired | Unauthenticated
+"""What one of those who ask together is told; an exception is raised for that one only."""
+
+
+def assign(context: Context, task_id: str, asking: Sequence[CheckingIn], participants: float = 0) -> list[Answer]:
     """Answer participants of one task, in order: an assignment each while there is room.
 
     Asking again while an assignment is open gives the same assignment. `participants` is how many distinct ones
     asked recently: the more, the longer those stay away who get no work.
     """
 
-    def step(tx: Connection) -> list[Assigned | NotSelected | CredentialExpired]:
+    def step(tx: Connection) -> list[Answer]:
         task = tasks.get(tx, task_id)
         round_ = rounds.current(tx, task_id)
         pace = _Pace.of(tx, context, task, round_, participants=participants, asking=len(asking))
@@ -63,16 +65,17 @@ def assign(
     return context.db.run("assign", step)
 
 
-def _unwelcome(who: CheckingIn, client: Client | None, pace: "_Pace") -> NotSelected | CredentialExpired | None:
+def _unwelcome(
+    who: CheckingIn, client: Client | None, pace: "_Pace"
+) -> NotSelected | CredentialExpired | Unauthenticated | None:
     """The refusal of who may not take part, or whose token is one of a key that its device has replaced."""
-    if client is not None:
-        try:
-            require_current(who.device_key, client.public_key)
-        except CredentialExpired as error:
-            return error
-        if client.is_revoked:
-            return pace.refuse(NotSelectedReason.REVOKED, who)
-    return None
+    if client is None:  # it enrolled after the backup that this database was restored from
+        return Unauthenticated("this device is not known here: enrol again")
+    try:
+        require_current(who.device_key, client.public_key)
+    except CredentialExpired as error:
+        return error
+    return pace.refuse(NotSelectedReason.REVOKED, who) if client.is_revoked else None
 
 
 def _answers(

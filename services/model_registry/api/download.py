@@ -6,10 +6,11 @@ from typing import Any
 
 import structlog
 from fastapi import APIRouter, Request, Response
-from starlette.responses import StreamingResponse
+from starlette.responses import Content, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from fedrec_protocol.codec import MEDIA_TYPE
+from services.kit.objects import ObjectMissing
 from services.kit.problems import documented
 from services.model_registry.api.access import CallerDep
 from services.model_registry.api.context import Context, ContextDep
@@ -17,7 +18,7 @@ from services.model_registry.api.parameters import VersionId
 from services.model_registry.api.pieces import Places
 from services.model_registry.api.representation import Representation, represent
 from services.model_registry.domain.callers import Caller
-from services.model_registry.domain.errors import UnknownVersion
+from services.model_registry.domain.errors import Unavailable, UnknownVersion
 from services.model_registry.storage import weights
 from services.model_registry.storage.weights import StoredWeights
 
@@ -86,16 +87,26 @@ class Download(StreamingResponse):
             await super().__call__(scope, receive, send)
 
     async def stream_response(self, send: Send) -> None:
-        """Send the pieces; whoever stops reading is left."""
+        """Send the pieces; whoever stops reading is left. Where there is not even the first, that can still be said."""
+        pieces = aiter(self.body_iterator)
+        piece = await self._next(pieces)
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        async for piece in self.body_iterator:
+        while piece is not None:
             try:
                 async with asyncio.timeout(self._stall_timeout):
                     await send({"type": "http.response.body", "body": piece, "more_body": True})
             except TimeoutError:
                 log.info("download stalled")
                 return  # an incomplete answer: the server closes the connection
+            piece = await self._next(pieces)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _next(self, pieces: AsyncIterator[Content]) -> Content | None:
+        try:
+            return await anext(pieces, None)
+        except ObjectMissing as error:
+            log.exception("weights are missing: restore the objects from a backup", object_key=str(error))
+            raise Unavailable("the weights of this version are lost until an operator restores them") from error
 
 
 def _stored(context: Context, caller: Caller, version_id: str) -> StoredWeights:

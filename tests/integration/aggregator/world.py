@@ -54,19 +54,37 @@ class Server:
 
 
 class World(Deployment):
-    """One deployment on one database."""
+    """One deployment on one database.
 
-    def __init__(self, database_url: str, *, aggregators: int = 1, **settings: Any) -> None:
+    Args:
+        database_url: where all services keep what lasts.
+        aggregators: processes' worth of the API.
+        secrets: those of a deployment that went before; None makes new ones.
+        objects: where services keep objects, `{}` standing for the service's name; empty: in Postgres.
+        settings: of the aggregator.
+    """
+
+    def __init__(
+        self,
+        database_url: str,
+        *,
+        aggregators: int = 1,
+        secrets: Secrets | None = None,
+        objects: str = "",
+        **settings: Any,
+    ) -> None:
         self._ports = [ReservedPort() for _ in range(1 + aggregators)]
         registry_url, *aggregator_urls = [port.url for port in self._ports]
         self.manual_clock = ManualClock(NOON)
-        super().__init__(aggregator_urls, registry_url, Secrets.generate(), self.manual_clock)
+        super().__init__(aggregator_urls, registry_url, secrets or Secrets.generate(), self.manual_clock)
+        homes = {name: objects.format(name) or "postgres" for name in ("aggregator", "registry")}
         self.registry_settings = RegistrySettings(
             database_url=database_url,
             key_pepper=self.secrets.registry_pepper,
             jwks_url=f"{self.aggregator_urls[0]}/.well-known/jwks.json",
             bootstrap_admin_key=self.secrets.registry_admin_key,
             bootstrap_run_key=self.secrets.registry_run_key,
+            object_home=homes["registry"],
             log_level="critical",
         )
         self.settings = Settings(
@@ -77,7 +95,7 @@ class World(Deployment):
             registry_key=self.secrets.registry_run_key,
             bootstrap_admin_key=self.secrets.aggregator_admin_key,
             log_level="critical",
-            **settings,
+            **{"object_home": homes["aggregator"]} | settings,
         )
         self.start_registry()
         self.apps = [aggregator_app.create_app(self.settings, self.clock) for _ in range(aggregators)]
