@@ -6,6 +6,8 @@ It shares no code with `fedrec_protocol.secagg` and uses one primitive of `crypt
 import base64
 import hashlib
 import hmac
+import struct
+from fractions import Fraction
 
 from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
@@ -102,3 +104,45 @@ def polynomial(coefficients: list[int], x: int) -> int:
 
 def from_base64url(text: str) -> bytes:
     return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
+def transcript(label: str, *fields: bytes | str | float | None) -> bytes:
+    """As the README of the vectors spells fields."""
+    return framed(label.encode(), *(_spelt(field) for field in fields))
+
+
+def _spelt(field: bytes | str | float | None) -> bytes:
+    if field is None:
+        return b""
+    if isinstance(field, bytes):
+        return field
+    if isinstance(field, str):
+        return field.encode()
+    return struct.pack(">d", field) if isinstance(field, float) else struct.pack(">q", field)
+
+
+def sealing_key(private: bytes, peer: bytes, rid: bytes) -> bytes:
+    first, second = sorted([x25519_base(private), peer])
+    return hkdf(x25519(private, peer), rid, framed(b"fedrec-secagg-1 share sealing", first, second))
+
+
+def ring_order(roster_hash: bytes, size: int) -> list[int]:
+    draws = [hashlib.sha256(transcript("fedrec-secagg-1 ring", roster_hash, place)).digest() for place in range(size)]
+    return [place for _, place in sorted(zip(draws, range(size), strict=True))]
+
+
+def positions_of(bitmap: bytes, size: int) -> list[int]:
+    return [place for place in range(size) if bitmap[place // 8] >> place % 8 & 1]
+
+
+def steps_of(update: list[float], weight: int, fraction_bits: int) -> list[int]:
+    """Rounded half to even, as Python's `round` does; of an update within the bound."""
+    return [round(Fraction(value) * weight * Fraction(2) ** fraction_bits) for value in update]
+
+
+def limbs_of(value: int, bits: int, value_bits: int) -> list[int]:
+    """Limbs of q - 1 bits, the lowest first; the top one has the sign."""
+    count = -(-bits // (value_bits - 1))
+    base = 2 ** (value_bits - 1)
+    lower = [value // base**place % base for place in range(count - 1)]
+    return [*lower, value // base ** (count - 1)]
