@@ -1,5 +1,7 @@
 """The ledger never under-charges, and refuses the round that would overspend."""
 
+import re
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -94,10 +96,34 @@ def test_a_version_states_its_guarantee_for_machines_and_in_words() -> None:
     assert (stated.delta, stated.maximum_participations, stated.releases_charged) == (1e-6, 5, 20)
     assert stated.sampling_claim == "none"
     words = stated.plain_words()
-    for phrase in ("epsilon = 7.99", "delta = 1e-06", "at most 5 rounds", "length of at most 0.5", "at least 900"):
+    # 7.993 is told as 8.00, and e**8 = 2981.
+    phrases = ("epsilon = 8.00", "exp(8.00) (about 2,981) times", "delta = 1e-06", "at most 5 rounds")
+    for phrase in (*phrases, "length of at most 0.5", "at least 900"):
         assert phrase in words, phrase
     assert "No benefit of random sampling is claimed" in words
     assert PrivacyStatement.model_validate_json(stated.model_dump_json()) == stated
+
+
+def test_words_never_tell_a_smaller_epsilon_than_was_spent() -> None:
+    for rounds in range(1, 12):
+        spending = ledger(100)
+        for number in range(1, rounds + 1):
+            spending = spending.with_charge(charge(number, multiplier=2.7))
+        (told,) = re.findall(r"epsilon = ([0-9.]+)", statement(spending).plain_words())
+        assert spending.spent <= float(told) < spending.spent + 0.01 + 1e-9
+
+
+def test_a_large_epsilon_is_called_a_weak_promise() -> None:
+    weak, strong = (ledger(1e4).with_charge(charge(1, multiplier=z)) for z in (0.2, 2.0))
+    assert "weak promise" in statement(weak).plain_words()
+    assert "weak promise" not in statement(strong).plain_words()
+
+
+def test_the_words_say_against_whom_the_promise_does_not_hold() -> None:
+    sampled = PoissonGaussianRelease(noise_multiplier=1.0, sampling_probability=0.01)
+    spending = ledger().with_charge(Charge(charge_id="a", round_number=1, releases=(sampled,)))
+    assert "do not know on whom it fell" in statement(spending).plain_words()
+    assert "who takes part and when" in statement(spending).plain_words()
 
 
 def test_sampling_is_claimed_only_where_the_ledger_holds_sampled_releases() -> None:

@@ -1,5 +1,7 @@
 """The privacy statement of a model version: for machines, and in words a lawyer and an engineer can read."""
 
+import math
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Literal
 
@@ -64,32 +66,63 @@ class PrivacyStatement(Message):
     """No round is opened that would spend more."""
 
     def plain_words(self) -> str:
-        """The statement as a paragraph."""
-        mechanism, cap = self.mechanism, self.maximum_participations
+        """The statement as a paragraph; epsilon is rounded up, never down."""
+        epsilon, mechanism, cap = math.ceil(self.epsilon * 100) / 100, self.mechanism, self.maximum_participations
         times = "in any number of rounds" if cap is None else f"in at most {cap} rounds"
-        who = {
-            NoiseBy.SERVER: "The operator's server adds the noise and is trusted to do so",
-            NoiseBy.PARTICIPANTS: "The participants add the noise, inside sums that the server cannot open",
-            NoiseBy.EACH_PARTICIPANT: "Each participant adds noise to its own report before it leaves the device",
-        }[mechanism.noise_by]
-        if mechanism.colluding_share:
-            who += f"; the noise of {mechanism.colluding_share:.0%} of them, who may collude, is not counted"
-        sees = "sums" if mechanism.is_secure_aggregation else "single reports, and publishes sums"
-        moves = ", a bound that followed noisy counts of longer updates" if mechanism.is_adaptive_clipping else ""
-        claim = (
-            "No benefit of random sampling is claimed."
-            if self.sampling_claim == "none"
-            else f"The server drew each round's participants by a coin of probability {self.sampling_claim}."
-        )
-        return (
-            f"Everything published up to this version is (epsilon = {self.epsilon:.2f}, delta = {self.delta:g}) "
-            f"differentially private for each user: whether or not one person took part, {times}, with whatever "
-            f"data, any conclusion drawn from the published models is at most exp({self.epsilon:.2f}) times as "
-            f"likely, except with probability about {self.delta:g}. One person's update has a length of at most "
-            f"{mechanism.clipping_norm:g}{moves}. {who}. The server sees {sees} of at least "
-            f"{mechanism.minimum_reports}. {claim} No round is opened that would bring epsilon above "
-            f"{self.budget_epsilon:g}."
-        )
+        sentences = [
+            f"Everything published up to this version is (epsilon = {epsilon:.2f}, delta = {self.delta:g}) "
+            "differentially private for each user",
+            "In other words: whatever anybody finds in all published versions together would have been found with a "
+            f"probability at most {_odds(epsilon)} larger or smaller if one person, with whatever data and taking part "
+            f"{times}, had never taken part; except with a probability of about {self.delta:g}",
+            *(_WEAK if epsilon > _WEAK_FROM else ()),
+            f"One person's update in a round has a length of at most {mechanism.clipping_norm:g}, to which the noise is "
+            "scaled",
+            *(_FOLLOWS if mechanism.is_adaptive_clipping else ()),
+            _WHO_ADDS[mechanism.noise_by],
+            *_collusion(mechanism),
+            f"The server sees {_SEES[mechanism.is_secure_aggregation]} of at least {mechanism.minimum_reports} people",
+            _sampling(self.sampling_claim),
+            f"No round is opened that would bring epsilon above {self.budget_epsilon:g}",
+            "Not promised: that nobody learns who is enrolled, who takes part and when, or what many people share",
+        ]
+        return ". ".join(sentences) + "."
+
+
+_WEAK_FROM = 10.0
+_WEAK = ("An epsilon above 10 is by itself a weak promise",)
+_FOLLOWS = ("That bound followed noisy counts of longer updates, which are paid for in epsilon",)
+_SEES = {True: "sums", False: "single reports, and publishes sums"}
+_WHO_ADDS = {
+    NoiseBy.SERVER: "The operator's server adds the noise and is trusted to do so",
+    NoiseBy.PARTICIPANTS: "The participants add the noise, inside sums that the server cannot open: "
+    "the operator is not trusted with it",
+    NoiseBy.EACH_PARTICIPANT: "Each participant adds noise to its own report before it leaves the device, "
+    "so that the promise holds against the operator too",
+}
+
+
+def _odds(epsilon: float) -> str:
+    """The largest ratio of two probabilities; as a number only where it says something."""
+    if epsilon > _WEAK_FROM:
+        return f"exp({epsilon:.2f}) times"
+    ratio = math.exp(epsilon)
+    return f"exp({epsilon:.2f}) (about {ratio:{',.0f' if ratio >= 10 else '.2f'}}) times"
+
+
+def _collusion(mechanism: Mechanism) -> Sequence[str]:
+    if not mechanism.colluding_share:
+        return ()
+    return (f"The noise of {mechanism.colluding_share:.0%} of them, who may collude with the operator, is not counted",)
+
+
+def _sampling(claim: str) -> str:
+    if claim == "none":
+        return "No benefit of random sampling is claimed"
+    return (
+        f"The server drew each round's participants by a coin of probability {claim}, and the promise holds against "
+        "those who do not know on whom it fell"
+    )
 
 
 def privacy_statement(ledger: Ledger, mechanism: Mechanism) -> PrivacyStatement:
