@@ -61,11 +61,19 @@ class _Starts:
 
 
 def time_rounds(
-    running: Deployment, size_bytes: int, *, participants: int = _PARTICIPANTS, privacy: CentralPrivacy | None = None
+    running: Deployment,
+    size_bytes: int,
+    *,
+    participants: int = _PARTICIPANTS,
+    privacy: CentralPrivacy | None = None,
+    turn: int = 0,
 ) -> tuple[list[float], dict[str, float]]:
-    """Seconds each round took, without the first ones; and the CPU time of a round by process."""
+    """Seconds each round took, without the first ones; and the CPU time of a round by process.
+
+    The same task again is another `turn`.
+    """
     budget = _WARM_UP + _ROUNDS + 1
-    name = f"{'round' if privacy is None else 'private-round'}-{size_bytes}-{participants}"
+    name = f"{'round' if privacy is None else 'private-round'}-{size_bytes}-{participants}-{turn}"
     task = manifest(name, size_bytes=size_bytes, reports=participants, rounds=budget, privacy=privacy)
     tokens = running.enrol(task, participants)
     starts, body = _Starts(), report(size_bytes)

@@ -76,8 +76,7 @@ class PrivacyStatement(Message):
             f"probability at most {_odds(epsilon)} larger or smaller if one person, with whatever data and taking part "
             f"{times}, had never taken part; except with a probability of about {self.delta:g}",
             *(_WEAK if epsilon > _WEAK_FROM else ()),
-            f"One person's update in a round has a length of at most {mechanism.clipping_norm:g}, to which the noise is "
-            "scaled",
+            f"One person's update in a round has a length of at most {mechanism.clipping_norm:g}; the noise fits it",
             *(_FOLLOWS if mechanism.is_adaptive_clipping else ()),
             _WHO_ADDS[mechanism.noise_by],
             *_collusion(mechanism),
