@@ -41,6 +41,10 @@ SKETCHED_512 = tuple(
     )
     for holdout, fit in ((1, "train"), (0, "train + validation"))
 )
+HASHED, HASHED_REFITTED = (
+    Entry("hashed-pairs", (Stage("hashed-pairs", holdout=holdout),), fit=fit)
+    for holdout, fit in ((1, "train"), (0, "train + validation"))
+)
 SKETCHED_1024 = Entry(
     "sketched-slit without order, 1024 columns", (Stage("sketched-slit", {"dimension": 1024, "is_ordered": False}),)
 )
@@ -97,19 +101,19 @@ TABLES = (
     Table(
         "lastfm",
         lambda folder: leave_one_out(folder / "s3rec" / "LastFM.txt", "LastFM"),
-        (*_LINEAR, MF, ALS),
+        (*_LINEAR, HASHED, HASHED_REFITTED, MF, ALS),
         f"sequences of S3-Rec: {_LEAVE_ONE_OUT}",
     ),
     Table(
         "amazon-video",
         partial(pfedrec_split, subfolder="amazon-instant-video", name="Amazon Instant Video", number_of_items=11_830),
-        (POPULARITY, EASE, BLEND, BLEND_REFITTED, *SKETCHED_512),
+        (POPULARITY, EASE, BLEND, BLEND_REFITTED, HASHED, HASHED_REFITTED, *SKETCHED_512),
         _PFEDREC,
     ),
     Table(
         "beauty",
         lambda folder: leave_one_out(folder / "s3rec" / "Beauty.txt", "Amazon Beauty"),
-        (POPULARITY, EASE, BLEND, BLEND_REFITTED, *SKETCHED_512),
+        (POPULARITY, EASE, BLEND, BLEND_REFITTED, HASHED, HASHED_REFITTED, *SKETCHED_512),
         f"sequences of S3-Rec: {_LEAVE_ONE_OUT}",
     ),
     Table(

@@ -12,6 +12,7 @@ from fedrec_recipes.bpr import BayesianPersonalisedRanking
 from fedrec_recipes.ease import Ease
 from fedrec_recipes.federated_evaluation import FederatedEvaluation
 from fedrec_recipes.gfcf import Gfcf
+from fedrec_recipes.hashed_pairs import HashedPairs
 from fedrec_recipes.mf import MatrixFactorisation
 from fedrec_recipes.multvae import MultVae
 from fedrec_recipes.ncf import Ncf
@@ -88,6 +89,7 @@ for _built_in in (
     Ease,
     FederatedEvaluation,
     Gfcf,
+    HashedPairs,
     MatrixFactorisation,
     MultVae,
     Ncf,

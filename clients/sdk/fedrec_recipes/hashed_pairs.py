@@ -1,0 +1,207 @@
+"""Neighbours of items from hashed counts of pairs, in one round: for large, sparse catalogues (`hashed-pairs`)."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+
+from fedrec_protocol.tensors import DType, Tensors, TensorSpec
+from fedrec_recipes.pair_table import PairTable
+from fedrec_recipes.recipe import History
+from fedrec_recipes.statistics_recipe import StatisticsConfig, StatisticsRecipe, Totals, last, without_repeats
+
+PAIR_COUNT = "pair_count"
+ITEM_COUNT = "item_count"
+NEIGHBOURS = "neighbours"
+NEIGHBOUR_WEIGHTS = "neighbour_weights"
+
+_LARGEST_WEIGHT = 16
+"""Integer weight of a pair of neighbouring items: sums are exact, and fit a byte."""
+_LARGEST_CELL = int(np.iinfo(np.int8).max)
+
+
+class HashedPairsConfig(StatisticsConfig):
+    """Hyperparameters of `hashed-pairs`."""
+
+    cells_per_item: PositiveInt = 512
+    """Bytes of a report for each item. Eight times the different pairs that an item is in lose little."""
+    hashes: PositiveInt = 4
+    """Cells that each pair is counted in."""
+    neighbours: PositiveInt = 64
+    """Items that an item speaks for; six bytes of the model each."""
+    is_ordered: bool = True
+    """False where histories have no order: every pair of a person's items then weighs the same."""
+    offset: PositiveFloat = 2.0
+    """Places apart at which the weight of a pair has fallen to a half: it is 1 / (1 + k / offset)."""
+    backward: float = Field(default=0.25, ge=0, le=1)
+    """What it counts that the neighbour came before, beside that it came after."""
+    regularisation: NonNegativeFloat = 4.0
+    """People that are added to each item's, as a multiple of their mean: rare items say less."""
+    source_damping: float = Field(default=0.75, ge=0, le=1)
+    """Weights are divided by this power of the number of people of the item that speaks."""
+    target_damping: float = Field(default=0.15, ge=0, le=1)
+    """And by this power of that of the neighbour."""
+    popularity: NonNegativeFloat = 0.01
+    """Weight of an item's share of interactions beside its share as a neighbour: it ranks what is nobody's."""
+
+
+class HashedPairs(StatisticsRecipe[HashedPairsConfig]):
+    """Item neighbours by conditional frequency (Deshpande and Karypis 2004, https://doi.org/10.1145/963770.963776).
+
+    Each device counts which of its items followed which, weighted by how closely, in a sketch (`PairTable`); the server
+    reads the heaviest pairs from the sum. In a sparse catalogue most pairs of items occur with nobody: a matrix of few
+    columns cannot hold the rest, and a table that is a few times larger than what does occur holds it nearly exactly.
+    There the matrix that `slit` would invert is almost its diagonal, and dividing by that is as good.
+
+    A device scores by the same weights of recency. Statistics are integers: the federated model is the central one
+    bit for bit.
+    """
+
+    name = "hashed-pairs"
+    config_type = HashedPairsConfig
+
+    @property
+    def table(self) -> PairTable:
+        """Where pairs are counted."""
+        config = self.config
+        cells = max(config.number_of_items * config.cells_per_item // config.hashes, 1)
+        return PairTable(config.number_of_items, cells, config.hashes)
+
+    @property
+    def shared(self) -> tuple[TensorSpec, ...]:
+        """For each item its neighbours and their weights, most first; and the items' shares of interactions."""
+        items = self.config.number_of_items
+        shape = (items, min(self.config.neighbours, items))
+        return (
+            TensorSpec(name=NEIGHBOUR_WEIGHTS, dtype=DType.F16, shape=shape),
+            TensorSpec(name=NEIGHBOURS, dtype=DType.I32, shape=shape),
+            TensorSpec(name=ITEM_COUNT, shape=(items,)),
+        )
+
+    @property
+    def statistics(self) -> tuple[TensorSpec, ...]:
+        """The sketch of the person's pairs, and the person's items."""
+        shape = (self.table.hashes, self.table.cells)
+        return (
+            TensorSpec(name=PAIR_COUNT, dtype=DType.I8, shape=shape),
+            TensorSpec(name=ITEM_COUNT, dtype=DType.I8, shape=(self.config.number_of_items,)),
+        )
+
+    @property
+    def largest_norm(self) -> float:
+        """From the pairs of the longest history, each added to a cell that is at most full."""
+        longest = min(self.config.maximum_history, self.config.number_of_items)
+        ages = np.arange(longest - 1)
+        weights = self._ordered_weights(longest) if self.config.is_ordered else np.full(longest - 1, _LARGEST_WEIGHT)
+        added = float(weights @ (longest - 1 - ages[: len(weights)]))
+        square_of_table = _LARGEST_CELL * min(added, float(self.table.cells * _LARGEST_CELL))
+        return float((self.table.hashes * square_of_table + longest) ** 0.5)
+
+    def add(
+        self,
+        totals: dict[str, NDArray[Any]],
+        base: Tensors,  # unused: the sums do not depend on the model
+        history: History,
+    ) -> None:
+        """Count one person's pairs; a cell of more than 127 is cut to that."""
+        items = without_repeats(last(history, self.config.maximum_history))
+        totals[ITEM_COUNT][items] += 1
+        older, newer, weights = self._pairs(items)
+        for table in range(self.table.hashes):
+            cells, places = np.unique(self.table.cells_of(table, older, newer), return_inverse=True)
+            counts = np.bincount(places, weights=weights, minlength=len(cells))
+            totals[PAIR_COUNT][table][cells] += np.minimum(counts, _LARGEST_CELL).astype(totals[PAIR_COUNT].dtype)
+
+    def _pairs(self, items: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """First items, second items and integer weights; without order the first is the one of the lower index."""
+        count = len(items)
+        if self.config.is_ordered:
+            by_age = self._ordered_weights(count)
+        else:
+            items = np.sort(items)
+            by_age = np.full(max(count - 1, 0), max(round(_LARGEST_WEIGHT / max(count, 1) ** 0.5), 1))
+        lengths = count - 1 - np.arange(len(by_age))
+        ages = np.repeat(np.arange(len(by_age)), lengths)
+        first = np.arange(len(ages)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+        return items[first], items[first + ages + 1], by_age[ages].astype(np.int64)
+
+    def _ordered_weights(self, length: int) -> NDArray[np.int64]:
+        """Integer weights of the items before one of a history of this length, newest first, without zeros."""
+        weights = np.rint(_LARGEST_WEIGHT * self._recency(max(length - 1, 0))).astype(np.int64)
+        return weights[weights > 0]
+
+    def _recency(self, length: int) -> NDArray[np.float32]:
+        """Weights of the last items, newest first."""
+        return np.asarray(1 / (1 + np.arange(length) / self.config.offset), dtype=np.float32)
+
+    def solve(
+        self,
+        base: Tensors,  # unused: the model follows from the sums
+        totals: Totals,
+    ) -> dict[str, NDArray[Any]]:
+        """The heaviest neighbours of every item that anybody chose."""
+        people = np.maximum(totals[ITEM_COUNT], 0.0).astype(np.float32)
+        counts = np.asarray(totals[PAIR_COUNT] / _LARGEST_WEIGHT, dtype=np.float32)
+        counts = np.maximum(counts - np.float32(self.table.of_strangers(counts)), np.float32(0))
+        twice = np.concatenate([counts, counts], axis=1)
+        from_source, to_target = self._scales(people)
+        model: dict[str, NDArray[Any]] = {
+            spec.name: np.zeros(spec.shape, dtype=spec.dtype.numpy) for spec in self.shared
+        }
+        model[ITEM_COUNT] = people
+        for item in np.flatnonzero(people):
+            weights = from_source[item] * to_target * self._counts_around(twice, int(item))
+            weights[item] = 0.0
+            found = _largest(weights, model[NEIGHBOURS].shape[1])
+            model[NEIGHBOURS][item], model[NEIGHBOUR_WEIGHTS][item] = found, weights[found].astype(np.float16)
+        return model
+
+    def _counts_around(self, twice: NDArray[np.float32], item: int) -> NDArray[np.float32]:
+        """How often others followed this item and, less, how often they preceded it, shape (number_of_items,)."""
+        after, before = self.table.row(twice, item), self.table.column(twice, item)
+        if self.config.is_ordered:
+            return np.asarray(after + np.float32(self.config.backward) * before, dtype=np.float32)
+        return np.asarray(np.where(np.arange(len(after)) > item, after, before), dtype=np.float32)
+
+    def _scales(self, people: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Factors of an item as the one that speaks, and as a neighbour: zero if nobody chose it."""
+        relative = people / max(float(people.mean()), 1e-9)
+        from_source = (relative + self.config.regularisation + 1e-9) ** -self.config.source_damping
+        to_target = np.where(people > 0, np.maximum(people, 1) ** -self.config.target_damping, 0.0)
+        return from_source.astype(np.float32), to_target.astype(np.float32)
+
+    def score(
+        self,
+        shared: Tensors,
+        private: Tensors,  # unused: there is nothing of the person's own
+        history: History,
+    ) -> NDArray[np.float32]:
+        """Each item's share of what the history speaks for, and a little of its share of all interactions."""
+        items, people = self.config.number_of_items, shared[ITEM_COUNT]
+        newest_first = history.items[::-1]
+        recency = self._recency(len(history)) if self.config.is_ordered else np.ones(len(history), dtype=np.float32)
+        weights = recency[:, None] * shared[NEIGHBOUR_WEIGHTS][newest_first].astype(np.float32)
+        neighbours = shared[NEIGHBOURS][newest_first].astype(np.int64)
+        spoken_for = np.bincount(neighbours.ravel(), weights=weights.ravel(), minlength=items)
+        return np.asarray(_shares(spoken_for) + self.config.popularity * _shares(people), dtype=np.float32)
+
+    def item_vectors(self, shared: Tensors) -> NDArray[np.float32]:
+        """What an item says of its neighbours, folded into as many columns as it has neighbours."""
+        weights = shared[NEIGHBOUR_WEIGHTS].astype(np.float32)
+        folded = np.zeros_like(weights)
+        rows = np.broadcast_to(np.arange(len(weights))[:, None], weights.shape)
+        np.add.at(folded, (rows, shared[NEIGHBOURS].astype(np.int64) % weights.shape[1]), weights)
+        return folded
+
+
+def _largest(weights: NDArray[np.float32], count: int) -> NDArray[np.int64]:
+    """Where the largest weights are, largest first."""
+    found = np.argpartition(-weights, count - 1)[:count]
+    return np.asarray(found[np.argsort(-weights[found], kind="stable")], dtype=np.int64)
+
+
+def _shares(values: NDArray[Any]) -> NDArray[np.float64]:
+    """Values that add up to 1, or zeros."""
+    total = float(values.sum())
+    return np.asarray(values / total if total > 0 else values, dtype=np.float64)

@@ -1,0 +1,86 @@
+"""Counts of pairs of items in a table much smaller than all pairs: a count-min sketch."""
+
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+_GOLDEN = 0x9E3779B97F4A7C15
+_FIRST_MIX = 0xBF58476D1CE4E5B9
+_SECOND_MIX = 0x94D049BB133111EB
+
+
+@dataclass(frozen=True)
+class PairTable:
+    """Where the counts of pairs lie: Cormode and Muthukrishnan 2005, https://doi.org/10.1016/j.jalgor.2003.12.001.
+
+    Each of `hashes` tables has one cell for a pair, which it shares with others; counts are never negative, so
+    the smallest of a pair's cells is the least wrong, and never too low. Tables of counts add up like the counts.
+
+    The cell of (i, j) is (a_i + b_j) modulo the number of cells, for a hash a of the first item and b of the second:
+    all cells of a row are then one addition away from each other, and a row is read without hashing anything again.
+    """
+
+    number_of_items: int
+    cells: int
+    """Of each table."""
+    hashes: int
+
+    def cells_of(self, table: int, first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The cells of pairs in one of the tables; broadcasts."""
+        return np.asarray((self._of_first[table][first] + self._of_second[table][second]) % self.cells, dtype=np.int64)
+
+    def of_strangers(self, counts: NDArray[np.float32]) -> float:
+        """What a pair that never occurred reads: zero in a table with room, the median of such pairs in a full one.
+
+        Args:
+            counts: The tables, shape (hashes, cells).
+        """
+        # The smallest of h cells is above a value v with chance P(cell > v)**h.
+        return float(np.quantile(counts, 1 - 0.5 ** (1 / self.hashes)))
+
+    def row(self, twice: NDArray[np.float32], first: int) -> NDArray[np.float32]:
+        """Upper bounds of the counts of (first, j) for all j, shape (number_of_items,).
+
+        Args:
+            twice: The tables, each one followed by itself, shape (hashes, 2 * cells): so no sum leaves them.
+            first: The first item of the pairs.
+        """
+        return self._bounds(twice, self._of_first[:, [first]], self._of_second)
+
+    def column(self, twice: NDArray[np.float32], second: int) -> NDArray[np.float32]:
+        """Upper bounds of the counts of (i, second) for all i; as `row`."""
+        return self._bounds(twice, self._of_second[:, [second]], self._of_first)
+
+    def _bounds(
+        self, twice: NDArray[np.float32], start: NDArray[np.int64], cells: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
+        """The smallest of each item's cells, looked up in the next table only while none was empty."""
+        bounds = twice[0][start[0] + cells[0]]
+        for table in range(1, self.hashes):
+            left = np.flatnonzero(bounds)
+            bounds[left] = np.minimum(bounds[left], twice[table][start[table] + cells[table][left]])
+        return np.asarray(bounds, dtype=np.float32)
+
+    @property
+    def _of_first(self) -> NDArray[np.int64]:
+        return _hashed(0, self.hashes, self.number_of_items, self.cells)
+
+    @property
+    def _of_second(self) -> NDArray[np.int64]:
+        return _hashed(1, self.hashes, self.number_of_items, self.cells)
+
+
+@cache
+def _hashed(side: int, hashes: int, number_of_items: int, cells: int) -> NDArray[np.int64]:
+    """Cells for every item, shape (hashes, number_of_items), by the mixing of SplitMix64 (Steele et al. 2014).
+
+    Not numpy's generator, whose numbers may change between its versions: devices and the server must agree.
+    """
+    order = np.arange(hashes * number_of_items, dtype=np.uint64) + np.uint64(side * hashes * number_of_items + 1)
+    mixed = order * np.uint64(_GOLDEN)
+    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(_FIRST_MIX)
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(_SECOND_MIX)
+    mixed ^= mixed >> np.uint64(31)
+    return (mixed % np.uint64(cells)).astype(np.int64).reshape(hashes, number_of_items)
