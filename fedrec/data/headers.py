@@ -8,13 +8,14 @@ from fedrec.data.tabular import Columns
 
 _USER = ("user", "userid", "uid", "customerid", "visitorid", "reviewerid")
 _ITEM = ("item", "itemid", "iid", "movieid", "productid", "trackid", "artistid", "bookid", "parentasin", "asin")
-_TIME = ("time", "timestamp", "unixreviewtime", "ts", "createdat")
+_TIME = ("time", "timestamp", "unixreviewtime", "ts", "createdat", "eventtime", "datetime", "date")
 
 
 def columns_of(path: Path, header: Sequence[str]) -> Columns:
     """The columns of users, items and, if there is one, times.
 
-    Names are compared without case, underscores, and the types that RecBole appends: `user_id:token` is `userid`.
+    Names are compared without case, underscores, spaces, and the types that RecBole appends: `user_id:token` is
+    `userid`.
 
     Raises:
         DataError: no column, or more than one, has a name that is known.
@@ -35,6 +36,6 @@ def _only(path: Path, header: Sequence[str], names: Sequence[str], what: str) ->
 
 def _matches(header: Sequence[str], names: Sequence[str]) -> list[str]:
     """The columns with the first of the names that occurs."""
-    plain = [name.partition(":")[0].replace("_", "").strip().lower() for name in header]
+    plain = [name.partition(":")[0].replace("_", "").replace(" ", "").lower() for name in header]
     known = next((name for name in names if name in plain), None)
     return [column for column, name in zip(header, plain, strict=True) if name == known]

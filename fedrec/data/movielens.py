@@ -5,6 +5,7 @@ from pathlib import Path
 
 from fedrec.data.interactions import DataError, Interactions
 from fedrec.data.tabular import Columns, read_csv
+from fedrec.data.text import open_text
 
 _GENRES_100K = (
     *("unknown", "Action", "Adventure", "Animation", "Children's", "Comedy", "Crime", "Documentary", "Drama"),
@@ -24,7 +25,7 @@ def read_ratings(path: Path) -> Interactions:
     """
     if path.suffix == ".csv":
         return read_csv(path, Columns("userId", "movieId", "timestamp"))
-    with path.open(encoding="latin-1") as lines:
+    with open_text(path, "latin-1") as lines:
         first = lines.readline()
     delimiter = next((each for each in ("::", "\t", ",") if each in first), "::")
     return read_csv(path, Columns(0, 1, 3), delimiter=delimiter, encoding="latin-1")

@@ -3,14 +3,15 @@
 from pathlib import Path
 
 from fedrec.data.interactions import Interactions, from_columns
+from fedrec.data.text import open_text
 
 
 def read_sequences(path: Path) -> Interactions:
     """Read a sequence file as SASRec, S3-Rec and LightGCN use it; a user without items is left out."""
     users: list[str] = []
     items: list[str] = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        user, *sequence = line.split()
-        users += [user] * len(sequence)
-        items += sequence
+    with open_text(path) as lines:
+        for words in map(str.split, lines):
+            users += words[:1] * (len(words) - 1)
+            items += words[1:]
     return from_columns(users, items)

@@ -3,11 +3,13 @@
 import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 
 from fedrec.data.interactions import DataError, Interactions, from_columns
+from fedrec.data.text import open_text
 
 
 @dataclass(frozen=True)
@@ -26,9 +28,9 @@ def read_csv(path: Path, columns: Columns, *, delimiter: str = ",", encoding: st
     The first line is a header when the columns are given by name.
 
     Raises:
-        DataError: a column is missing, a line is short or a time is not a number.
+        DataError: a column is missing, a line is short, or a time is neither a number nor ISO 8601.
     """
-    with path.open(encoding=encoding, newline="") as lines:
+    with open_text(path, encoding) as lines:
         rows = _split_rows(lines, delimiter)
         positions = _positions(path, columns, rows)
         first_line = 2 if isinstance(columns.user, str) else 1
@@ -48,9 +50,16 @@ def read_parquet(path: Path, columns: Columns) -> Interactions:
     if missing:
         raise DataError(f"{path}: no column {', '.join(sorted(missing))}")
     table = parquet.read_table(path, columns=names)
+    for name in names:
+        if table.column(name).null_count:
+            raise DataError(f"{path}: column {name!r} has {table.column(name).null_count} rows without a value")
     users, items = ([str(value) for value in table.column(name).to_pylist()] for name in names[:2])
-    times = table.column(names[2]).to_numpy().astype(np.float64) if columns.time is not None else None
-    return from_columns(users, items, times)
+    if columns.time is None:
+        return from_columns(users, items)
+    times = table.column(names[2]).to_numpy()
+    is_date = np.issubdtype(times.dtype, np.datetime64)
+    seconds = times.astype("datetime64[us]").astype(np.float64) / 1e6 if is_date else times.astype(np.float64)
+    return from_columns(users, items, seconds)
 
 
 def parquet_columns(path: Path) -> list[str]:
@@ -92,11 +101,23 @@ def _collect(path: Path, rows: Iterator[Sequence[str]], positions: list[int], fi
     for line, row in enumerate(rows, first_line):
         if not any(row):
             continue  # an empty line, often the last one
-        try:
-            users.append(row[positions[0]])
-            items.append(row[positions[1]])
-            if len(positions) == 3:
-                times.append(float(row[positions[2]]))
-        except (IndexError, ValueError) as error:
-            raise DataError(f"{path}, line {line}: {error}") from error
+        if len(row) <= max(positions):
+            raise DataError(f"{path}, line {line}: {len(row)} columns, at least {max(positions) + 1} were expected")
+        users.append(row[positions[0]])
+        items.append(row[positions[1]])
+        if len(positions) == 3:
+            try:
+                times.append(_seconds(row[positions[2]]))
+            except ValueError as error:
+                problem = f"the time {row[positions[2]]!r} is neither a number of seconds nor a date in ISO 8601"
+                raise DataError(f"{path}, line {line}: {problem}") from error
     return from_columns(users, items, np.asarray(times) if len(positions) == 3 else None)
+
+
+def _seconds(text: str) -> float:
+    """Seconds since the epoch; a date without a time zone is in UTC."""
+    try:
+        return float(text)
+    except ValueError:
+        when = datetime.fromisoformat(text)
+        return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
