@@ -32,6 +32,7 @@ class Autoencoder(GradientRecipe[AutoencoderConfig]):
 
     name = "autoencoder"
     config_type = AutoencoderConfig
+    server_learning_rate = 0.015
 
     @property
     def learned(self) -> tuple[TensorSpec, ...]:
