@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
+from fedrec_protocol.base import reasons
 from fedrec_protocol.item_catalogue import ItemCatalogue
 from fedrec_protocol.manifest import Convergence, RoundPolicy, StopCriteria, TaskManifest
 from fedrec_recipes.federated_evaluation import EvaluationConfig, FederatedEvaluation
@@ -95,5 +96,4 @@ def read_manifest(path: Path) -> TaskManifest:
     try:
         return TaskManifest.model_validate_json(path.read_bytes())
     except ValidationError as error:
-        reasons = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()[:5])
-        raise ValueError(f"{path} is no task manifest: {reasons}") from error
+        raise ValueError(f"{path} is no task manifest: {reasons(error)}") from error

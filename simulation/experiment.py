@@ -118,7 +118,7 @@ def run_experiment(options: Options, console: Console) -> list[TestRow]:
     )
     console.print(quality_table(rows))
     written = write_results(options.out, manifest, simulation.parameters, records, rows)
-    console.print(f"Results: {', '.join(str(path) for path in written)}")
+    console.print(f"Results in {options.out}: {', '.join(path.name for path in written)}", soft_wrap=True)
     return rows
 
 

@@ -56,7 +56,8 @@ MF = Entry("mf", (Stage("mf"),), seeds=SEEDS, with_central=True)
 ALS = Entry("als", (Stage("als"),), seeds=SEEDS, with_central=True)
 AUTOENCODER = Entry("autoencoder", (Stage("autoencoder"),), seeds=SEEDS, with_central=True)
 GRADIENT = tuple(
-    Entry(name, (Stage(name),), seeds=SEEDS, with_central=True) for name in ("bpr", "ncf", "multvae", "sasrec")
+    Entry(name, (Stage(name),), seeds=SEEDS, with_central=True)
+    for name in ("bpr", "ncf", "multvae", "two-tower", "sasrec")
 )
 
 _LINEAR = (POPULARITY, EASE, SLIT, GFCF, BLEND, BLEND_REFITTED)

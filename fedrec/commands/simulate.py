@@ -66,7 +66,10 @@ def simulate(
     out: Annotated[Path, typer.Option(help="Folder for tables, model and plots.")] = Path("simulation-results"),
 ) -> None:
     """Train a recommender on simulated participants: the services' own code, without HTTP or a database."""
-    from fedrec.data.interactions import DataError  # noqa: PLC0415 - --help need not load numpy
+    from pydantic import ValidationError  # noqa: PLC0415 - --help need not load what follows
+
+    from fedrec.data.interactions import DataError  # noqa: PLC0415 - as above
+    from fedrec_protocol.base import reasons  # noqa: PLC0415 - as above
     from fedrec_sdk.errors import FedrecError  # noqa: PLC0415 - as above
     from services.aggregator.domain.errors import InvalidManifest  # noqa: PLC0415 - as above
     from simulation.experiment import Options, run_experiment  # noqa: PLC0415 - as above
@@ -102,6 +105,8 @@ def simulate(
     )
     try:
         run_experiment(options, Console())
+    except ValidationError as problem:
+        raise typer.BadParameter(reasons(problem)) from problem
     except (DataError, InvalidManifest, LookupError, OSError, ValueError) as problem:
         raise typer.BadParameter(str(problem)) from problem
     except (FedrecError, ImportError, NobodyReports) as failure:

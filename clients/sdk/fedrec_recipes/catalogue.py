@@ -4,6 +4,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from fedrec_protocol.base import reasons
 from fedrec_protocol.manifest import RecipeChoice
 from fedrec_recipes.als import AlternatingLeastSquares
 from fedrec_recipes.autoencoder import Autoencoder
@@ -75,7 +76,7 @@ def recipe(choice: RecipeChoice) -> Recipe[Any]:
     try:
         config = chosen.config_type.model_validate(choice.config)
     except ValidationError as error:
-        raise InvalidRecipeConfig(f"recipe {choice.name!r}: {error}") from error
+        raise InvalidRecipeConfig(f"recipe {choice.name!r}: {reasons(error)}") from error
     return chosen(config)
 
 

@@ -96,6 +96,8 @@ def test_a_private_run_accounts_for_epsilon_and_plots_against_it(data: Path, tmp
         (["--recipe", "nonsense"], "unknown recipe"),
         (["--attack", "nonsense"], "unknown attack"),
         (["--config", "nonsense"], "not JSON"),
+        (["--config", '{"dimensions": 3}'], "dimensions: Extra inputs are not permitted"),
+        (["--training", '{"learning_rat": 3}'], "training.learning_rat: Extra inputs are not permitted"),
         (["--training", "[]"], "not a JSON object"),
         (["--cohort", "5", "--minimum-reports", "6"], "minimum_reports is larger"),
         (["--availability", "nowhere.csv"], "nowhere.csv"),

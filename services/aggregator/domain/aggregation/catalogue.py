@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from fedrec_protocol.base import reasons
 from fedrec_protocol.manifest import AggregationRule, TaskManifest
 from fedrec_protocol.tensors import Tensors
 from services.aggregator.domain.aggregation.adaptive import FedAdagrad, FedAdam, FedYogi
@@ -60,5 +61,4 @@ def _params(choice: AggregationRule) -> Any:
     try:
         return rule.params_type.model_validate(choice.params)
     except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
-        raise InvalidManifest(f"parameters of aggregation rule {choice.rule!r}: {problems}") from error
+        raise InvalidManifest(f"parameters of aggregation rule {choice.rule!r}: {reasons(error)}") from error
