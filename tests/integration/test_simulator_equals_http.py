@@ -38,6 +38,8 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "mf": {"dimension": 4},
     "autoencoder": {},
     "sasrec": {"dimension": 8},
+    "multvae": {"hidden_size": 8, "latent_size": 4},
+    "als": {"dimension": 4},
     "ease": {"regularisation": 5.0},
 }
 
@@ -110,6 +112,8 @@ def over_http(
         ("mf", "fedavgm"),
         ("autoencoder", "fedadam"),
         ("sasrec", "fedadam"),
+        ("multvae", "fedadam"),
+        ("als", "solve"),
         ("ease", "solve"),
     ],
 )
