@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 from fastapi import Depends, FastAPI
@@ -13,7 +14,6 @@ from services.aggregator import keys as derived
 from services.aggregator.api import (
     audit,
     check_ins,
-    dashboard,
     encrypted,
     enrolment,
     operators,
@@ -33,7 +33,18 @@ from services.aggregator.pipeline.context import Context
 from services.aggregator.settings import Settings
 from services.aggregator.storage import credentials, notifications
 from services.aggregator.stores import make_context
-from services.kit import access_tokens, body_limit, health, keys, logs, metrics, observation, openapi, signed_requests
+from services.kit import (
+    access_tokens,
+    body_limit,
+    dashboard,
+    health,
+    keys,
+    logs,
+    metrics,
+    observation,
+    openapi,
+    signed_requests,
+)
 from services.kit import problems as kit_problems
 from services.kit.clock import Clock, SystemClock
 from services.kit.db import Database
@@ -46,6 +57,7 @@ _DESCRIPTION = """Opens rounds, takes participants' reports in, adds them up and
 Participants enrol with a task's enrolment key and use short-lived access tokens; operators use their keys.
 Refusals are problem documents (RFC 9457): their `type` is a page that explains them."""
 
+_DASHBOARD = Path(__file__).parent / "static" / "dashboard"
 _UPLOADS = r"^/v1/assignments/[^/]+/(report|decrypted-sum)$"
 _SMALL_BODIES = {
     r"^/v1/(enrolments|tokens|device-key|check-ins)$": 16 * 1024,
@@ -79,7 +91,7 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
     signed_requests.check_bodies(app, except_for=_UPLOADS)
     body_limit.install(app, except_for=_UPLOADS, at_most=_SMALL_BODIES)
     openapi.install(app)
-    dashboard.install(app)
+    dashboard.install(app, _DASHBOARD, other_page=f"{context.registry.public_url}/dashboard")
     health.install(app, {"database": lambda: _ping(context.db)})
     metrics.install(app, [Depends(operator(Role.READ))])
     observation.install(app, "aggregator")

@@ -4,12 +4,13 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from fastapi import Depends, FastAPI
 from sqlalchemy import Connection, select
 
 from fedrec_protocol.messages import Role
-from services.kit import body_limit, health, keys, logs, metrics, observation, openapi
+from services.kit import body_limit, dashboard, health, keys, logs, metrics, observation, openapi
 from services.kit import problems as kit_problems
 from services.kit.clock import Clock, SystemClock
 from services.kit.db import Database
@@ -42,6 +43,7 @@ such as `production`.
 Operators use keys; participants use the access tokens that the aggregator gives them, and see the model
 of their own task. Refusals are problem documents (RFC 9457): their `type` is a page that explains them."""
 
+_DASHBOARD = Path(__file__).parent / "static" / "dashboard"
 _LONGEST_UPLOAD_SECONDS = 600
 """A transaction that stores weights is silent while their bytes go to S3; it holds no lock that others wait for."""
 
@@ -66,6 +68,7 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
     kit_problems.install(app, RegistryError, problems.STATUS)
     body_limit.install(app, except_for=r"^/v1/weights/[^/]+$")
     openapi.install(app)
+    dashboard.install(app, _DASHBOARD)
     health.install(app, {"database": lambda: context.db.run("ping", _look)})
     metrics.install(app, [Depends(operator(Role.READ))])
     observation.install(app, "model-registry")

@@ -15,7 +15,8 @@ OWN, OTHER, NOBODY = "participant of this model", "participant of another model"
 OPERATORS = (READ, RUN, ADMIN)
 CALLERS = (*OPERATORS, OWN, OTHER, NOBODY)
 
-EVERYBODY = {"/healthz", "/readyz", "/docs", "/docs/assets", "/openapi.json", "/problems/{slug}"}
+FILES = {"/docs/assets", "/dashboard/assets", "/dashboard/shared"}
+EVERYBODY = FILES | {"/healthz", "/readyz", "/docs", "/dashboard", "/openapi.json", "/problems/{slug}"}
 ALLOWED: dict[tuple[str, str], set[str]] = {
     ("GET", "/metrics"): {READ, RUN, ADMIN},
     ("POST", "/v1/models"): {RUN, ADMIN},
@@ -111,7 +112,7 @@ def outcome(status: int, caller: str, allowed: set[str]) -> bool:
     return status in (403, 404) if caller == OTHER else status == 403
 
 
-@pytest.mark.parametrize("path", sorted(EVERYBODY - {"/docs/assets", "/problems/{slug}"}))
+@pytest.mark.parametrize("path", sorted(EVERYBODY - FILES - {"/problems/{slug}"}))
 def test_what_everybody_may_see(refusing: Registry, path: str) -> None:
     assert refusing.client.get(path).status_code == 200
 
