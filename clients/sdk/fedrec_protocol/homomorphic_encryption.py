@@ -7,6 +7,9 @@ from pydantic import Field, model_validator
 from fedrec_protocol.base import Message
 from fedrec_protocol.encrypted.parameters import LARGEST_SUM, MAXIMUM_REPORTS, Scheme
 
+LEAST_REPORTS = 3
+"""In a sum of two each silo, which sees the sum, reads the other's report."""
+
 
 class HomomorphicEncryption(Message):
     """A few silos share a secret key; the server adds up ciphertexts and can read none of them.

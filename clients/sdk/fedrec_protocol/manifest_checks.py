@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from fedrec_protocol import codec
-from fedrec_protocol.homomorphic_encryption import HomomorphicEncryption
+from fedrec_protocol.homomorphic_encryption import LEAST_REPORTS, HomomorphicEncryption
 from fedrec_protocol.popularity_floor import ITEM_POPULARITY, PopularityFloor
 from fedrec_protocol.privacy import AdaptiveClipping, CentralPrivacy, DistributedPrivacy, LocalPrivacy
 from fedrec_protocol.report_format import ReportContent, Weighting
@@ -122,10 +122,10 @@ def _check_encryption(manifest: "TaskManifest", terms: HomomorphicEncryption) ->
             "silos decrypt the exact sum, so noise on what is published would not protect it from them: "
             "leave privacy null, or set secure_aggregation with privacy.mechanism 'distributed'"
         )
-    if manifest.rounds.minimum_reports < terms.decryption_quorum:
+    if manifest.rounds.minimum_reports < max(terms.decryption_quorum, LEAST_REPORTS):
         raise ValueError(
-            "a sum of one report is that report, and those who reported decrypt: set rounds.minimum_reports to "
-            f"homomorphic_encryption.decryption_quorum, {terms.decryption_quorum}, or more"
+            "in a sum of two each silo reads the other's report, and only those who reported decrypt: set "
+            f"rounds.minimum_reports to {max(terms.decryption_quorum, LEAST_REPORTS)} or more"
         )
     if manifest.rounds.report_timeout_seconds is not None:
         raise ValueError("with encrypted reports nobody is replaced: leave rounds.report_timeout_seconds null")

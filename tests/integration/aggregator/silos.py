@@ -25,13 +25,13 @@ def silo_key(path: Path, scheme: Scheme = Scheme.CKKS) -> SiloKey:
     return make_silo_key(path, scheme)
 
 
-def encrypted_task(world: World, key: SiloKey, silos: int = 3, **changes: Any) -> Task:
+def encrypted_task(world: World, key: SiloKey, silos: int = 4, **changes: Any) -> Task:
     """A task of encrypted reports of one float64 tensor, for silos with this key."""
     encryption = {"scheme": key.scheme, "key_fingerprint": key.fingerprint} | changes.pop("encryption", {})
     manifest: dict[str, Any] = {
         "shared": [{"name": "items", "shape": [SIZE], "dtype": "F64"}],
         "report": {"weighting": "uniform", "maximum_norm": NORM},
-        "rounds": {"aggregation_goal": silos, "minimum_reports": 2, "deadline_seconds": 600},
+        "rounds": {"aggregation_goal": silos, "minimum_reports": 3, "deadline_seconds": 600},
         "homomorphic_encryption": encryption,
     }
     return world.task(**manifest | changes)

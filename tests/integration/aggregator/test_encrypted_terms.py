@@ -26,7 +26,7 @@ COORDINATES = SIZE + 4
 @pytest.fixture
 def cohort(world: World, tmp_path: Path) -> Iterator[Cohort]:
     path = tmp_path / "silo.key"
-    cohort = Cohort(encrypted_task(world, silo_key(path)), tmp_path, 3, silo_key=path)
+    cohort = Cohort(encrypted_task(world, silo_key(path)), tmp_path, 4, silo_key=path)
     yield cohort
     cohort.close()
 
@@ -63,8 +63,8 @@ def test_a_silo_with_another_key_or_none_reports_nothing(cohort: Cohort, tmp_pat
 
 
 def test_an_app_that_demands_masks_or_more_silos_takes_no_part(cohort: Cohort) -> None:
-    for option, words in (("require_secure_aggregation", "not masked"), ("minimum_cohort", "at least 2, not 3")):
-        cohort.options |= {"require_secure_aggregation": False, "minimum_cohort": None} | {option: 3}
+    for option, words in (("require_secure_aggregation", "not masked"), ("minimum_cohort", "at least 3, not 4")):
+        cohort.options |= {"require_secure_aggregation": False, "minimum_cohort": None} | {option: 4}
         cohort.restart()
         with pytest.raises(Rejected, match=words):
             cohort.people[0].contribute()
@@ -100,7 +100,7 @@ def test_a_single_report_that_is_shown_as_the_sum_is_not_decrypted(
 
 @pytest.mark.parametrize(
     ("kept", "words"),
-    [((0,), "a sum of 1 silos, not of at least 2"), ((1, 2), "without this silo's report"), ((0, 1), "not the sum")],
+    [((0, 1), "a sum of 2 silos, not of at least 3"), ((1, 2, 3), "without this silo's"), ((0, 1, 2), "not the sum")],
 )
 def test_a_sum_of_other_silos_than_are_named_is_not_decrypted(
     cohort: Cohort, monkeypatch: pytest.MonkeyPatch, kept: tuple[int, ...], words: str
@@ -141,13 +141,13 @@ def test_a_second_sum_of_one_round_is_not_decrypted(cohort: Cohort, monkeypatch:
 
 def test_reports_that_are_no_encrypted_vector_are_refused_and_harm_nobody(cohort: Cohort) -> None:
     device = cohort.task.device()
-    cohort.step(without={2})
+    cohort.step(without={3})
     assignment_id = device.assigned()["assignment_id"]
     size, headers = 7 * (8192 + 7), {"Content_Type": ENCRYPTED_MEDIA_TYPE}
     for body, status in ((bytes(size - 7), 422), (b"\xff" * size, 422), (bytes(size + 7), 413)):
         assert device.report(assignment_id, body, **headers).status_code == status
     assert device.report(assignment_id, report_of([1.0] * SIZE)).status_code == 415
-    assert cohort.task.round["reports"] == 2
+    assert cohort.task.round["reports"] == 3
 
 
 def test_decrypted_sums_are_checked_and_stay_what_they_are(cohort: Cohort) -> None:
@@ -163,14 +163,14 @@ def test_decrypted_sums_are_checked_and_stay_what_they_are(cohort: Cohort) -> No
     exact = np.zeros(COORDINATES)
     assert put(exact[1:]) == (422, "message-rejected")
     assert put(np.append(exact, 0)) == (413, "body-too-large")
-    assert put(exact + 3 * 2**23 + 1) == (422, "message-rejected")
+    assert put(exact + 4 * 2**23 + 1) == (422, "message-rejected")
     assert put(exact, as_silo=device_of(cohort, 1)) == (404, "unknown-assignment")
     assert put(exact) == put(exact) == (200, "")
     assert put(exact + 1) == (409, "message-conflict")
-    assert "decrypting: 1 of 3 silos" in cohort.task.round["waiting_for"]
+    assert "decrypting: 1 of 4 silos" in cohort.task.round["waiting_for"]
     cohort.finish(without={0})
     assert put(exact) == (410, "phase-closed")
-    assert published_sum(cohort.task, 3) == integer_sum(range(3))
+    assert published_sum(cohort.task, 4) == integer_sum(range(4))
     assert list(round_of(cohort, 1)["blamed"]) == [device.client_id]
 
 
@@ -187,7 +187,7 @@ def test_the_sum_is_there_when_the_round_has_closed_and_for_its_silos_only(cohor
         assert other.send("GET", f"{path}/words").json()["slug"] == "unknown-assignment"
     cohort.step(without={0})
     shown, words = device.send("GET", path), device.send("GET", f"{path}/words")
-    assert len(shown.json()["contributors"]) == 3
+    assert len(shown.json()["contributors"]) == 4
     assert shown.json()["content_digest"] == content_digest(words.content)
     cohort.finish()
     assert (

@@ -22,7 +22,7 @@ def test_it_prints_what_the_manifest_says_of_the_key(tmp_path: Path, scheme: str
     result = CliRunner().invoke(app, [*COMMAND, str(path), "--scheme", scheme])
     assert result.exit_code == 0, result.output
     said = json.loads(result.output)
-    task = manifest(rounds={"aggregation_goal": 3, "minimum_reports": 2}, **said)
+    task = manifest(rounds={"aggregation_goal": 3, "minimum_reports": 3}, **said)
     assert task.homomorphic_encryption is not None
     assert task.homomorphic_encryption.scheme == scheme
     before = path.read_bytes()

@@ -13,7 +13,7 @@ from fedrec_protocol.manifest import METRICS_TENSOR, TaskManifest
 from tests.unit.aggregator.manifests import content, manifest
 
 ENCRYPTION = {"key_fingerprint": "0" * 64}
-SILOS = {"aggregation_goal": 3, "minimum_reports": 2}
+SILOS = {"aggregation_goal": 4, "minimum_reports": 3}
 MASKS = {"minimum_cohort": 5}
 LONG_NAMES = [{"name": f"{'layer' * 20}.{number}"} for number in range(600)]
 
@@ -45,7 +45,7 @@ REFUSED: dict[str, dict[str, Any]] = {
     "encryption and masks": {
         "homomorphic_encryption": ENCRYPTION,
         "secure_aggregation": MASKS,
-        "rounds": {"aggregation_goal": 5, "minimum_reports": 2},
+        "rounds": {"aggregation_goal": 5, "minimum_reports": 3},
     },
     "encryption and noise on what is published": {
         "homomorphic_encryption": ENCRYPTION,
@@ -54,8 +54,12 @@ REFUSED: dict[str, dict[str, Any]] = {
         "privacy": {"noise_multiplier": 1.0, "budget_epsilon": 5.0, "target_delta": 1e-5},
     },
     "an encrypted sum of one report": {"homomorphic_encryption": ENCRYPTION, "rounds": {"aggregation_goal": 3}},
+    "an encrypted sum of two reports": {
+        "homomorphic_encryption": ENCRYPTION,
+        "rounds": {"aggregation_goal": 3, "minimum_reports": 2},
+    },
     "a quorum of more silos than report": {
-        "homomorphic_encryption": ENCRYPTION | {"decryption_quorum": 3},
+        "homomorphic_encryption": ENCRYPTION | {"decryption_quorum": 4},
         "rounds": SILOS,
     },
     "one silo that decrypts alone": {"homomorphic_encryption": ENCRYPTION | {"decryption_quorum": 1}, "rounds": SILOS},
@@ -65,11 +69,11 @@ REFUSED: dict[str, dict[str, Any]] = {
     },
     "more silos than an encrypted sum has room for": {
         "homomorphic_encryption": ENCRYPTION,
-        "rounds": {"aggregation_goal": 129, "minimum_reports": 2},
+        "rounds": {"aggregation_goal": 129, "minimum_reports": 3},
     },
     "more silos than can be added up": {
         "homomorphic_encryption": ENCRYPTION | {"value_bits": 8},
-        "rounds": {"aggregation_goal": 1024, "minimum_reports": 2},
+        "rounds": {"aggregation_goal": 1024, "minimum_reports": 3},
     },
     "bounds too wide for the grid": {"report": {"maximum_norm": 1e12}},
     "an infinite norm": {"report": {"maximum_norm": float("inf")}},
