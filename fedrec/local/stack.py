@@ -157,6 +157,7 @@ def local_stack(
     environment: Mapping[str, str] | None = None,
     runner: Sequence[str] = (),
     fsync: bool = True,
+    revision: str = "head",
     progress: Progress = lambda _: None,
 ) -> Iterator[LocalStack]:
     """Start a deployment, hand it over when it is ready, and stop all of it at the end of the block.
@@ -170,6 +171,7 @@ def local_stack(
         environment: more settings for the services, such as `FEDREC_AGGREGATOR_LOG_LEVEL`.
         runner: a module, and its arguments, that is given each service's module to run.
         fsync: whether our own Postgres survives a power cut.
+        revision: what the database is brought to first.
         progress: is told each step, in words.
 
     Raises:
@@ -184,7 +186,7 @@ def local_stack(
                 postgres = undo.enter_context(LocalPostgres(directory and directory / "postgres", fsync=fsync))
                 database_url = postgres.url
             progress("migrating the database")
-            upgrade(database_url)
+            upgrade(database_url, revision)
             stack = LocalStack(
                 directory=home,
                 database_url=database_url,

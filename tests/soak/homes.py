@@ -15,7 +15,7 @@ from tests.integration.kit.s3 import moto_server
 from tests.soak.disks import Disk, small_disk
 from tests.soak.proxy import Outage, Proxy
 
-FOLDER_MEGABYTES = 2
+FOLDER_MEGABYTES = 64
 POSTGRES_MEGABYTES = 320
 BUCKET = "soak"
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from enum import StrEnum
+from pathlib import Path
 from typing import ClassVar
 
 from hypothesis import HealthCheck, Phase, settings
@@ -26,7 +27,7 @@ GOAL, MINIMUM = 3, 2
 TOKEN_SECONDS = 600
 
 SETTINGS = settings(
-    max_examples=EXAMPLES or 12,
+    max_examples=EXAMPLES or 10,
     stateful_step_count=40,
     derandomize=not EXAMPLES,
     deadline=None,
@@ -49,21 +50,27 @@ class How(StrEnum):
 
 
 class Rounds(RuleBasedStateMachine):
-    """A task, its devices, their networks, the processes and the clock."""
+    """A task, its devices, their networks, the processes, the objects' home and the clock."""
 
     world: ClassVar[World]
+    objects: ClassVar[Path]
 
     def __init__(self) -> None:
         super().__init__()
-        world = self.world
-        self.faults = [Faults(world.apps[0].state.context.db), Faults(world.context.db)]
-        self.task = world.task(
+        self.api = [Faults(app.state.context.db) for app in self.world.apps]
+        self.worker = Faults(self.world.context.db)
+        self.process = 0
+        self.has_restarted = self.has_cancelled = False
+        self.begin()
+
+    def begin(self) -> None:
+        """A new task with its first devices."""
+        self.task = self.world.task(
             **powers_task(goal=GOAL, minimum_reports=MINIMUM, over_selection_factor=5 / 3, deadline_seconds=60)
         )
         self.devices = self.task.devices(4)
         self.book = Book(self.task, later=frozenset({"unavailable"}))
-        self.renewed_at = world.clock.now()
-        self.has_restarted = False
+        self.renewed_at = self.world.clock.now()
 
     # ---- devices ---------------------------------------------------------------------------------
 
@@ -96,16 +103,34 @@ class Rounds(RuleBasedStateMachine):
         """A body that was sent before, whatever became of it."""
         tried = [work for work in self.book.work.values() if work.bodies][-6:]
         work = tried[number % len(tried)]
-        self.book.send(work, work.bodies[number % len(work.bodies)])
+        self.book.send(work, work.bodies[number % len(work.bodies)], url=self.url)
 
     # ---- processes, operators and time -----------------------------------------------------------
+
+    @rule(process=st.sampled_from([0, 1]))
+    def ask_the_process(self, process: int) -> None:
+        """Devices reach this one from now on."""
+        self.process = process
+
+    @rule(number=st.integers(0, 7), how=st.sampled_from(How))
+    def lose_the_objects_for_a_while(self, number: int, how: How) -> None:
+        """No sum can be stored or read meanwhile."""
+        hidden = self.objects.with_name("hidden")
+        self.objects.rename(hidden)
+        self.objects.touch()  # in its place: nobody makes the folder anew
+        try:
+            self.take_part(number, how)
+            self.world.work()
+        finally:
+            self.objects.unlink()
+            hidden.rename(self.objects)
 
     @rule(
         name=st.sampled_from(["close_round", "merge_partial_sums", "store_outcome", "publish", "open_round"]),
         when=st.sampled_from(When),
     )
     def break_the_worker(self, name: str, when: When) -> None:
-        self.faults[1].plan(name, when)
+        self.worker.plan(name, when)
         self.let_the_worker_work()
 
     @rule()
@@ -117,8 +142,8 @@ class Rounds(RuleBasedStateMachine):
     @rule()
     def restart_the_api(self) -> None:
         self.has_restarted = True
-        self.world.restart_aggregator()
-        self.faults[0] = Faults(self.world.apps[0].state.context.db)
+        self.world.restart_aggregator(self.process)
+        self.api[self.process] = Faults(self.world.apps[self.process].state.context.db)
 
     @rule(seconds=st.sampled_from([1, 5, 20, 61]))
     def move_the_clock(self, seconds: int) -> None:
@@ -132,6 +157,16 @@ class Rounds(RuleBasedStateMachine):
     def steer(self, verb: str) -> None:
         assert self.task.steer(verb).status_code in {200, 409}
 
+    @precondition(lambda self: not self.has_cancelled)
+    @rule()
+    def cancel(self) -> None:
+        """The open round is abandoned at once, or goes to its end; another task begins."""
+        self.has_cancelled = True
+        assert self.task.steer("cancel").status_code == 200
+        self.let_the_worker_work()
+        assert {round_["state"] for round_ in self.task.get("/rounds")} <= {"published", "abandoned"}
+        self.begin()
+
     # ---- what must hold --------------------------------------------------------------------------
 
     @invariant()
@@ -144,7 +179,7 @@ class Rounds(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Nothing is stuck: with a network and everything running, the next round is published."""
-        for faults in self.faults:
+        for faults in (*self.api, self.worker):
             faults.clear()
         self.task.steer("resume")
         published = self.task.get()["rounds_published"]
@@ -158,15 +193,21 @@ class Rounds(RuleBasedStateMachine):
             self.let_the_worker_work()
             if self.task.get()["rounds_published"] > published:
                 break
-        for faults in self.faults:
+        for faults in (*self.api, self.worker):
             faults.remove()
         assert self.task.get()["rounds_published"] > published
         assert self.task.steer("cancel").status_code == 200
 
     # ---- helpers ---------------------------------------------------------------------------------
 
+    @property
+    def url(self) -> str:
+        return self.world.aggregator_urls[self.process]
+
     def assigned(self, device: Device) -> Work | None:
-        return self.book.assigned(device, device.check_in())
+        answer = device.send("POST", "/v1/check-ins", url=self.url, json={})
+        assert answer.status_code == 200, answer.text
+        return self.book.assigned(device, answer.json())
 
     def report(self, work: Work, how: How) -> None:
         body = self.book.new_body(work)
@@ -174,24 +215,24 @@ class Rounds(RuleBasedStateMachine):
             return
         match how:
             case How.WELL:
-                self.book.send(work, body)
+                self.book.send(work, body, url=self.url)
             case How.TWICE:
-                self.book.send(work, body)
-                self.book.send(work, body)
+                self.book.send(work, body, url=self.url)
+                self.book.send(work, body, url=self.url)
             case How.LOSING_THE_REQUEST:
-                work.device.report_and_leave(work.id, body, len(body) - 5)
+                work.device.report_and_leave(work.id, body, len(body) - 5, url=self.url)
             case How.LOSING_THE_ANSWER:
-                work.device.report_and_leave(work.id, body, len(body))
+                work.device.report_and_leave(work.id, body, len(body), url=self.url)
             case How.BREAKING_BEFORE_THE_COMMIT | How.BREAKING_AFTER_THE_COMMIT:
                 when = When.BEFORE if how is How.BREAKING_BEFORE_THE_COMMIT else When.AFTER
-                self.faults[0].plan("commit_reports", when)
-                self.book.send(work, body)
-                self.faults[0].clear()
+                self.api[self.process].plan("commit_reports", when)
+                self.book.send(work, body, url=self.url)
+                self.api[self.process].clear()
 
 
-def test_acknowledged_reports_are_published_exactly_once_whatever_happens(world: World) -> None:
+def test_acknowledged_reports_are_published_exactly_once_whatever_happens(world: World, objects: Path) -> None:
     class RoundsHere(Rounds):
         """In this deployment."""
 
-    RoundsHere.world = world
+    RoundsHere.world, RoundsHere.objects = world, objects
     run_state_machine_as_test(RoundsHere, settings=SETTINGS)
