@@ -15,7 +15,7 @@ from fedrec.manifests import manifest_for, read_manifest
 from fedrec_protocol.manifest import RecipeChoice, RoundPolicy, TaskManifest
 from fedrec_recipes import catalogue
 from fedrec_recipes.ease import Ease, EaseConfig
-from fedrec_recipes.recipe import Recipe
+from fedrec_recipes.recipe import History, Recipe
 from fedrec_recipes.two_tower import TwoTower
 from simulation.advice.candidates import usual_recipe
 from simulation.attacks.attack import with_attackers
@@ -93,7 +93,7 @@ def run_experiment(options: Options, console: Console) -> list[TestRow]:
     split, item_ids = _read(options)
     number_of_items = len(item_ids)
     given = None if options.manifest is None else _given_manifest(options.manifest, number_of_items)
-    recipe = catalogue.recipe(_choice(options, item_ids) if given is None else given.recipe)
+    recipe = catalogue.recipe(_choice(options, item_ids, split.train) if given is None else given.recipe)
     population = _population(options, recipe, split)
     manifest = given or _manifest(options, recipe, len(population))
     console.print(
@@ -131,9 +131,9 @@ def _read(options: Options) -> tuple[Split, tuple[str, ...]]:
     return leave_last_out(histories), interactions.item_ids
 
 
-def _choice(options: Options, item_ids: tuple[str, ...]) -> RecipeChoice:
+def _choice(options: Options, item_ids: tuple[str, ...], histories: list[History]) -> RecipeChoice:
     """The recipe, with what the data knows: how many items there are, and what is known of them."""
-    name = options.recipe or usual_recipe(len(item_ids))
+    name = options.recipe or usual_recipe(len(item_ids), histories)
     config = {**options.config, "number_of_items": len(item_ids)}
     if name == TwoTower.name and "content" not in config:
         config = {**read_content(options.data, item_ids).as_config(), **config}

@@ -29,7 +29,7 @@ def simulate(
         typer.Option(
             help="What to train; one of "
             + ", ".join(recipe_names())
-            + ". [default: blend; sketched-slit above 5,000 items]"
+            + ". [default: blend; above 5,000 items hashed-pairs or sketched-slit]"
         ),
     ] = None,
     rounds: Annotated[

@@ -1,5 +1,6 @@
 """Which recipes are worth trying on a catalogue, and what a person and a server pay for each."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,15 +11,20 @@ from fedrec_protocol.encrypted.parameters import WORD_BYTES
 from fedrec_protocol.encrypted.words import word_count
 from fedrec_protocol.manifest import RecipeChoice, TaskManifest
 from fedrec_recipes import catalogue
-from fedrec_recipes.recipe import Recipe
+from fedrec_recipes.hashed_pairs import HashedPairsConfig
+from fedrec_recipes.recipe import History, Recipe
 from simulation.advice.survey import Order
 
 MOST_ITEMS_OF_DENSE_MODELS = 5_000
 """Beyond, a matrix of items by items costs a person 100 MB and more to download."""
 
+_FULLEST_TABLE = 0.5
+"""Pairs for each cell beyond which most counts are of several pairs."""
+
 _BASELINE = "popularity"
 _DENSE_IN_TIME = "blend"
 _DENSE = "ease"
+_HASHED = "hashed-pairs"
 _SKETCHED = "sketched-slit"
 _FACTORS = "als"
 
@@ -30,12 +36,21 @@ def candidates(number_of_items: int, order: Order) -> list[Recipe[Any]]:
         linear = _recipe(_DENSE_IN_TIME if is_ordered else _DENSE, number_of_items)
     else:
         linear = _recipe(_SKETCHED, number_of_items, is_ordered=is_ordered)
-    return [_recipe(_BASELINE, number_of_items), linear, _recipe(_FACTORS, number_of_items)]
+    # On any size of catalogue: how sparse it is decides, and the trials see that.
+    hashed = [_recipe(_HASHED, number_of_items)] if is_ordered else []
+    return [_recipe(_BASELINE, number_of_items), linear, *hashed, _recipe(_FACTORS, number_of_items)]
 
 
-def usual_recipe(number_of_items: int) -> str:
-    """What is simulated unless it is said what: the best of those that a catalogue of this size allows."""
-    return _DENSE_IN_TIME if number_of_items <= MOST_ITEMS_OF_DENSE_MODELS else _SKETCHED
+def usual_recipe(number_of_items: int, histories: Sequence[History]) -> str:
+    """What is simulated unless it is said what: by the size of the catalogue, then by how many pairs of items occur.
+
+    A table of counts serves pairs that are few beside its cells; a subspace serves many.
+    """
+    if number_of_items <= MOST_ITEMS_OF_DENSE_MODELS:
+        return _DENSE_IN_TIME
+    pairs = sum(len(history) * (len(history) - 1) // 2 for history in histories)
+    cells = number_of_items * HashedPairsConfig(number_of_items=number_of_items).cells_per_item
+    return _HASHED if pairs <= _FULLEST_TABLE * cells else _SKETCHED
 
 
 def _recipe(name: str, number_of_items: int, **config: JsonValue) -> Recipe[Any]:

@@ -13,7 +13,7 @@ from fedrec.data.interactions import from_columns
 from fedrec_protocol.manifest import TaskManifest
 from fedrec_recipes.recipe import History
 from simulation.advice.advice import Wishes, task_for
-from simulation.advice.candidates import candidates, cost_of
+from simulation.advice.candidates import candidates, cost_of, usual_recipe
 from simulation.advice.survey import Order, Survey, survey
 from tests.unit.recipes.data import people_with_taste
 from tests.unit.recipes.test_blend import wandering
@@ -128,6 +128,21 @@ def test_without_an_order_in_time_no_next_item_model_is_tried() -> None:
 def test_on_a_large_catalogue_no_model_of_items_by_items_is_tried() -> None:
     for recipe in candidates(50_000, Order.TIME):
         assert sum(spec.element_count for spec in recipe.shared) < 50_000 * 1_000
+
+
+def test_on_a_large_catalogue_the_usual_recipe_is_a_table_of_pairs_while_they_are_few() -> None:
+    def of(*lengths: int) -> str:
+        return usual_recipe(6_000, [History(np.arange(length)) for length in lengths])
+
+    assert of(*[10] * 20_000) == "hashed-pairs"  # 45 pairs of each of 20,000 people: 150 for an item
+    assert of(*[10] * 40_000) == "sketched-slit"  # 300 for an item
+    assert usual_recipe(5_000, []) == "blend"
+
+
+def test_a_sparse_catalogue_in_order_tries_neighbours_whatever_its_size() -> None:
+    for items in (100, 50_000):
+        assert "hashed-pairs" in [recipe.name for recipe in candidates(items, Order.FILE)]
+        assert "hashed-pairs" not in [recipe.name for recipe in candidates(items, Order.ITEM)]
 
 
 def test_the_cost_is_that_of_the_files(tmp_path: Path) -> None:
