@@ -18,6 +18,7 @@ to. FOLDER holds the data sets in folders of their own; `fedrec_recipes`' shippe
 - **Federated** rows come from the simulator, which publishes the bits that the services publish over HTTP
   (`tests/integration/test_simulator_equals_http.py`). Linear recipes equal
   central training exactly, or to rounding where sums are not of whole numbers; EASE shows it.
+- **Central** rows train the same recipe with the data in one place, from the same first parameters.
 - **Test items** were looked at more than once while the linear recipes were developed; choices were made on validation.
   Seconds are of one run on a shared machine of two cores, and say little.
 - **Up** and **down** are the bytes of one person over all rounds; everybody takes part in every round.
