@@ -26,6 +26,7 @@ from services.aggregator.api.access import Access, operator
 from services.aggregator.api.body_budget import BodyBudget, Pace
 from services.aggregator.api.check_in import CheckInDesk
 from services.aggregator.api.intake import Intake
+from services.aggregator.api.short_cut import ShortCut
 from services.aggregator.api.waiting_room import WaitingRoom
 from services.aggregator.domain import kernels
 from services.aggregator.domain.errors import AggregatorError
@@ -83,11 +84,11 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
     app.state.settings, app.state.context, app.state.access = settings, context, access
     for module in (reports, check_ins, enrolment, secure, encrypted, tasks, operators, audit):
         app.include_router(module.router)
-    app.include_router(encrypted.uploads)
     app.get("/.well-known/jwks.json", tags=["operation"], operation_id="getTokenKeys", summary="Token-signing keys")(
         _jwks(access)
     )
     kit_problems.install(app, AggregatorError, problems.STATUS)
+    app.add_middleware(ShortCut, routes=reports.router.routes)
     signed_requests.check_bodies(app, except_for=_UPLOADS)
     body_limit.install(app, except_for=_UPLOADS, at_most=_SMALL_BODIES)
     openapi.install(app)

@@ -111,6 +111,16 @@ def install(app: FastAPI, errors: type[Exception], status_of: Mapping[type[Excep
     app.get("/problems/{slug}", include_in_schema=False)(_page)
 
 
+def refusal(request: Request, error: Exception) -> Response | None:
+    """How an application with `install` answers an error; None for an unplanned one."""
+    handlers = request.app.exception_handlers
+    for kind in type(error).__mro__:
+        if kind is not Exception and kind in handlers:
+            response: Response = handlers[kind](request, error)
+            return response
+    return None
+
+
 def _explain(mistakes: Sequence[Any]) -> str:
     """The first few mistakes in words, without repeating the input (it may hold a secret)."""
     parts = [f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in mistakes[:5]]

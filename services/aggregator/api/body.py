@@ -2,10 +2,11 @@
 
 import hashlib
 import hmac
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from fastapi import Request
-from starlette.requests import ClientDisconnect
+from starlette.types import Receive
 
 from fedrec_protocol.codec import MEDIA_TYPE
 from fedrec_protocol.digest import parse_content_digest
@@ -60,20 +61,25 @@ async def read_body(request: Request, expected: Announced, room: Room) -> bytear
     """
     body = bytearray(expected.length)
     digest = hashlib.sha256()
-    received = 0
-    try:
-        async with room.arriving():
-            async for chunk in request.stream():
-                if received + len(chunk) > expected.length:
-                    raise BodyTooLarge(f"the body is longer than its Content-Length of {expected.length}")
-                body[received : received + len(chunk)] = chunk
-                digest.update(chunk)
-                received += len(chunk)
-                room.note(len(chunk))
-    except ClientDisconnect as error:
-        raise BodyIncomplete(f"the connection ended after {received} of {expected.length} bytes") from error
-    if received != expected.length:
-        raise BodyIncomplete(f"{received} of {expected.length} bytes arrived")
+    await room.fill(_receive(request.receive, body, digest.update, room))
+    if room.received_bytes != expected.length:
+        raise BodyIncomplete(f"{room.received_bytes} of {expected.length} bytes arrived")
     if not hmac.compare_digest(digest.digest(), expected.sha256):
         raise DigestMismatch("the body's SHA-256 is not the announced one: send it again")
     return body
+
+
+async def _receive(receive: Receive, body: bytearray, hash_part: Callable[[bytes], None], room: Room) -> None:
+    """Read until the end of the body. `Request.stream` does the same through two more layers."""
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise BodyIncomplete(f"the connection ended after {room.received_bytes} of {len(body)} bytes")
+        part, more = message.get("body", b""), message.get("more_body", False)
+        start, end = room.received_bytes, room.received_bytes + len(part)
+        if end > len(body):
+            raise BodyTooLarge(f"the body is longer than its Content-Length of {len(body)}")
+        body[start:end] = part
+        hash_part(part)
+        room.received_bytes = end

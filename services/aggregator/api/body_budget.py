@@ -2,13 +2,16 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable
 from dataclasses import dataclass
+from types import TracebackType
+from typing import TypeVar
 
 from services.aggregator.domain.errors import BodyTimeout, Overloaded
 
-_LOOK_SECONDS = 1.0
+T = TypeVar("T")
+
+_LOOK_SECONDS = 0.25
 
 
 @dataclass(frozen=True)
@@ -25,75 +28,12 @@ class Pace:
     """Bytes a second, while others wait for room."""
 
 
-class Room:
-    """Memory that one body holds, and how much of the body is there.
-
-    Attributes:
-        received_bytes: Set by whoever reads the body.
-    """
-
-    def __init__(self, size_bytes: int, pace: Pace) -> None:
-        self.size_bytes = size_bytes
-        self.received_bytes = 0
-        self._pace = pace
-        self._since = asyncio.get_running_loop().time()
-        self._timeout: asyncio.Timeout | None = None
-        self._gave_way = False
-
-    @asynccontextmanager
-    async def arriving(self) -> AsyncIterator[None]:
-        """While the body is read: ends the reading when it is too slow.
-
-        Raises:
-            BodyTimeout: slower than anybody may be.
-            Overloaded: slower than one may be while others wait.
-        """
-        try:
-            async with asyncio.timeout_at(self._deadline) as self._timeout:
-                yield
-        except TimeoutError as error:
-            if self._gave_way:
-                raise Overloaded("others wait, and your report arrives too slowly: send it again later") from error
-            arrived = f"{self.received_bytes} of {self.size_bytes} bytes arrived"
-            raise BodyTimeout(f"{arrived} in {self._seconds:.1f} s: that is too slow") from error
-        finally:
-            self._timeout = None
-
-    def note(self, received_bytes: int) -> None:
-        """More of the body has arrived."""
-        self.received_bytes += received_bytes
-        if self._timeout is not None and not self._gave_way:
-            self._timeout.reschedule(self._deadline)
-
-    @property
-    def rate(self) -> float:
-        """Bytes a second so far."""
-        return self.received_bytes / max(self._seconds, 1e-9)
-
-    @property
-    def is_slow(self) -> bool:
-        """Whether it should give way to those who wait."""
-        is_arriving = self._timeout is not None and not self._gave_way
-        return is_arriving and self._seconds > self._pace.grace_seconds and self.rate < self._pace.contended_rate
-
-    def give_way(self) -> None:
-        """Stop the reading of this body."""
-        if self._timeout is not None:
-            self._gave_way = True
-            self._timeout.reschedule(asyncio.get_running_loop().time())
-
-    @property
-    def _seconds(self) -> float:
-        return asyncio.get_running_loop().time() - self._since
-
-    @property
-    def _deadline(self) -> float:
-        at_least_rate = self._pace.grace_seconds + self.received_bytes / self._pace.least_rate
-        return self._since + min(self._pace.longest_seconds, at_least_rate)
-
-
 class BodyBudget:
-    """Bounds the bytes of bodies held at a time. Whoever finds no room waits unread, in order of arrival."""
+    """Bounds the bytes of bodies held at a time. Whoever finds no room waits unread, in order of arrival.
+
+    While any are held, it looks now and then for those that arrive too slowly: a timer for each body, moved with
+    each of its parts, takes longer than reading a small one.
+    """
 
     def __init__(
         self,
@@ -120,32 +60,34 @@ class BodyBudget:
             self._free += total_bytes - self._total
             self._total = total_bytes
 
-    @asynccontextmanager
-    async def reserve(self, size_bytes: int) -> AsyncIterator[Room]:
-        """Hold room for a body of at most the whole budget.
+    def reserve(self, size_bytes: int) -> "Room":
+        """Room for a body of at most the whole budget, to be entered with `async with`."""
+        return Room(self, size_bytes, self._pace)
+
+    async def take(self, room: "Room") -> None:
+        """Hold room.
 
         Raises:
             Overloaded: the queue is too long, or its patience is over.
         """
-        await self._take(size_bytes)
-        room = Room(size_bytes, self._pace)
+        if self._queue or room.size_bytes > self._free:
+            await self._wait(room.size_bytes)
+        else:
+            self._free -= room.size_bytes
         self._held.add(room)
-        try:
-            yield room
-        finally:
-            self._held.discard(room)
-            self._free += size_bytes
-            self._admit()
+        self._look_later()
 
-    async def _take(self, size: int) -> None:
-        if not self._queue and size <= self._free:
-            self._free -= size
-            return
+    def give_back(self, room: "Room") -> None:
+        """Let others have the room."""
+        self._held.discard(room)
+        self._free += room.size_bytes
+        self._admit()
+
+    async def _wait(self, size: int) -> None:
         if len(self._queue) >= self._longest_queue:
             raise Overloaded("too many reports are arriving at this process")
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._queue.append((size, turn))
-        self._look_later()
         try:
             await asyncio.wait_for(asyncio.shield(turn), self._patience)
         except (TimeoutError, asyncio.CancelledError) as error:
@@ -168,14 +110,88 @@ class BodyBudget:
 
     def _look_later(self) -> None:
         if self._look is None:
-            self._look = asyncio.get_running_loop().call_later(self._look_seconds, self._let_the_slowest_give_way)
+            self._look = asyncio.get_running_loop().call_later(self._look_seconds, self._stop_the_slow)
 
-    def _let_the_slowest_give_way(self) -> None:
-        """One at a time: the room of one may be enough for all who wait."""
+    def _stop_the_slow(self) -> None:
         self._look = None
-        if not self._queue:
+        if not self._held:
             return
-        slow = [room for room in self._held if room.is_slow]
+        now = asyncio.get_running_loop().time()
+        for room in [room for room in self._held if room.is_late(now)]:
+            arrived = f"{room.received_bytes} of {room.size_bytes} bytes arrived in {now - room.since:.1f} s"
+            room.stop(BodyTimeout(f"{arrived}: that is too slow"))
+        # One at a time: the room of one may be enough for all who wait.
+        slow = [room for room in self._held if self._queue and room.is_slow(now)]
         if slow:
-            min(slow, key=lambda room: room.rate).give_way()
+            slowest = min(slow, key=lambda room: room.rate(now))
+            slowest.stop(Overloaded("others wait, and your report arrives too slowly: send it again later"))
         self._look_later()
+
+
+class Room:
+    """Memory that one body holds, and how much of the body is there.
+
+    Attributes:
+        received_bytes: Counted by whoever reads the body.
+        since: When the room was taken, in the event loop's time.
+    """
+
+    def __init__(self, budget: BodyBudget, size_bytes: int, pace: Pace) -> None:
+        self.size_bytes = size_bytes
+        self.received_bytes = 0
+        self.since = 0.0
+        self._budget = budget
+        self._pace = pace
+        self._reading: asyncio.Timeout | None = None
+        self._refusal: BodyTimeout | Overloaded | None = None
+
+    async def __aenter__(self) -> "Room":
+        await self._budget.take(self)
+        self.since = asyncio.get_running_loop().time()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._budget.give_back(self)
+
+    async def fill(self, reading: Awaitable[T]) -> T:
+        """Wait for the reading of the body, which is ended when it is too slow.
+
+        Raises:
+            BodyTimeout: slower than anybody may be.
+            Overloaded: slower than one may be while others wait.
+        """
+        try:
+            async with asyncio.timeout(None) as self._reading:
+                return await reading
+        except TimeoutError as error:
+            if self._refusal is None:
+                raise
+            raise self._refusal from error
+        finally:
+            self._reading = None
+
+    def rate(self, now: float) -> float:
+        """Bytes a second so far."""
+        return self.received_bytes / max(now - self.since, 1e-9)
+
+    def is_late(self, now: float) -> bool:
+        """Whether it is slower than anybody may be."""
+        at_least_rate = self._pace.grace_seconds + self.received_bytes / self._pace.least_rate
+        return self._is_arriving and now - self.since > min(self._pace.longest_seconds, at_least_rate)
+
+    def is_slow(self, now: float) -> bool:
+        """Whether it should give way to those who wait."""
+        is_past_grace = now - self.since > self._pace.grace_seconds
+        return self._is_arriving and is_past_grace and self.rate(now) < self._pace.contended_rate
+
+    def stop(self, refusal: BodyTimeout | Overloaded) -> None:
+        """Stop the reading of this body."""
+        if self._reading is not None:
+            self._refusal = refusal
+            self._reading.reschedule(asyncio.get_running_loop().time())
+
+    @property
+    def _is_arriving(self) -> bool:
+        return self._reading is not None and self._refusal is None

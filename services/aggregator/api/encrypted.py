@@ -10,16 +10,14 @@ from services.aggregator.api.access import ContextDep, ParticipantDep, participa
 from services.aggregator.api.body import announced, read_body
 from services.aggregator.api.body_budget import BodyBudget
 from services.aggregator.api.parameters import AssignmentId
-from services.aggregator.api.plain_route import PlainRoute, assignment_id_of, described
+from services.aggregator.api.short_cut import assignment_id_of, described
 from services.aggregator.domain.errors import BodyTooLarge, UnsupportedMediaType
 from services.aggregator.pipeline.encrypted import read
 from services.aggregator.pipeline.encrypted.answer import accept, maximum_decrypted_bytes
 from services.aggregator.pipeline.secure.find import Asking
 from services.kit.problems import documented
 
-_PREFIX, _TAGS = "/v1/assignments/{assignment_id}", ["homomorphic encryption"]
-router = APIRouter(prefix=_PREFIX, tags=list(_TAGS))
-uploads = APIRouter(prefix=_PREFIX, tags=list(_TAGS), route_class=PlainRoute)
+router = APIRouter(prefix="/v1/assignments/{assignment_id}", tags=["homomorphic encryption"])
 
 _POLL_SECONDS = "1"
 _READ = documented(401, 403, 404, 410, 422, 429, 503)
@@ -70,7 +68,7 @@ def get_encrypted_words(who: AskingDep, context: ContextDep) -> Response:
     return Response(read.read_words(context, who), media_type=ENCRYPTED_MEDIA_TYPE)
 
 
-@uploads.put(
+@router.put(
     "/decrypted-sum",
     operation_id="putDecryptedSum",
     summary="Send what the sum was decrypted to",

@@ -12,7 +12,7 @@ from services.aggregator.api.access import participant_of
 from services.aggregator.api.body import Announced, announced, read_body
 from services.aggregator.api.body_budget import BodyBudget
 from services.aggregator.api.intake import Intake, RoundIntake
-from services.aggregator.api.plain_route import PlainRoute, assignment_id_of, described
+from services.aggregator.api.short_cut import assignment_id_of, described
 from services.aggregator.domain.device_keys import require_current
 from services.aggregator.domain.errors import (
     AssignmentExpired,
@@ -30,7 +30,7 @@ from services.aggregator.pipeline.secure.find import Asking, require_reporting
 from services.aggregator.storage.assignments import AssignmentRow
 from services.kit.problems import documented
 
-router = APIRouter(prefix="/v1", tags=["participants"], route_class=PlainRoute)
+router = APIRouter(prefix="/v1", tags=["participants"])
 
 _BODY = {
     "required": True,

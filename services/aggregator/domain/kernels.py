@@ -49,7 +49,9 @@ def add(accumulator: Accumulator, values: Values, factor: float) -> None:
 def warm_up() -> None:
     """Compile before the first report arrives."""
     accumulator = np.zeros(1, np.int64)
-    both: tuple[Values, Values] = (np.zeros(1, np.float32), np.zeros(1, np.float64))
-    for values in both:
-        squared_norm(values)
-        add(accumulator, values, 1.0)
+    kinds: tuple[Values, ...] = (np.zeros(1, np.float32), np.zeros(1, np.float64))
+    for values in kinds:
+        for is_writeable in (True, False):  # bodies are read where they are, and not to be written to
+            values.flags.writeable = is_writeable
+            squared_norm(values)
+            add(accumulator, values, 1.0)

@@ -48,36 +48,36 @@ class Layout:
         """Number of model coordinates."""
         return sum(spec.element_count for spec in self.tensors)
 
-    @property
+    @cached_property
     def metrics(self) -> slice:
         """Coordinates of [evaluations, sum of each metric], times 2**METRIC_FRACTION_BITS; may be empty."""
         return slice(self.model_size, self._metrics_end)
 
-    @property
+    @cached_property
     def clipped(self) -> slice:
         """The coordinate of the clipped reports' number, times 2**METRIC_FRACTION_BITS; may be empty."""
         return slice(self._metrics_end, self.weight)
 
-    @property
+    @cached_property
     def weight(self) -> int:
         """The coordinate that holds the total weight, a plain integer."""
         return self._metrics_end + int(self.has_clip_count)
 
-    @property
+    @cached_property
     def size(self) -> int:
         """Length of the vector."""
         return self.weight + 1
 
-    @property
+    @cached_property
     def _metrics_end(self) -> int:
         return self.model_size + (1 + len(self.metric_names) if self.metric_names else 0)
 
-    @property
+    @cached_property
     def scale(self) -> float:
         """What a model value is multiplied with: a power of two, so that it is exact in float64."""
         return float(2**self.fraction_bits)
 
-    @property
+    @cached_property
     def metric_scale(self) -> float:
         """What a metric is multiplied with."""
         return float(2**fixed_point.METRIC_FRACTION_BITS)

@@ -57,7 +57,7 @@ class RoundFormat:
         """Largest body worth reading."""
         return codec.maximum_size(self.body_tensors)
 
-    @property
+    @cached_property
     def needs_base(self) -> bool:
         """Whether the base parameters must be subtracted while folding."""
         return self.kind is RoundKind.TRAINING and self.manifest.report.content is ReportContent.PARAMETERS
@@ -89,9 +89,10 @@ def read_report(body: codec.Body, expected: RoundFormat, base: Tensors | None = 
         ReportRejected: with the slug of the first thing that is wrong.
     """
     try:
-        _refuse_private(body, expected.manifest)
         tensors = codec.decode_exactly(body, expected.body_tensors)
     except codec.TensorsRejected as error:
+        if error.slug is Slug.UNEXPECTED_TENSOR:
+            _refuse_private(body, expected.manifest)
         raise ReportRejected(error.slug, str(error)) from error
     examples = int(tensors[EXAMPLES_TENSOR][0])
     metrics = _metrics(tensors.get(METRICS_TENSOR), expected.manifest)

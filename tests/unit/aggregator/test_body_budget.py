@@ -99,17 +99,20 @@ def test_a_body_larger_than_the_budget_makes_it_grow() -> None:
 
 async def drip(room: Room, *, bytes_each: int, every_seconds: float) -> None:
     """A sender that goes on at this rate until somebody stops it."""
-    async with room.arriving():
+
+    async def read() -> None:
         while True:
             await asyncio.sleep(every_seconds)
-            room.note(bytes_each)
+            room.received_bytes += bytes_each
+
+    await room.fill(read())
 
 
 def test_a_body_that_falls_behind_the_least_rate_is_given_up() -> None:
     pace = Pace(longest_seconds=60, grace_seconds=0.05, least_rate=1000)
 
     async def scenario() -> None:
-        budget = BodyBudget(10_000, pace)
+        budget = BodyBudget(10_000, pace, look_seconds=0.01)
         async with budget.reserve(10_000) as room:
             with pytest.raises(BodyTimeout, match="too slow"):
                 await drip(room, bytes_each=1, every_seconds=0.01)
@@ -122,7 +125,7 @@ def test_a_body_that_keeps_the_least_rate_may_take_its_time() -> None:
     pace = Pace(longest_seconds=0.3, grace_seconds=0.05, least_rate=1000)
 
     async def scenario() -> None:
-        budget = BodyBudget(1_000_000, pace)
+        budget = BodyBudget(1_000_000, pace, look_seconds=0.01)
         started = asyncio.get_running_loop().time()
         async with budget.reserve(1_000_000) as room:
             with pytest.raises(BodyTimeout):  # not before the longest time is over
