@@ -18,12 +18,14 @@ class PartialSum:
         id: Names the sum; a process that lost track of one starts another instead of guessing.
         vector: int64, shape (layout.size,), modulo 2**64.
         report_count: Reports in it.
+        object_key: Where it was last made durable; None while it was not.
     """
 
     id: str
     round_id: str
     layout: Layout | OpaqueLayout
     report_count: int = 0
+    object_key: str | None = None
     vector: kernels.Accumulator = field(init=False, repr=False)
 
     def __post_init__(self) -> None:

@@ -71,7 +71,7 @@ def _commit(
     ordered = sorted(batch, key=lambda report: report.assignment_id)
     new = [NewReceipt(new_id("rep"), report.assignment_id, report.body_sha256) for report in ordered]
 
-    def step(tx: Connection) -> int:
+    def step(tx: Connection) -> str:
         # The object first: it takes the longest, and the round's row must not be held meanwhile.
         sealed = sealing.seal(partial.vector.data.cast("B"), round_key, partial.id)
         key = context.home.put(tx, sealed)
@@ -82,15 +82,14 @@ def _commit(
         if len(written) < len(new):
             raise _AlreadyCounted({receipt.assignment_id for receipt in new} - written)
         pointer = PartialSumRow(partial.id, key, partial.report_count)
-        superseded = partial_sums.point_to(tx, pointer, partial.round_id, now)
-        if superseded is not None:
-            context.home.delete(tx, superseded)
-        count = rounds.report_count(tx, partial.round_id)
-        if count >= goal:
+        partial_sums.point_to(tx, pointer, partial.round_id, now, superseded=partial.object_key)
+        if partial.object_key is not None:
+            context.home.delete(tx, partial.object_key)
+        if rounds.report_count(tx, partial.round_id) >= goal:
             notifications.notify(tx, notifications.WORK)
-        return count
+        return key
 
-    context.db.run("commit_reports", step)
+    partial.object_key = context.db.run("commit_reports", step)
     return {receipt.assignment_id: assignments.receipt_of(receipt, partial.round_id, now) for receipt in new}
 
 

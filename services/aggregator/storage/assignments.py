@@ -3,15 +3,19 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import (
     ARRAY,
+    Column,
+    ColumnElement,
     Connection,
     DateTime,
     LargeBinary,
-    RowMapping,
+    Row,
     Select,
     String,
+    any_,
     func,
     insert,
     literal,
@@ -59,12 +63,12 @@ class Participation:
 
 def find(tx: Connection, assignment_ids: Sequence[str]) -> dict[str, AssignmentRow]:
     """Assignments by id; those that do not exist are left out."""
-    return {row.id: row for row in _rows(tx, _query().where(assignments.c.id.in_(assignment_ids)))}
+    return {row.id: row for row in _rows(tx, _query().where(_is_one_of(assignments.c.id, assignment_ids)))}
 
 
 def of_clients(tx: Connection, round_id: str, client_ids: Sequence[str]) -> dict[str, AssignmentRow]:
     """Assignments of some clients in one round, by client id."""
-    query = _query().where(assignments.c.round_id == round_id, assignments.c.client_id.in_(client_ids))
+    query = _query().where(assignments.c.round_id == round_id, _is_one_of(assignments.c.client_id, client_ids))
     return {row.client_id: row for row in _rows(tx, query)}
 
 
@@ -143,8 +147,17 @@ def receipt_of(new: NewReceipt, round_id: str, now: datetime) -> Receipt:
     )
 
 
-def _query() -> Select[tuple[object, ...]]:
+def _is_one_of(column: Column[str], ids: Sequence[str]) -> ColumnElement[bool]:
+    # One array, not one parameter for each id: see `insert_receipts`.
+    return column == any_(literal(list(ids), ARRAY(String)))
+
+
+def _query() -> Select[tuple[Any, ...]]:
     columns = (
+        assignments.c.id,
+        assignments.c.round_id,
+        assignments.c.client_id,
+        assignments.c.expires_at,
         rounds.c.state,
         clients.c.revoked_at,
         clients.c.public_key,
@@ -154,25 +167,24 @@ def _query() -> Select[tuple[object, ...]]:
     )
     with_receipt = assignments.outerjoin(receipts, receipts.c.assignment_id == assignments.c.id)
     with_round = with_receipt.join(rounds, rounds.c.id == assignments.c.round_id)
-    return select(assignments, *columns).select_from(with_round.join(clients, clients.c.id == assignments.c.client_id))
+    return select(*columns).select_from(with_round.join(clients, clients.c.id == assignments.c.client_id))
 
 
-def _rows(tx: Connection, query: Select[tuple[object, ...]]) -> list[AssignmentRow]:
-    return [_row(row) for row in tx.execute(query).mappings()]
+def _rows(tx: Connection, query: Select[tuple[Any, ...]]) -> list[AssignmentRow]:
+    return [_row(row) for row in tx.execute(query)]
 
 
-def _row(row: RowMapping) -> AssignmentRow:
+def _row(row: Row[*tuple[Any, ...]]) -> AssignmentRow:
     receipt = None
-    if row["report_id"] is not None:
-        new = NewReceipt(row["report_id"], row["id"], row["body_sha256"])
-        receipt = receipt_of(new, row["round_id"], row["accepted_at"])
+    if row.report_id is not None:
+        receipt = receipt_of(NewReceipt(row.report_id, row.id, row.body_sha256), row.round_id, row.accepted_at)
     return AssignmentRow(
-        row["id"],
-        row["round_id"],
-        row["client_id"],
-        row["expires_at"],
-        RoundState(row["state"]),
-        row["revoked_at"] is not None,
-        row["public_key"],
+        row.id,
+        row.round_id,
+        row.client_id,
+        row.expires_at,
+        RoundState(row.state),
+        row.revoked_at is not None,
+        row.public_key,
         receipt,
     )

@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, select
-from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy import Connection, delete, insert, select, update
 
 from services.aggregator.storage.tables import partial_sums
 
@@ -18,14 +17,15 @@ class PartialSumRow:
     report_count: int
 
 
-def point_to(tx: Connection, new: PartialSumRow, round_id: str, now: datetime) -> str | None:
-    """Let a partial sum be this object from now on; returns the key of the object it supersedes."""
-    query = select(partial_sums.c.object_key).where(partial_sums.c.id == new.id).with_for_update()
-    superseded: str | None = tx.execute(query).scalar()
+def point_to(tx: Connection, new: PartialSumRow, round_id: str, now: datetime, *, superseded: str | None) -> None:
+    """Let a partial sum be this object from now on; `superseded` is the key of the one that it was so far."""
     values = {"object_key": new.object_key, "report_count": new.report_count, "updated_at": now}
-    statement = upsert(partial_sums).values(id=new.id, round_id=round_id, **values)
-    tx.execute(statement.on_conflict_do_update(index_elements=["id"], set_=values))
-    return superseded
+    if superseded is None:
+        tx.execute(insert(partial_sums).values(id=new.id, round_id=round_id, **values))
+        return
+    query = update(partial_sums).where(partial_sums.c.id == new.id, partial_sums.c.object_key == superseded)
+    if tx.execute(query.values(values)).rowcount != 1:
+        raise RuntimeError(f"partial sum {new.id} is not where its process left it")
 
 
 def of_round(tx: Connection, round_id: str) -> list[PartialSumRow]:

@@ -111,7 +111,8 @@ def commit(tx: Connection, world: World, task: Task, round_id: str, assignment_i
     rounds.require_collecting(tx, round_id)
     receipt = NewReceipt(f"rep_of_{round_id}", assignment_id, hashlib.sha256(body).digest())
     assignments.insert_receipts(tx, round_id, partial.id, [receipt], now)
-    partial_sums.point_to(tx, PartialSumRow(partial.id, stored, partial.report_count), round_id, now)
+    pointer = PartialSumRow(partial.id, stored, partial.report_count)
+    partial_sums.point_to(tx, pointer, round_id, now, superseded=None)
 
 
 def task_policy(tx: Connection, task: Task) -> RoundPolicy:
