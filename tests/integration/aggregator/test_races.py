@@ -99,6 +99,21 @@ def test_a_round_is_not_given_up_while_the_report_that_it_needs_is_being_committ
     assert counted(task) == {0, 1}
 
 
+def test_a_process_in_the_middle_of_its_flush_keeps_no_other_from_flushing(world: World) -> None:
+    """It has done everything but its COMMIT; whoever shared a lock with it would wait for that, and be answered 503."""
+    task = world.task(**powers_task(goal=4))
+    devices, round_id = task.devices(4), task.round["round_id"]
+    here, there, *last = (device.assigned()["assignment_id"] for device in devices)
+    with world.context.db.engine.begin() as tx:
+        commit(tx, world, task, round_id, here, codec.encode(power_of_two(0)))
+        assert devices[1].report(there, power_of_two(1), url=world.aggregator_urls[0]).status_code == 201
+        assert devices[2].report(last[0], power_of_two(2), url=world.aggregator_urls[1]).status_code == 201
+        assert task.round["reports"] == 2
+    assert devices[3].report(last[1], power_of_two(3), url=world.aggregator_urls[0]).status_code == 201
+    world.work()
+    assert counted(task) == {0, 1, 2, 3}
+
+
 def commit(tx: Connection, world: World, task: Task, round_id: str, assignment_id: str, body: bytes) -> None:
     """What another process does with a report, up to its commit."""
     form = RoundFormat.of(TaskManifest.model_validate(task.get()["manifest"]), RoundKind.TRAINING)
