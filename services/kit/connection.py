@@ -24,7 +24,7 @@ HEAD_SECONDS = 20.0
 LINGER_SECONDS = 20.0
 """A request that was answered before it was complete may go on for so long, so that its sender reads the answer."""
 _UNREAD_BYTES = 256 * 1024
-_HEAD_PART_BYTES = MAXIMUM_HEAD_BYTES
+_HEAD_PART_BYTES = 8 * 1024
 _BODY_PART_BYTES = 256 * 1024
 _RETRY_SECONDS = "5"
 

@@ -29,6 +29,8 @@ class Announced:
     media_type: str
     length: int
     sha256: bytes
+    base_version: str | None
+    """The version that the sender says it trained from."""
 
 
 def announced(request: Request) -> Announced:
@@ -37,19 +39,25 @@ def announced(request: Request) -> Announced:
     Raises:
         UnsupportedMediaType, LengthRequired, DigestRequired: what is missing or wrong.
     """
-    headers = request.headers
-    media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+    # As they are: `Headers` looks through all of them each time, which adds up.
+    headers: dict[bytes, bytes] = dict(reversed(request.scope["headers"]))  # of repeated ones, the first
+    media_type = _word(headers.get(b"content-type", b"").partition(b";")[0])
     if media_type not in {MEDIA_TYPE, MASKED_MEDIA_TYPE}:
         raise UnsupportedMediaType(f"send Content-Type: {MEDIA_TYPE}")
-    if headers.get("content-encoding", "identity").strip().lower() != "identity":
+    if _word(headers.get(b"content-encoding", b"identity")) != "identity":
         raise UnsupportedMediaType("send the file as it is, without Content-Encoding")
-    length = headers.get("content-length", "")
-    if not (length.isascii() and length.isdigit()) or "transfer-encoding" in headers:
+    length = headers.get(b"content-length", b"")
+    if not length.isdigit() or b"transfer-encoding" in headers:
         raise LengthRequired("send Content-Length, not a chunked body")
-    sha256 = parse_content_digest(headers.get("content-digest", ""))
+    sha256 = parse_content_digest(headers.get(b"content-digest", b"").decode("latin-1"))
     if sha256 is None:
         raise DigestRequired("send Content-Digest: sha-256=:<base64>: of the body")
-    return Announced(media_type, int(length), sha256)
+    base_version = headers.get(b"fedrec-base-version")
+    return Announced(media_type, int(length), sha256, None if base_version is None else base_version.decode("latin-1"))
+
+
+def _word(field: bytes) -> str:
+    return field.strip().lower().decode("latin-1")
 
 
 async def read_body(request: Request, expected: Announced, room: Room) -> bytearray:

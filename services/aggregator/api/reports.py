@@ -80,7 +80,7 @@ async def report(request: Request) -> Response:
         return _answer(assignment.receipt, 200)
     _require_open(assignment, state.context)
     round_ = await intake.round(assignment.round_id)
-    _require_fitting(request, expected, round_)
+    _require_fitting(expected, round_)
     if isinstance(round_.format, MaskedFormat):
         who = Asking(client_id, assignment_id, participant.device_key)
         await asyncio.to_thread(state.context.db.run, "require_reporting", lambda tx: require_reporting(tx, who))
@@ -101,11 +101,11 @@ def _require_open(assignment: AssignmentRow, context: Context) -> None:
         raise AssignmentExpired("the assignment's time is over; check in for a new one")
 
 
-def _require_fitting(request: Request, expected: Announced, round_: RoundIntake) -> None:
+def _require_fitting(expected: Announced, round_: RoundIntake) -> None:
     """Refuse by the headers what would be refused by the body."""
     if expected.media_type != round_.format.media_type:
         raise UnsupportedMediaType(f"reports of this round are {round_.format.media_type}")
-    if request.headers.get("fedrec-base-version") not in {None, round_.round.base.version_id}:
+    if expected.base_version not in {None, round_.round.base.version_id}:
         raise StaleBaseVersion(f"the assignment trains from version {round_.round.base.version_id}")
     if expected.length > round_.format.maximum_body_bytes:
         raise BodyTooLarge(f"reports of this round have at most {round_.format.maximum_body_bytes} bytes")
