@@ -14,7 +14,9 @@ import pytest
 from fedrec.local.stack import LocalStack, local_stack
 from fedrec.manifests import evaluation_of, manifest_for
 from fedrec.operator import Operator
-from fedrec_protocol.manifest import AggregationRule, RecipeChoice, RoundPolicy, TaskManifest
+from fedrec_protocol.encrypted.parameters import Scheme
+from fedrec_protocol.homomorphic_encryption import HomomorphicEncryption
+from fedrec_protocol.manifest import AggregationRule, RecipeChoice, RoundPolicy, StopCriteria, TaskManifest
 from fedrec_protocol.messages import RoundState, RoundView
 from fedrec_protocol.popularity_floor import ITEM_POPULARITY, PopularityFloor
 from fedrec_recipes import catalogue
@@ -24,6 +26,7 @@ from fedrec_recipes.mf import ITEM_EMBEDDINGS
 from fedrec_recipes.recipe import Recipe
 from fedrec_sdk import Participant
 from fedrec_sdk.outcomes import TaskEnded
+from fedrec_sdk.silo.key import make_silo_key
 from fedrec_sdk.transport import Transport
 from simulation.population import Population
 from simulation.records import RoundRecord
@@ -74,7 +77,12 @@ def simulated(manifest: TaskManifest, population: Population) -> list[RoundRecor
 
 
 def over_http(
-    stack: LocalStack, operator: Operator, manifest: TaskManifest, population: Population, folder: Path
+    stack: LocalStack,
+    operator: Operator,
+    manifest: TaskManifest,
+    population: Population,
+    folder: Path,
+    **options: Any,
 ) -> list[RoundView]:
     """The same people as devices with stores of their own; returns the rounds, oldest first."""
     task = operator.create_task(manifest)
@@ -90,6 +98,7 @@ def over_http(
                     seed=population.training_seed(person),
                     registry_url=stack.registry_url,
                     transport=transport,
+                    **options,
                 )
             )
             for person in range(PEOPLE)
@@ -182,3 +191,24 @@ def test_rows_of_rare_items_are_held_alike(stack: LocalStack, operator: Operator
     last = operator.version(rounds[-2].published_version_id or "")
     assert last.digest == expected[-1].digest
     assert last.digest != simulated(loose, population)[-1].digest
+
+
+@pytest.mark.parametrize("name", ["mf", "ease"])
+def test_encrypted_reports_come_to_the_sums_that_are_simulated(
+    stack: LocalStack, operator: Operator, tmp_path: Path, name: str
+) -> None:
+    pytest.importorskip("tenseal", reason="homomorphic encryption needs pip install 'fedrec-sdk[ckks]'")
+    recipe = catalogue.recipe(RecipeChoice(name=name, config={**CONFIGS[name], "number_of_items": ITEMS}))
+    population = Population.of_recipe(recipe, people_with_taste(PEOPLE, ITEMS), seed=20)
+    key = make_silo_key(tmp_path / "silo.key", Scheme.CKKS)
+    terms = HomomorphicEncryption(key_fingerprint=key.fingerprint)
+    plain = a_task(recipe, recipe.aggregation.rule)
+    names = {"name": f"silos-{name}", "model": f"silos-{name}"}
+    manifest = plain.model_copy(update={**names, "homomorphic_encryption": terms, "stop": StopCriteria(round_budget=1)})
+
+    expected = simulated(manifest, population)
+    rounds = over_http(stack, operator, manifest, population, tmp_path, silo_key=tmp_path / "silo.key")
+
+    assert [round_.state for round_ in rounds] == [RoundState.PUBLISHED] * 2
+    assert operator.version(rounds[0].published_version_id or "").digest == expected[0].digest
+    assert [round_.metrics for round_ in rounds] == [record.metrics for record in expected]

@@ -42,7 +42,7 @@ class TooLate:
 
 @dataclass(frozen=True)
 class WaitingForOthers:
-    """A secure round waits for its other participants; call again to go on with it."""
+    """A round in phases waits for its other participants; call again to go on with it."""
 
     retry_after: timedelta
     """When to look again."""
