@@ -5,6 +5,7 @@ without detail, logged under its request id.
 """
 
 import html
+import math
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Protocol, cast
@@ -19,6 +20,7 @@ from fedrec_protocol.problems import PROBLEM_MEDIA_TYPE, TITLE, Problem, Slug
 from services.kit.db import DatabaseUnavailable
 from services.kit.objects import ObjectsUnavailable
 from services.kit.observation import request_id
+from services.kit.signed_requests import SignatureRefused
 
 log = structlog.get_logger(__name__)
 
@@ -70,7 +72,7 @@ def install(app: FastAPI, errors: type[Exception], status_of: Mapping[type[Excep
         domain = cast("DomainError", error)
         headers = dict(getattr(error, "headers", {}))
         if domain.retry_after_seconds is not None:
-            headers["Retry-After"] = str(max(1, round(domain.retry_after_seconds)))
+            headers["Retry-After"] = str(max(1, math.ceil(domain.retry_after_seconds)))  # never too early
         return problem_response(
             status_of[type(error)], domain.slug, str(error), request_id=request_id(request), headers=headers
         )
@@ -98,6 +100,10 @@ def install(app: FastAPI, errors: type[Exception], status_of: Mapping[type[Excep
             headers={"Retry-After": "2"},
         )
 
+    def unsigned(request: Request, error: Exception) -> Response:
+        slug, headers = cast("SignatureRefused", error).slug, {"WWW-Authenticate": "Bearer"}
+        return problem_response(401, slug, str(error), request_id=request_id(request), headers=headers)
+
     def unplanned(request: Request, error: Exception) -> Response:
         log.error("unplanned error", request_id=request_id(request), path=request.url.path, exc_info=error)
         return problem_response(500, Slug.INTERNAL_ERROR, request_id=request_id(request))
@@ -107,6 +113,7 @@ def install(app: FastAPI, errors: type[Exception], status_of: Mapping[type[Excep
     app.add_exception_handler(HTTPException, framework_error)
     app.add_exception_handler(DatabaseUnavailable, storage_unavailable)
     app.add_exception_handler(ObjectsUnavailable, storage_unavailable)
+    app.add_exception_handler(SignatureRefused, unsigned)
     app.add_exception_handler(Exception, unplanned)
     app.get("/problems/{slug}", include_in_schema=False)(_page)
 

@@ -13,39 +13,43 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from fedrec_protocol.digest import format_digest, parse_content_digest
 from fedrec_protocol.message_signatures import SignatureInvalid, SignedRequest, verify
+from fedrec_protocol.problems import Slug
 from services.kit.access_tokens import Participant
 
 
-class SignatureMissing(Exception):
-    """The request has to be signed, and is not."""
+class SignatureRefused(Exception):
+    """A request that may come from somebody who stole a token; which problem it is, and in words."""
 
-
-class KeyUnknown(Exception):
-    """The token names no key: it was issued by an older release, and a new one will name it."""
+    def __init__(self, slug: Slug, detail: str) -> None:
+        super().__init__(detail)
+        self.slug = slug
 
 
 def verify_signature(request: HTTPConnection, participant: Participant, now: datetime, *, is_required: bool) -> None:
     """Check the signature of a request whose access token was checked.
 
     Raises:
-        SignatureMissing: it has none, though it must.
-        SignatureInvalid: it is not of this request, or not of the device's key.
-        KeyUnknown: the token does not say whose signature it has to be.
+        SignatureRefused: it has none, though it must; it is not of this request, or not of the device's key; or the
+            token, which an older release has issued, does not say what key that is.
     """
     if "signature-input" not in request.headers:
         if is_required:
-            raise SignatureMissing("sign the request with the device's key")
+            raise SignatureRefused(Slug.SIGNATURE_REQUIRED, "sign the request with the device's key")
         return
     if participant.device_key is None:
-        raise KeyUnknown("get a new access token: this one names no key to check signatures with")
-    verify(
-        _as_signed(request),
-        request.headers["signature-input"],
-        request.headers.get("signature", ""),
-        key_id=participant.client_id,
-        public_key=participant.device_key,
-        now=now.timestamp(),
-    )
+        detail = "get a new access token: this one names no key to check signatures with"
+        raise SignatureRefused(Slug.CREDENTIAL_EXPIRED, detail)
+    try:
+        verify(
+            _as_signed(request),
+            request.headers["signature-input"],
+            request.headers.get("signature", ""),
+            key_id=participant.client_id,
+            public_key=participant.device_key,
+            now=now.timestamp(),
+        )
+    except SignatureInvalid as error:
+        raise SignatureRefused(Slug.SIGNATURE_INVALID, str(error)) from error
 
 
 def _as_signed(request: HTTPConnection) -> SignedRequest:

@@ -10,21 +10,19 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlalchemy import Connection
 
-from fedrec_protocol import message_signatures
 from fedrec_protocol.messages import EnrolmentKeyView, OperatorKeyView, Role
 from services.aggregator.domain.errors import (
     CredentialExpired,
     Forbidden,
     RateLimited,
-    SignatureInvalid,
-    SignatureRequired,
     Unauthenticated,
 )
 from services.aggregator.pipeline.context import Context
 from services.aggregator.settings import Settings
 from services.aggregator.storage import credentials
-from services.kit import access_tokens, keys, signed_requests
+from services.kit import access_tokens, keys
 from services.kit.rate_limits import RateLimit
+from services.kit.signed_requests import verify_signature
 
 _ROLES = (Role.READ, Role.RUN, Role.ADMIN)
 _REMEMBERED_TOKENS = 20_000
@@ -71,18 +69,10 @@ class Access:
         """Pass requests that the participant's device has signed, and others where they need not be signed.
 
         Raises:
-            SignatureRequired, SignatureInvalid: it may be a stolen token.
-            CredentialExpired: the token does not say whose signature it has to be.
+            SignatureRefused: it may be a stolen token.
         """
         is_required = participant.must_sign or self.requires_signatures
-        try:
-            signed_requests.verify_signature(request, participant, self.context.now(), is_required=is_required)
-        except signed_requests.KeyUnknown as error:
-            raise CredentialExpired(str(error)) from error
-        except signed_requests.SignatureMissing as error:
-            raise SignatureRequired(str(error)) from error
-        except message_signatures.SignatureInvalid as error:
-            raise SignatureInvalid(str(error)) from error
+        verify_signature(request, participant, self.context.now(), is_required=is_required)
 
     def operator(self, secret: str) -> OperatorKeyView:
         """Whose operator key this is."""

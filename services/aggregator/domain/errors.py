@@ -24,20 +24,6 @@ class CredentialExpired(AggregatorError):
     headers = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
 
 
-class SignatureRequired(AggregatorError):
-    """The device has to sign its requests, and has not signed this one."""
-
-    slug = Slug.SIGNATURE_REQUIRED
-    headers = {"WWW-Authenticate": "Bearer"}
-
-
-class SignatureInvalid(AggregatorError):
-    """The request's signature is not of the device's key, or not of this request."""
-
-    slug = Slug.SIGNATURE_INVALID
-    headers = {"WWW-Authenticate": "Bearer"}
-
-
 class DeviceKeyTaken(AggregatorError):
     """The key belongs to another client of the task."""
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from fedrec_protocol.manifest import Convergence, TaskManifest
 from fedrec_protocol.messages import ModelReference, RoundKind, TaskState
@@ -54,6 +55,24 @@ class Task:
     def _require(self, *states: TaskState) -> None:
         if self.state not in states:
             raise TaskNotActive(f"the task is {self.state} ({self.state_reason})")
+
+
+def what_follows(task: Task, opens_at: datetime | None, now: datetime) -> str:
+    """What must happen before a task whose newest round is over has another one, in words for an operator.
+
+    Args:
+        task: The task.
+        opens_at: The time before which no round opens; None where it may open now.
+        now: The time.
+    """
+    match task.state:
+        case TaskState.ACTIVE if opens_at is not None and opens_at > now:
+            return f"the next round opens at {opens_at:%H:%M:%S} UTC"
+        case TaskState.ACTIVE:
+            return "a worker opens the next round"
+        case TaskState.COMPLETED:
+            return f"the task is completed: {task.state_reason}"
+    return f"an operator to resume the task: {task.state_reason}"
 
 
 @dataclass(frozen=True)

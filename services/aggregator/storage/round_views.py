@@ -9,6 +9,7 @@ from fedrec_protocol.messages import RoundState, RoundView, TaskState
 from services.aggregator.domain.errors import UnknownRound
 from services.aggregator.domain.rounds import waiting_for
 from services.aggregator.domain.secure_round import in_words
+from services.aggregator.domain.tasks import what_follows
 from services.aggregator.storage import encrypted_sums, secure_rounds, tasks
 from services.aggregator.storage import rounds as round_queries
 from services.aggregator.storage.secure_progress import progress
@@ -28,7 +29,7 @@ def view(tx: Connection, round_id: str, now: datetime) -> RoundView:
 
 
 def current(tx: Connection, task_id: str, now: datetime) -> RoundView:
-    """The round of a task that is under way, or else its newest.
+    """The round of a task that is under way, or else its newest, which says what comes after it.
 
     Raises:
         UnknownRound: the task has had none.
@@ -36,7 +37,11 @@ def current(tx: Connection, task_id: str, now: datetime) -> RoundView:
     found = views(tx, task_id, now, limit=1)
     if not found:
         raise UnknownRound(f"task {task_id!r} has had no round yet")
-    return found[0]
+    newest = found[0]
+    if newest.state not in {RoundState.PUBLISHED, RoundState.ABANDONED}:
+        return newest
+    follows = what_follows(tasks.get(tx, task_id), tasks.opens_at(tx, task_id), now)
+    return newest.model_copy(update={"waiting_for": f"{newest.waiting_for}; {follows}"})
 
 
 def views(tx: Connection, task_id: str, now: datetime, *, limit: int, before: int | None = None) -> list[RoundView]:

@@ -80,6 +80,12 @@ def retry_at(tx: Connection, task_id: str, when: datetime | None) -> None:
     tx.execute(update(tasks).where(tasks.c.id == task_id).values(retry_at=when))
 
 
+def opens_at(tx: Connection, task_id: str) -> datetime | None:
+    """The time before which no round of this task opens; None where it may open now."""
+    found: datetime | None = tx.execute(select(tasks.c.retry_at).where(tasks.c.id == task_id)).scalar()
+    return found
+
+
 def without_version(tx: Connection) -> list[str]:
     """Ids of the active tasks whose first version is not in the registry yet."""
     query = select(tasks.c.id).where(tasks.c.state == TaskState.ACTIVE, tasks.c.current_version.is_(None))

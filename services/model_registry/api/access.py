@@ -6,17 +6,15 @@ from typing import Annotated
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from fedrec_protocol import message_signatures
 from fedrec_protocol.messages import Role
-from services.kit import access_tokens, signed_requests
+from services.kit import access_tokens
 from services.kit.rate_limits import RateLimit
+from services.kit.signed_requests import verify_signature
 from services.model_registry.api.context import Context, ContextDep
 from services.model_registry.domain.callers import Caller, Operator, Participant, require_role
 from services.model_registry.domain.errors import (
     CredentialExpired,
     RateLimited,
-    SignatureInvalid,
-    SignatureRequired,
     Unauthenticated,
 )
 from services.model_registry.storage import operator_keys
@@ -37,7 +35,7 @@ def authenticate(context: Context, bearer: Bearer, request: Request) -> Caller:
     Raises:
         Unauthenticated: nobody we know.
         CredentialExpired: somebody we knew.
-        SignatureRequired, SignatureInvalid: it may be a stolen token.
+        SignatureRefused: it may be a stolen token.
         RateLimited: too often.
         Unavailable: it cannot be checked now.
     """
@@ -86,17 +84,11 @@ def _participant(context: Context, token: str, request: Request) -> Participant:
     now = context.clock.now()
     try:
         valid = access_tokens.verify(token, context.token_keys.for_token(token), now)
-        signed_requests.verify_signature(request, valid, now, is_required=valid.must_sign)
     except access_tokens.TokenInvalid as error:
         raise Unauthenticated("present an access token of this deployment") from error
     except access_tokens.TokenExpired as error:
         raise CredentialExpired("the access token has expired: get a new one from the aggregator") from error
-    except signed_requests.KeyUnknown as error:
-        raise CredentialExpired(str(error)) from error
-    except signed_requests.SignatureMissing as error:
-        raise SignatureRequired(str(error)) from error
-    except message_signatures.SignatureInvalid as error:
-        raise SignatureInvalid(str(error)) from error
+    verify_signature(request, valid, now, is_required=valid.must_sign)
     return Participant(valid.client_id, valid.model)
 
 

@@ -5,8 +5,6 @@ from services.model_registry.domain import errors
 STATUS: dict[type[Exception], int] = {
     errors.Unauthenticated: 401,
     errors.CredentialExpired: 401,
-    errors.SignatureRequired: 401,
-    errors.SignatureInvalid: 401,
     errors.Forbidden: 403,
     errors.UnknownModel: 404,
     errors.ModelExists: 409,

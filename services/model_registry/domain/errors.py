@@ -27,20 +27,6 @@ class CredentialExpired(RegistryError):
     headers = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
 
 
-class SignatureRequired(RegistryError):
-    """The device has to sign its requests, and has not signed this one."""
-
-    slug = Slug.SIGNATURE_REQUIRED
-    headers = {"WWW-Authenticate": "Bearer"}
-
-
-class SignatureInvalid(RegistryError):
-    """The request's signature is not of the device's key, or not of this request."""
-
-    slug = Slug.SIGNATURE_INVALID
-    headers = {"WWW-Authenticate": "Bearer"}
-
-
 class Forbidden(RegistryError):
     """The credential is known, and may not do this."""
 

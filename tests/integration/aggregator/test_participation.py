@@ -127,6 +127,8 @@ def test_a_round_that_too_few_join_is_abandoned_and_another_opens_after_a_growin
         world.work()
         assert (task.round["number"], task.round["state"]) == (number, "abandoned")
         assert "of 2 reports at the deadline" in task.round["waiting_for"]
+        opens = world.clock.now() + timedelta(seconds=pause)
+        assert task.round["waiting_for"].endswith(f"the next round opens at {opens:%H:%M:%S} UTC")
         assert outcome(device) == "no-open-round"
         world.advance(pause - 0.5)
         world.work()
@@ -147,6 +149,7 @@ def test_a_paused_task_finishes_its_round_and_opens_no_other(world: World) -> No
     play(task, device)
     assert (task.round["state"], task.get()["rounds_published"]) == ("published", 1)
     assert outcome(device) == "task-paused"
+    assert task.round["waiting_for"].endswith("an operator to resume the task: paused by bootstrap")
     assert task.steer("resume").json()["state"] == "active"
     world.work()
     assert outcome(device) == "assigned"

@@ -13,7 +13,7 @@ from services.aggregator.domain.eligibility import why_not_eligible
 from services.aggregator.domain.errors import InvalidManifest, RoundClosed, TaskNotActive
 from services.aggregator.domain.rounds import Round, waiting_for
 from services.aggregator.domain.runnable import check_runnable
-from services.aggregator.domain.tasks import Next, Task, has_converged, next_step
+from services.aggregator.domain.tasks import Next, Task, has_converged, next_step, what_follows
 from tests.unit.aggregator.manifests import manifest
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -68,6 +68,21 @@ def test_a_round_says_what_it_waits_for() -> None:
 
 def task(**changes: Any) -> Task:
     return Task("tsk_1", TaskState.ACTIVE, "created by ada", manifest(**changes), 0, VERSION)
+
+
+@pytest.mark.parametrize(
+    ("follows", "opens_at", "words"),
+    [
+        (task(), None, "a worker opens the next round"),
+        (task(), NOON, "a worker opens the next round"),
+        (task(), NOON + timedelta(seconds=30), "the next round opens at 12:00:30 UTC"),
+        (task().paused("ada"), NOON + timedelta(seconds=30), "an operator to resume the task: paused by ada"),
+        (task().failed("refused"), None, "an operator to resume the task: refused"),
+        (task().completed("converged"), None, "the task is completed: converged"),
+    ],
+)
+def test_a_task_says_what_follows_its_newest_round(follows: Task, opens_at: datetime | None, words: str) -> None:
+    assert what_follows(follows, opens_at, NOON) == words
 
 
 def test_a_task_is_paused_resumed_and_cancelled() -> None:

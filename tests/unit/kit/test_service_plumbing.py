@@ -10,6 +10,7 @@ import pytest
 from fastapi import Depends, FastAPI, HTTPException
 from fastapi.testclient import TestClient
 
+from fedrec_protocol.problems import Slug
 from services.kit import health, metrics, observation, openapi, problems
 
 
@@ -72,6 +73,22 @@ def test_every_refusal_is_documented_as_a_problem_document(client: TestClient) -
         assert all(types == ["application/problem+json"] for types in refusals.values())
     assert "slug" in document["components"]["schemas"]["Problem"]["properties"]
     assert "HTTPValidationError" not in document["components"]["schemas"]
+
+
+@pytest.mark.parametrize(("seconds", "field"), [(0.2, "1"), (1.0, "1"), (1.4, "2")])
+def test_whoever_waits_as_long_as_it_was_told_does_not_come_too_early(seconds: float, field: str) -> None:
+    class Busy(Exception):
+        slug = Slug.OVERLOADED
+        retry_after_seconds = seconds
+
+    def busy() -> None:
+        raise Busy("come back later")
+
+    app = FastAPI(docs_url=None, redoc_url=None)
+    app.get("/busy")(busy)
+    problems.install(app, Busy, {Busy: 503})
+    with TestClient(app) as client:
+        assert client.get("/busy").headers["retry-after"] == field
 
 
 def test_a_living_process_is_healthy_even_when_it_cannot_serve(client: TestClient, ready: dict[str, bool]) -> None:
