@@ -10,6 +10,7 @@ from fedrec_protocol import codec, messages
 from fedrec_protocol.manifest import RecipeChoice, TaskManifest
 from fedrec_protocol.messages import Assignment, NotSelectedReason, RoundKind
 from fedrec_protocol.noise.random_bits import RandomBits
+from fedrec_protocol.privacy import LocalPrivacy
 from fedrec_protocol.problems import Slug
 from fedrec_protocol.tensors import Tensors
 from fedrec_recipes.metrics import UnknownMetric
@@ -78,18 +79,39 @@ class Contributor:
         history = self.store.interactions.history()
         if self.trainer(manifest.recipe).count_examples(history) == 0:
             return NothingToTrain(IDLE)
+        assignment = self._assignment(hold_seconds)
+        if not isinstance(assignment, Assignment):
+            return assignment
+        report = self._prepare(assignment, history)
+        if report is None:
+            return NothingToTrain(IDLE)
+        manifest = self.task.with_manifest(assignment.manifest_digest).manifest
+        if manifest.opaque is not None:
+            self._begin_opaque(manifest, assignment, report)
+            return self._in_phases(manifest, hold_seconds)
+        # Nobody is trusted with a report of local privacy: the server has seen it once it is sent, counted or not.
+        self.store.outbox.put(report, is_seen=isinstance(manifest.privacy, LocalPrivacy))
+        return self._deliver(report)
+
+    def _assignment(self, hold_seconds: float) -> Assignment | Outcome:
+        """What the server asks for; or why there is nothing to do."""
         answer = self.session.check_in(self.kinds, hold_seconds)
         if isinstance(answer, messages.NotSelected):
             return _not_selected(answer)
-        report = self._prepare(answer.assignment, history)
-        if report is None:
-            return NothingToTrain(IDLE)
-        manifest = self.task.with_manifest(answer.assignment.manifest_digest).manifest
-        if manifest.opaque is not None:
-            self._begin_opaque(manifest, answer.assignment, report)
-            return self._in_phases(manifest, hold_seconds)
-        self.store.outbox.put(report)
-        return self._deliver(report)
+        return self._too_often(answer.assignment) or answer.assignment
+
+    def _too_often(self, assignment: Assignment) -> NotSelected | None:
+        """Refuse more rounds than the manifest allows, also where the server asks: a promise of privacy rests on it."""
+        rounds = self.task.with_manifest(assignment.manifest_digest).manifest.rounds
+        before = self.store.participations.of_task(assignment.task_id)
+        if rounds.maximum_participations is not None and len(before) >= rounds.maximum_participations:
+            reason = NotSelectedReason.PARTICIPATION_CAP
+        elif before and assignment.round_number - before[-1] < rounds.minimum_separation:
+            reason = NotSelectedReason.TOO_SOON
+        else:
+            return None
+        log.warning("round %d: refused, the server asks more often than the task allows", assignment.round_number)
+        return NotSelected(IDLE, reason, "this device has taken part as often as the task allows: it refuses more")
 
     def _carry_on(self, manifest: TaskManifest, hold_seconds: float) -> Outcome | None:
         """Go on with what an earlier call has begun; None when there is nothing."""

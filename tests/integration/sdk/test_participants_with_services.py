@@ -100,7 +100,7 @@ def test_a_crash_around_sending_is_counted_once(join: Join, monkeypatch: pytest.
     ada = join(manifest, "ada")
     ada.record_many(some_films(1))
 
-    def crash(*_: object) -> None:
+    def crash(*_: object, **__: object) -> None:
         raise PowerCut
 
     with monkeypatch.context() as patch:
@@ -124,10 +124,10 @@ def test_a_task_that_ends_during_training_makes_the_report_too_late(
     ada.record_many(some_films(1))
     put = Outbox.put
 
-    def cancel_then_put(self: Outbox, report: object) -> None:
+    def cancel_then_put(self: Outbox, report: object, **how: bool) -> None:
         (task,) = [task for task in operator.tasks() if task.manifest.name == "cancelled"]
         operator.steer(task.task_id, "cancel")
-        put(self, report)  # type: ignore[arg-type]  # passed on as it came
+        put(self, report, **how)  # type: ignore[arg-type]  # passed on as it came
 
     monkeypatch.setattr(Outbox, "put", cancel_then_put)
     outcome = ada.run(until=lambda outcome: isinstance(outcome, TooLate))

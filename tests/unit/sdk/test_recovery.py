@@ -66,7 +66,7 @@ def test_a_crash_around_sending_counts_the_report_once_and_keeps_the_private_ten
 ) -> None:
     ada = join(aggregator, "ada", (0, 1, 2, 3))
 
-    def crash(*_: Any) -> None:
+    def crash(*_: Any, **__: Any) -> None:
         raise PowerCut
 
     with monkeypatch.context() as patch:
@@ -133,7 +133,7 @@ def test_training_again_after_a_crash_gives_the_report_that_was_lost(
     ada = join(aggregator, "ada", (0, 1, 2, 3))
     lost: list[bytes] = []
 
-    def crash(self: Outbox, report: Any) -> None:
+    def crash(self: Outbox, report: Any, **_: Any) -> None:
         lost.append(report.body)
         raise PowerCut
 

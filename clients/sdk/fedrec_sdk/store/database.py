@@ -9,7 +9,7 @@ from pathlib import Path
 
 from fedrec_sdk.errors import Unavailable
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 _SCHEMA = """
 CREATE TABLE value (name TEXT PRIMARY KEY, content BLOB NOT NULL) WITHOUT ROWID;
@@ -32,6 +32,10 @@ CREATE TABLE version (
     size_bytes INTEGER NOT NULL, recipe TEXT
 );
 CREATE TABLE alias (model TEXT, alias TEXT, version_id TEXT NOT NULL, PRIMARY KEY (model, alias));
+"""
+
+_PARTICIPATION = """
+CREATE TABLE participation (task_id TEXT, round_number INTEGER, PRIMARY KEY (task_id, round_number)) WITHOUT ROWID
 """
 
 
@@ -108,6 +112,8 @@ class StoreDatabase:
         if version == 0:
             for statement in _SCHEMA.split(";")[:-1]:
                 connection.execute(statement)
+        if version < 2:
+            connection.execute(_PARTICIPATION)
             connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
     def _unavailable(self, error: sqlite3.OperationalError) -> Unavailable:

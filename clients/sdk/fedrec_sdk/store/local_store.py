@@ -8,6 +8,7 @@ from fedrec_sdk.store.database import StoreDatabase
 from fedrec_sdk.store.interactions import Interactions
 from fedrec_sdk.store.model_cache import ModelCache
 from fedrec_sdk.store.outbox import Outbox
+from fedrec_sdk.store.participations import Participations
 from fedrec_sdk.store.secure_rounds import SecureRounds
 from fedrec_sdk.store.values import Values
 from fedrec_sdk.store.versions import KnownVersions
@@ -32,6 +33,7 @@ class LocalStore:
         self.interactions = Interactions(self._database)
         self.outbox = Outbox(self._database)
         self.secure_rounds = SecureRounds(self._database)
+        self.participations = Participations(self._database)
         self.versions = KnownVersions(self._database)
         self.models = models if models is not None else ModelCache(self.folder / "models")
 

@@ -19,6 +19,7 @@ from fedrec_protocol import codec
 from fedrec_protocol.messages import RoundKind
 from fedrec_protocol.tensors import Tensors
 from fedrec_sdk.store.database import StoreDatabase
+from fedrec_sdk.store.participations import record
 
 
 @dataclass(frozen=True)
@@ -53,9 +54,16 @@ class Outbox:
         task_id, assignment_id, base_version_id, round_number, kind, body, private = row
         return PendingReport(task_id, assignment_id, base_version_id, round_number, RoundKind(kind), body, private)
 
-    def put(self, report: PendingReport) -> None:
-        """Store a finished report before it is sent."""
+    def put(self, report: PendingReport, *, is_seen: bool = False) -> None:
+        """Store a finished report before it is sent.
+
+        Args:
+            report: What will be sent.
+            is_seen: Whether it counts as a participation once it is sent, whatever the server answers.
+        """
         with self._database.transaction() as tx:
+            if is_seen:
+                record(tx, report.task_id, report.round_number)
             tx.execute(
                 "INSERT INTO outbox VALUES (1, ?, ?, ?, ?, ?, ?, ?)",
                 (
@@ -72,6 +80,7 @@ class Outbox:
     def acknowledge(self, report: PendingReport) -> None:
         """The report was counted: its private tensors take effect."""
         with self._database.transaction() as tx:
+            record(tx, report.task_id, report.round_number)
             tx.execute("INSERT OR REPLACE INTO private_tensors VALUES (?, ?)", (report.task_id, report.private))
             tx.execute("DELETE FROM outbox")
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from fedrec_protocol.messages import RoundKind
 from fedrec_sdk.store.database import StoreDatabase
+from fedrec_sdk.store.participations import record
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,7 @@ class SecureRounds:
     def count(self, counted: PendingSecureRound, report_id: str) -> None:
         """The report was counted: its private tensors take effect."""
         with self._database.transaction() as tx:
+            record(tx, counted.task_id, counted.round_number)
             tx.execute("INSERT OR REPLACE INTO private_tensors VALUES (?, ?)", (counted.task_id, counted.private))
             tx.execute("UPDATE secure_round SET report_id = ?, body = NULL, private_tensors = x''", (report_id,))
 
