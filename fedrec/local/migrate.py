@@ -7,7 +7,7 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from psycopg.errors import LockNotAvailable
+from psycopg.errors import DeadlockDetected, LockNotAvailable
 from sqlalchemy.exc import OperationalError
 
 MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
@@ -35,7 +35,9 @@ def run_upgrade(config: Config, revision: str) -> None:
             command.upgrade(config, revision)
             return
         except OperationalError as error:
-            if not isinstance(error.orig, LockNotAvailable) or attempt == _ATTEMPTS:
+            # Postgres looks for deadlocks sooner than a migration loses its patience: one table waits for another.
+            is_held = isinstance(error.orig, (LockNotAvailable, DeadlockDetected))
+            if not is_held or attempt == _ATTEMPTS:
                 raise
             time.sleep(_PAUSE_SECONDS)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import threading
 import time
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import pytest
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, text
+from sqlalchemy.exc import OperationalError
 
 from fedrec.local.migrate import MIGRATIONS, configuration, run_upgrade
 from fedrec.local.stack import local_stack
@@ -91,6 +93,24 @@ def test_a_table_that_is_held_for_long_is_asked_for_again_and_nobody_queues_mean
         assert upgrading.is_alive()
         other.execute(text("SET lock_timeout = '4s'"))
         other.execute(text("SELECT count(*) FROM aggregator.rounds"))
+    upgrading.join()
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalar() == "next"
+    engine.dispose()
+
+
+def test_an_upgrade_that_a_deadlock_ends_is_tried_again(database_url: str, tmp_path: Path) -> None:
+    engine = create_engine(database_url)
+    first, last = HOT_TABLES[0], HOT_TABLES[-1]
+    upgrading = threading.Thread(target=run_upgrade, args=(next_revision(database_url, tmp_path), "head"))
+    waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted AND mode = 'AccessExclusiveLock'")
+    with engine.connect() as holder, engine.connect() as observer:
+        holder.execute(text(f"SELECT count(*) FROM aggregator.{last}"))
+        upgrading.start()
+        while not observer.execute(waiting).scalar():  # it has the first table, and waits for the last one
+            time.sleep(0.02)
+        with contextlib.suppress(OperationalError):  # Postgres ends one of the two; a service would try again
+            holder.execute(text(f"SELECT count(*) FROM aggregator.{first}"))
     upgrading.join()
     with engine.connect() as connection:
         assert connection.execute(text("SELECT version_num FROM alembic_version")).scalar() == "next"
