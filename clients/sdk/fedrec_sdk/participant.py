@@ -187,6 +187,7 @@ class Participant:
         Raises:
             Unavailable: no answer, or the store is in use; nothing is lost, call again later.
             Rejected: by the server, or by this device for what the server would refuse.
+            BadSiloKey, EncryptionUnavailable: reports are encrypted, and the key or TenSEAL cannot be used.
         """
         with self._contributing:
             return self._contributor.contribute(wait.total_seconds())

@@ -225,6 +225,22 @@ def test_nothing_of_the_round_is_left_when_it_is_published(gather: Gather, world
     assert all(silo.store.secure_rounds.pending() is None for silo in cohort.people.values())
 
 
+def test_neither_the_words_nor_the_decrypted_sum_lie_in_the_clear(gather: Gather, world: World) -> None:
+    cohort = gather()
+    cohort.wait(phases=1)
+    cohort.people[0].contribute()
+    round_id = cohort.task.round["round_id"]
+    pending = cohort.people[1].store.secure_rounds.pending()
+    assert pending is not None
+    words = Session.encrypted_words(cohort.people[1]._session, pending.assignment_id)
+    decrypted = np.array(integer_sum(range(4)), "<i4").tobytes()
+    for table, plain in (("encrypted_sums", words), ("decryptions", decrypted)):
+        key = str(value(world, f"SELECT object_key FROM aggregator.{table} WHERE round_id = :round", round_id))
+        stored = object_of(world, key)
+        assert len(stored) >= len(plain)
+        assert plain[:28] not in stored
+
+
 def test_the_trained_vector_is_not_kept_once_it_is_encrypted(gather: Gather) -> None:
     cohort = gather()
     cohort.wait(phases=1)
@@ -249,6 +265,11 @@ def rows_of(world: World, round_id: str) -> int:
     tables = ("encrypted_sums", "decryptions")
     queries = (f"SELECT count(*) FROM aggregator.{table} WHERE round_id = :round" for table in tables)
     return sum(int(str(value(world, query, round_id))) for query in queries)
+
+
+def object_of(world: World, key: str) -> bytes:
+    """An object's bytes as they lie there."""
+    return world.context.db.run("read_object", lambda tx: b"".join(world.context.home.read(tx, key)))
 
 
 def value(world: World, query: str, round_id: str) -> object:
