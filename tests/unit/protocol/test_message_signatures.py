@@ -67,6 +67,18 @@ def test_a_request_without_a_body_leaves_the_digest_out() -> None:
     check(request, **fields)
 
 
+def test_a_query_is_covered_with_its_question_mark() -> None:
+    request = SignedRequest("GET", "/path", None, "param=value&foo=bar&baz=batman")
+    fields = sign(request, "cli_ada", NOW, KEY.sign)
+    assert '("@method" "@path" "@query");' in fields["Signature-Input"]
+    # RFC 9421, section 2.2.7: the component's value for this request.
+    assert b'\n"@query": ?param=value&foo=bar&baz=batman\n' in request.base("()")
+    check(request, **fields)
+    for changed in (replace(request, query=""), replace(request, query="param=value")):
+        with pytest.raises(SignatureInvalid):
+            check(changed, **fields)
+
+
 OTHER_KEY = Ed25519PrivateKey.from_private_bytes(b"o" * 32)
 INPUT, SIGNATURE = SIGNED["Signature-Input"], SIGNED["Signature"]
 WRONG: dict[str, tuple[SignedRequest, dict[str, Any]]] = {
