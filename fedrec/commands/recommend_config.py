@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 
 PRIVACY = ("plain", "secagg", "dp")
+_USUAL_EPSILON = 8.0
 
 
 def recommend_config(
@@ -15,8 +16,12 @@ def recommend_config(
     out: Annotated[Path, typer.Option(help="Where to write the task's manifest.")] = Path("recommended-task.json"),
     minutes: Annotated[float, typer.Option(min=0, help="Time for trials; a first stage is always finished.")] = 2.0,
     minimum_support: Annotated[int, typer.Option(min=1, help="Leave out items with fewer interactions.")] = 1,
-    privacy: Annotated[str, typer.Option(help="One of " + ", ".join(PRIVACY) + ".")] = "plain",
-    epsilon: Annotated[float, typer.Option(min=0.001, help="With dp: what a task may spend on one person.")] = 8.0,
+    privacy: Annotated[
+        str | None, typer.Option(help="One of " + ", ".join(PRIVACY) + ". [default: plain; dp with --epsilon]")
+    ] = None,
+    epsilon: Annotated[
+        float | None, typer.Option(min=0.001, help="What a task may spend on one person. [default with dp: 8]")
+    ] = None,
     name: Annotated[str, typer.Option(help="Name of the task and of its model.")] = "recommender",
     seed: Annotated[int, typer.Option(min=0, help="Seed of everything.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
@@ -31,14 +36,17 @@ def recommend_config(
     from simulation.advice.screen import as_json as encoded  # noqa: PLC0415 - as above
     from simulation.advice.screen import show  # noqa: PLC0415 - as above
 
+    privacy = privacy or (PRIVACY[0] if epsilon is None else "dp")
     if privacy not in PRIVACY:
         raise typer.BadParameter(f"{privacy!r} is not one of {', '.join(PRIVACY)}", param_hint="--privacy")
+    if epsilon is not None and privacy != "dp":
+        raise typer.BadParameter(f"is spent with --privacy dp, not with {privacy}", param_hint="--epsilon")
     wishes = Wishes(
         data=data,
         name=name,
         minimum_support=minimum_support,
         privacy=Privacy(privacy),
-        epsilon=epsilon,
+        epsilon=_USUAL_EPSILON if epsilon is None else epsilon,
         seconds=60 * minutes,
         seed=seed,
     )

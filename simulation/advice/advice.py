@@ -18,6 +18,7 @@ from fedrec_recipes.statistics_recipe import StatisticsConfig
 from services.aggregator.domain.errors import InvalidManifest
 from services.aggregator.domain.runnable import check_runnable
 from simulation.advice.candidates import Cost, candidates, cost_of
+from simulation.advice.private_trial import private_trial
 from simulation.advice.survey import Order, Survey, survey
 from simulation.advice.trials import Progress, Trial, run_trials
 
@@ -25,8 +26,6 @@ _ROUND_SECONDS = 86_400.0
 _SMALLEST_SHARE = 0.5
 _SHORTEST_BOUND = 50
 """Interactions that a report holds at least before people are left out instead."""
-_FEWEST_FOR_NOISE = 1_000
-"""People below whom noise for a useful epsilon drowns which items go together."""
 
 
 class Privacy(StrEnum):
@@ -60,7 +59,7 @@ class Advice:
 
     survey: Survey
     trials: list[Trial]
-    """On validation items, the baseline first. Empty where nobody has three items."""
+    """On validation items, the baseline first; with `dp` the last one is the proposed task's own, with its noise."""
     manifest: TaskManifest
     cost: Cost
     masked_bytes_up: int | None
@@ -90,13 +89,16 @@ def advise(wishes: Wishes, progress: Progress) -> Advice:
     plain = task_for(wishes, recipe, found)
     masked = _masked(plain)
     manifest = _protected(wishes, found, plain, masked)
+    with_noise = None
+    if manifest.privacy is not None:
+        with_noise = private_trial(manifest, known, seed=wishes.seed, progress=progress)
     return Advice(
         survey=found,
-        trials=trials,
+        trials=trials if with_noise is None else [*trials, with_noise],
         manifest=manifest,
         cost=cost_of(manifest),
         masked_bytes_up=None if masked is None else cost_of(masked).bytes_up,
-        remarks=[*_remarks(found, trials, best), *_privacy_remarks(wishes, manifest)],
+        remarks=[*_remarks(found, trials, best), *_privacy_remarks(wishes, trials, with_noise)],
     )
 
 
@@ -184,11 +186,13 @@ def _remarks(found: Survey, trials: list[Trial], best: Trial) -> list[str]:
     return remarks
 
 
-def _privacy_remarks(wishes: Wishes, manifest: TaskManifest) -> list[str]:
-    people = manifest.rounds.aggregation_goal
-    if wishes.privacy is Privacy.DP:
-        few = f" {people} people are few for that: expect popularity." if people < _FEWEST_FOR_NOISE else ""
-        return [f"With noise for epsilon {wishes.epsilon:g}, quality is below that of the trials, which had none.{few}"]
+def _privacy_remarks(wishes: Wishes, trials: list[Trial], with_noise: Trial | None) -> list[str]:
+    if with_noise is not None:
+        ndcg, of_popularity = with_noise.metrics["ndcg@10"], trials[0].metrics["ndcg@10"]
+        found = f"With noise for epsilon {wishes.epsilon:g} the simulated task has ndcg@10 {ndcg.mean:.3f}"
+        if ndcg.low <= of_popularity.high:
+            return [f"{found}: no more than popularity without noise. More people or a larger epsilon would help."]
+        return [f"{found}; the other trials had no noise. Another draw of the noise does a little better or worse."]
     if wishes.privacy is Privacy.PLAIN:
         return [
             "Nothing hides a report from the aggregator's process: --privacy secagg does, "

@@ -20,7 +20,7 @@ _SAFETY = 0.8
 _WORTHWHILE = 1.5
 """A last stage with fewer times the people is not worth its time."""
 _SHARE_OF_A_SOLUTION = 0.1
-_SOLUTION_FLOPS = 12.0
+_SOLUTION_FLOPS = 18.0
 """Floating-point operations to solve a dense candidate, as a multiple of the cube of its items."""
 _TIMED_ORDER = 600
 

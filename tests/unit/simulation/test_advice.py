@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -38,7 +39,7 @@ def recommend(data: Path, folder: Path, *arguments: str) -> tuple[int, str]:
     return result.exit_code, result.output
 
 
-def advice(data: Path, folder: Path, *arguments: str) -> dict[str, object]:
+def advice(data: Path, folder: Path, *arguments: str) -> dict[str, Any]:
     code, output = recommend(data, folder, "--json", *arguments)
     assert code == 0, output
     return dict(json.loads(output[output.index("{") :]))
@@ -161,6 +162,25 @@ def test_secure_aggregation_and_noise_are_in_the_manifest_where_asked_for(tmp_pa
     noisy = TaskManifest.model_validate(advice(data, tmp_path, "--privacy", "dp", "--epsilon", "4")["manifest"])
     assert noisy.privacy is not None
     assert noisy.privacy.budget_epsilon == 4
+
+
+def test_an_epsilon_gets_a_task_with_noise_and_the_quality_of_its_simulation(tmp_path: Path) -> None:
+    data = write(tmp_path, rows_of_people(200))
+    found = {epsilon: advice(data, tmp_path, "--epsilon", epsilon) for epsilon in ("0.01", "1000")}
+    for epsilon, each in found.items():
+        privacy = TaskManifest.model_validate(each["manifest"]).privacy
+        assert privacy is not None
+        assert privacy.budget_epsilon == float(epsilon)
+    measured = {epsilon: each["trials"][-1] for epsilon, each in found.items()}
+    assert {trial["recipe"] for trial in measured.values()} == {"neighbours with noise"}
+    assert measured["0.01"]["metrics"]["ndcg@10"]["high"] < measured["1000"]["metrics"]["ndcg@10"]["low"]
+    assert any("no more than popularity" in remark for remark in found["0.01"]["remarks"])
+
+
+def test_an_epsilon_that_nothing_would_spend_is_refused(tmp_path: Path) -> None:
+    code, output = recommend(write(tmp_path, rows_of_people()), tmp_path, "--privacy", "secagg", "--epsilon", "2")
+    assert code == 2
+    assert "--epsilon" in output
 
 
 def test_few_people_cannot_hide_each_other(tmp_path: Path) -> None:

@@ -1,0 +1,41 @@
+"""What a task with noise is worth: its own rounds, simulated with everybody, measured on validation items."""
+
+import time
+from collections.abc import Sequence
+
+import numpy as np
+
+from fedrec_protocol.manifest import TaskManifest
+from fedrec_recipes import catalogue
+from fedrec_recipes.evaluation import HeldOut, estimate
+from fedrec_recipes.recipe import History
+from simulation.advice.trials import METRICS, Progress, Trial
+from simulation.final_test import ranks_of
+from simulation.population import Population
+from simulation.simulation import Simulation
+
+
+def private_trial(manifest: TaskManifest, histories: Sequence[History], *, seed: int, progress: Progress) -> Trial:
+    """Simulate a private task and rank everybody's validation item.
+
+    Nobody is left out to save time: noise weighs as much as there are people, so a part of them would not tell.
+
+    Args:
+        manifest: The task as it would be created, with its noise.
+        histories: Everybody's, two interactions or more, without the test item; the last one validates.
+        seed: Of the devices and of the intervals.
+        progress: Told what is being done.
+    """
+    if manifest.privacy is None:
+        raise ValueError(f"task {manifest.name!r} has no noise to measure the effect of")
+    progress(f"{manifest.recipe.name} with noise: {len(histories)} people")
+    started = time.perf_counter()
+    recipe = catalogue.recipe(manifest.recipe)
+    simulation = Simulation(manifest, Population.of_recipe(recipe, histories, seed=seed))
+    for _ in simulation.run():
+        pass
+    cases = [HeldOut(person, each.without_last(1), int(each.items[-1])) for person, each in enumerate(histories)]
+    ranks = ranks_of(recipe, simulation.parameters, simulation.private_of, cases)
+    metrics = {name: estimate(name, ranks, np.random.default_rng(seed)) for name in METRICS}
+    took = time.perf_counter() - started
+    return Trial(f"{recipe.name} with noise", metrics, len(histories), recipe.config.number_of_items, took)
