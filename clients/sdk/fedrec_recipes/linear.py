@@ -47,3 +47,12 @@ def recency(length: int, half_life: float | None) -> NDArray[np.float32]:
         return np.ones(length, dtype=np.float32)
     ages = np.arange(length - 1, -1, -1)
     return np.asarray(0.5 ** (ages / half_life), dtype=np.float32)
+
+
+def slow_recency(length: int, half_life: float) -> NDArray[np.float32]:
+    """Weights of a history, oldest first: 1/2 after `half_life` later interactions, 1/3 after twice as many, ...
+
+    Such a power law forgets slowly what is long ago; it ranked better than halving again and again on most data sets.
+    """
+    ages = np.arange(length - 1, -1, -1)
+    return np.asarray(1 / (1 + ages / half_life), dtype=np.float32)

@@ -11,7 +11,9 @@ from fedrec_recipes.metrics import metric_value
 GAIN_STEPS = 100
 """Gains and their squares are reported in steps of 1/100, as int8."""
 
-_CUTOFF = 10
+CUTOFF = 10
+"""Gains are NDCG at this cut-off."""
+
 _NO_DECAY = 1e6
 _STANDARD_ERRORS = 1.5
 
@@ -21,52 +23,76 @@ class Mixture:
     """How the scores of a blend are added up."""
 
     half_life: float
-    """Recency of the history that the co-occurrence scores see."""
+    """Recency of the history that the co-occurrence scores see: later interactions after which an older one
+    counts half, and a third after as many again."""
     co_occurrence: float
     """Weight of the standardised co-occurrence scores."""
     next_item: float
     """Weight of the standardised next-item scores."""
     popularity: float
     """Weight of the standardised logarithms of the items' counts."""
+    damping: float
+    """Next-item scores are divided by this power of the items' counts before they are standardised."""
+    strength: int
+    """Which of the two regularisations both models are solved with: 0 the weaker, 1 the stronger."""
 
     def as_tensor(self) -> NDArray[np.float32]:
-        """The four numbers, shape (4,)."""
+        """The six numbers, shape (6,)."""
         return np.array(astuple(self), dtype=np.float32)
 
+    @classmethod
+    def from_tensor(cls, values: NDArray[np.float32]) -> "Mixture":
+        """What `as_tensor` made."""
+        half_life, co_occurrence, next_item, popularity, damping, strength = values.tolist()
+        return cls(half_life, co_occurrence, next_item, popularity, damping, int(strength))
 
-DEFAULT_MIXTURE = Mixture(half_life=8.0, co_occurrence=1.0, next_item=1.0, popularity=0.0)
-"""Within a few per cent of the best on all data sets tried; a round of choice finds a catalogue's own."""
 
-HALF_LIVES = (3.0, 8.0, 20.0, 60.0, _NO_DECAY)
+STRENGTHS = (0, 1)
+"""The values of `strength`."""
+
+DAMPINGS = (0.0, 0.2)
+"""The values of `damping` in `GRID`."""
+
+HALF_LIVES = (2.0, 8.0, 30.0, _NO_DECAY)
 """The values of `half_life` in `GRID`."""
 
-_WEIGHTS = ((0.0, 1.0), (0.25, 1.0), (0.5, 1.0), (1.0, 1.0), (2.0, 1.0), (4.0, 1.0), (1.0, 0.0))
+DEFAULT_MIXTURE = Mixture(half_life=2.0, co_occurrence=1.0, next_item=1.0, popularity=0.0, damping=0.2, strength=0)
+"""Within a few per cent of the best on all data sets with an order that were tried; a round of choice finds a
+catalogue's own."""
+
+_WEIGHTS = ((0.0, 1.0), (0.5, 1.0), (1.0, 1.0), (2.0, 1.0), (4.0, 1.0), (1.0, 0.0))
 """Of co-occurrence and next item."""
 
 GRID = tuple(
-    Mixture(half_life, *weights, popularity)
-    for weights, popularity, half_life in itertools.product(_WEIGHTS, (0.0, 0.1, 0.3, 1.0), HALF_LIVES)
-    if weights[0] or half_life == HALF_LIVES[0]  # without co-occurrence the half-life changes nothing
+    Mixture(half_life, co_occurrence, next_item, popularity, damping, strength)
+    for (co_occurrence, next_item), popularity, damping, half_life, strength in itertools.product(
+        _WEIGHTS, (0.0, 0.1, 0.5, 2.0), DAMPINGS, HALF_LIVES, STRENGTHS
+    )
+    if co_occurrence or half_life == HALF_LIVES[0]  # without co-occurrence the half-life changes nothing
+    if next_item or damping == DAMPINGS[0]  # nor does damping without the next item
 )
 """The mixtures that devices try."""
 
 _DEFAULT = GRID.index(DEFAULT_MIXTURE)
 
-
 _STEPS_OF_RANK = np.array(
-    [0, *(round(GAIN_STEPS * metric_value(f"ndcg@{_CUTOFF}", rank)) for rank in range(1, _CUTOFF + 2))], dtype=np.int64
+    [0, *(round(GAIN_STEPS * metric_value(f"ndcg@{CUTOFF}", rank)) for rank in range(1, CUTOFF + 2))], dtype=np.int64
 )
 """NDCG of a rank in steps; the last entry is that of all ranks beyond the cut-off, zero."""
 
 
 def gains_of(ranks: NDArray[np.int64]) -> NDArray[np.int64]:
-    """What a device reports of its held-out item's ranks under each mixture of `GRID`.
+    """What a device reports of its held-out items' ranks under each mixture of `GRID`.
+
+    Args:
+        ranks: One row for each held-out item, shape (at least 1, len(GRID)).
 
     Returns:
-        NDCG@10 minus that of the default mixture, in steps of 1/100, shape (len(GRID),).
+        The mean of NDCG@10 minus that of the default mixture, in steps of 1/100, shape (len(GRID),): a person counts
+        once, however many of their items are held out.
     """
-    values = _STEPS_OF_RANK[np.minimum(ranks, len(_STEPS_OF_RANK) - 1)]
-    return np.asarray(values - values[_DEFAULT], dtype=np.int64)
+    values = _STEPS_OF_RANK[np.minimum(ranks, len(_STEPS_OF_RANK) - 1)].mean(axis=0)
+    return np.asarray(np.rint(values - values[_DEFAULT]), dtype=np.int64)
 
 
 def squares_of(gains: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -77,7 +103,7 @@ def squares_of(gains: NDArray[np.int64]) -> NDArray[np.int64]:
 def chosen_mixture(gains: NDArray[np.float64], squared_gains: NDArray[np.float64]) -> Mixture:
     """The mixture whose gain is surest: the largest lower bound, or the default where no bound is above zero.
 
-    Among a hundred mixtures the best of a few people's held-out items is mostly the luckiest. Each person's gain is
+    Among hundreds of mixtures the best of a few people's held-out items is mostly the luckiest. Each person's gain is
     one draw, so the sum's standard error is the root of the sum of squares.
 
     Args:

@@ -30,8 +30,9 @@ class SlitConfig(StatisticsConfig):
     """The item k places back weighs (1 + k / offset)^-power."""
     offset: PositiveFloat = 2.0
     """Places back at which the weight has fallen to 2^-power."""
-    regularisation: PositiveFloat = 4.0
-    """λ as a multiple of the mean number of next-item events per item, so that it suits any catalogue."""
+    regularisation: PositiveFloat = 300.0
+    """λ, on sums in which the newest item of a context has weight 1. Like the variance of a prior it does not depend
+    on how much data there is: 200 to 800 suited all data sets tried, which had 13 to 270 events an item."""
 
     @model_validator(mode="after")
     def _sums_fit(self) -> Self:
@@ -121,13 +122,8 @@ class Slit(LinearItemModel[SlitConfig]):
         """Item weights in closed form."""
         gram = unpack(totals[CONTEXT_GRAM], self.config.number_of_items) / _NEWEST_WEIGHT**2
         following = totals[NEXT_ITEM] / _NEWEST_WEIGHT
-        gram[np.diag_indices_from(gram)] += self.config.regularisation * self._events_per_item(gram)
+        gram[np.diag_indices_from(gram)] += self.config.regularisation
         return {ITEM_WEIGHTS: np.linalg.solve(gram, following).astype(np.float32)}
-
-    def _events_per_item(self, gram: NDArray[np.float64]) -> float:
-        """Mean number of contexts that an item is the newest of, from the trace of S."""
-        squares = (self.context_weights / _NEWEST_WEIGHT) ** 2
-        return max(float(np.trace(gram) / squares.sum()), 1.0) / len(gram)
 
     def history_weights(self, length: int) -> NDArray[np.float32]:
         """The weights of the last context."""

@@ -5,16 +5,28 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fedrec_recipes.blend import GAINS, LEFT_OUT, MIXTURE, NEXT_ITEM_WEIGHTS, SQUARED_GAINS, Blend, BlendConfig
+from fedrec_recipes.blend import (
+    GAINS,
+    LEFT_OUT,
+    MIXTURE,
+    NEXT_ITEM_WEIGHTS,
+    SQUARED_GAINS,
+    Blend,
+    BlendConfig,
+    held_out_count,
+)
+from fedrec_recipes.linear import ITEM_WEIGHTS
 from fedrec_recipes.metrics import metric_value, rank_of
-from fedrec_recipes.mixture import DEFAULT_MIXTURE, GAIN_STEPS, GRID, HALF_LIVES, Mixture, chosen_mixture
+from fedrec_recipes.mixture import DEFAULT_MIXTURE, GAIN_STEPS, GRID, Mixture, chosen_mixture
 from fedrec_recipes.recipe import History
+from fedrec_recipes.slit import Slit, SlitConfig
 from tests.unit.recipes.data import people_with_taste
 
 ITEMS = 60
 GENERATOR = np.random.default_rng(0)  # nothing is random in these models
 PERSON = 3  # somebody whose last item is near the top
 HISTORIES = people_with_taste()
+WITHOUT_ORDER = people_with_taste(600)
 
 
 def blend(*, chooses_mixture: bool = True) -> Blend:
@@ -36,11 +48,33 @@ def _walk(generator: np.random.Generator) -> History:
     return History(np.array(items))
 
 
-def test_the_first_round_learns_nothing_from_anybodys_last_interaction() -> None:
+def test_the_first_round_learns_nothing_from_the_last_fifth_of_a_history() -> None:
     first = blend().train_central(HISTORIES, GENERATOR, rounds=1)
-    without = blend(chooses_mixture=False).train_central([h.without_last(1) for h in HISTORIES], GENERATOR, rounds=1)
+    without = [History(history.items[:10]) for history in HISTORIES]  # of 12
+    expected = blend(chooses_mixture=False).train_central(without, GENERATOR, rounds=1)
     assert first[LEFT_OUT] == 1
-    np.testing.assert_array_equal(first[NEXT_ITEM_WEIGHTS], without[NEXT_ITEM_WEIGHTS])
+    np.testing.assert_array_equal(first[NEXT_ITEM_WEIGHTS][0], expected[NEXT_ITEM_WEIGHTS][0])
+
+
+@pytest.mark.parametrize(("length", "held_out"), [(0, 0), (1, 1), (9, 1), (10, 2), (24, 4), (25, 5), (1000, 5)])
+def test_a_device_chooses_by_a_fifth_of_its_history_and_by_five_interactions_at_most(
+    length: int, held_out: int
+) -> None:
+    assert held_out_count(length) == held_out
+
+
+def test_the_first_model_has_both_regularisations_and_the_last_one_the_chosen_one() -> None:
+    recipe = blend()
+    first = recipe.train_central(HISTORIES, GENERATOR, rounds=1)
+    for strength, expected in enumerate((200.0, 800.0)):
+        alone = Slit(SlitConfig(number_of_items=ITEMS, regularisation=expected))
+        shorter = [history.without_last(2) for history in HISTORIES]
+        weights = alone.train_central(shorter, GENERATOR)[ITEM_WEIGHTS]
+        np.testing.assert_array_equal(first[NEXT_ITEM_WEIGHTS][strength], weights.astype(np.float16))
+    final = recipe.train_central(HISTORIES, GENERATOR, base=first, rounds=1)
+    chosen = Mixture.from_tensor(final[MIXTURE]).strength
+    assert final[NEXT_ITEM_WEIGHTS][chosen].any()
+    assert not final[NEXT_ITEM_WEIGHTS][1 - chosen].any()
 
 
 def test_the_second_round_learns_from_all_of_a_history() -> None:
@@ -50,30 +84,36 @@ def test_the_second_round_learns_from_all_of_a_history() -> None:
     np.testing.assert_array_equal(final[NEXT_ITEM_WEIGHTS], whole[NEXT_ITEM_WEIGHTS])
 
 
-def test_gains_are_ndcg_of_the_left_out_item_beyond_that_of_the_default_mixture() -> None:
+def test_gains_are_the_mean_ndcg_of_the_left_out_items_beyond_that_of_the_default_mixture() -> None:
     first = blend().train_central(HISTORIES, GENERATOR, rounds=1)
     report = blend().train(first, {}, HISTORIES[PERSON], blend().training, GENERATOR).report
-    known, target = HISTORIES[PERSON].without_last(1), int(HISTORIES[PERSON].items[-1])
+    left_out = [(HISTORIES[PERSON].without_last(count), int(HISTORIES[PERSON].items[-count])) for count in (1, 2)]
 
-    def steps(mixture: Mixture) -> int:
-        rank = rank_of(blend().mixed(first, known, mixture), target, known.items)
-        return round(GAIN_STEPS * metric_value("ndcg@10", rank))
+    def steps(mixture: Mixture) -> float:
+        ranks = [rank_of(blend().mixed(first, known, mixture), target, known.items) for known, target in left_out]
+        return float(np.mean([round(GAIN_STEPS * metric_value("ndcg@10", rank)) for rank in ranks]))
 
-    expected = [steps(mixture) - steps(DEFAULT_MIXTURE) for mixture in GRID]
-    assert any(expected)
+    expected = np.rint([steps(mixture) - steps(DEFAULT_MIXTURE) for mixture in GRID])
+    assert expected.any()
     np.testing.assert_array_equal(report[GAINS], expected)
     np.testing.assert_array_equal(report[SQUARED_GAINS], np.ceil(np.square(expected) / GAIN_STEPS))
 
 
-def test_where_only_the_last_item_tells_what_comes_the_shortest_recency_is_chosen() -> None:
+def test_where_one_item_follows_another_it_comes_first() -> None:
     final = blend().train_central(wandering(), GENERATOR)
-    assert final[MIXTURE][0] == min(HALF_LIVES) < DEFAULT_MIXTURE.half_life
     assert blend().score(final, {}, History(np.array([40, 41, 42]))).argmax() == 43
 
 
+def test_where_histories_have_no_order_recency_and_the_next_item_are_given_up() -> None:
+    chosen = Mixture.from_tensor(blend().train_central(WITHOUT_ORDER, GENERATOR)[MIXTURE])
+    assert chosen.next_item < chosen.co_occurrence
+    assert chosen.half_life > DEFAULT_MIXTURE.half_life
+
+
 def test_later_rounds_keep_the_mixture_and_ask_for_no_gains() -> None:
-    final = blend().train_central(wandering(), GENERATOR)
-    report = blend().train(final, {}, wandering()[0], blend().training, GENERATOR).report
+    final = blend().train_central(WITHOUT_ORDER, GENERATOR)
+    assert Mixture.from_tensor(final[MIXTURE]).next_item != DEFAULT_MIXTURE.next_item
+    report = blend().train(final, {}, HISTORIES[0], blend().training, GENERATOR).report
     assert not report[GAINS].any()
     later = blend().train_central(HISTORIES, GENERATOR, base=final, rounds=1)
     np.testing.assert_array_equal(later[MIXTURE], final[MIXTURE])
@@ -94,7 +134,7 @@ def test_a_person_without_two_interactions_reports_no_gains(length: int) -> None
 
 def people_gain(each: float, people: int, *, spread: float) -> tuple[np.ndarray, np.ndarray, Mixture]:
     """Sums over people who gain `each` on average by another half-life, give or take `spread`."""
-    other = replace(DEFAULT_MIXTURE, half_life=20.0)
+    other = replace(DEFAULT_MIXTURE, half_life=30.0)
     gains, squares = np.zeros(len(GRID)), np.zeros(len(GRID))
     gains[GRID.index(other)] = people * each
     squares[GRID.index(other)] = people * (each**2 + spread**2) / GAIN_STEPS
@@ -117,7 +157,7 @@ def test_without_any_gain_the_mixture_is_the_default() -> None:
 
 def test_an_item_that_only_a_left_out_interaction_names_earns_nothing() -> None:
     """It would otherwise be recognised as one of the few that nobody in the fit chose."""
-    alone = [*HISTORIES, History(np.append(HISTORIES[0].items, ITEMS))]
+    alone = [*HISTORIES, History(np.append(HISTORIES[0].items[:8], ITEMS))]
     wider = Blend(BlendConfig(number_of_items=ITEMS + 1))
     first = wider.train_central(alone, GENERATOR, rounds=1)
     report = wider.train(first, {}, alone[-1], wider.training, GENERATOR).report
