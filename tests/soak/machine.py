@@ -143,7 +143,8 @@ class Machine:
         names = [name for name in stack.processes if name.startswith(kind)]
         fewest, most = REPLICAS
         if operation.verb is Verb.ADD and len(names) < most:
-            stack.add(**{f"{kind}s": 1})
+            with contextlib.suppress(ProcessFailed):  # the objects' home may be away: it is started again
+                stack.add(**{f"{kind}s": 1})
         elif operation.verb is Verb.REMOVE and len(names) > fewest:
             self._fleet.aggregator_urls = [
                 url for url in stack.aggregator_urls if url != stack.processes[names[-1]].url
