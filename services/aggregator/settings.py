@@ -21,7 +21,7 @@ class RateSettings(BaseModel):
 
 
 class RetentionSettings(BaseModel):
-    """How long the rows of a round are kept after its end."""
+    """How long rows are kept, those of a round after its end."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
@@ -29,6 +29,8 @@ class RetentionSettings(BaseModel):
     """Assignments that nobody reported to."""
     receipt_days: PositiveFloat = 90.0
     """Receipts; those that bound how often somebody takes part stay until the task is completed."""
+    audit_days: PositiveFloat | None = None
+    """Entries of the audit log; null keeps them for ever."""
 
 
 class Settings(BaseSettings):

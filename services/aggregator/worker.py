@@ -155,7 +155,8 @@ def main() -> None:
     logs.configure(settings.log_level)
     context = make_context(settings, SystemClock())
     days = settings.retention
-    retention = Retention(timedelta(days=days.unreported_days), timedelta(days=days.receipt_days))
+    audit = None if days.audit_days is None else timedelta(days=days.audit_days)
+    retention = Retention(timedelta(days=days.unreported_days), timedelta(days=days.receipt_days), audit)
     name = f"{socket.gethostname()}.{new_id('wrk')}"
     worker = Worker(context, settings.worker_poll_seconds, name, retention=retention)
     for signal_number in (signal.SIGTERM, signal.SIGINT):

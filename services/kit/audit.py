@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import Connection, RowMapping, Table, insert, select
+from sqlalchemy import Connection, RowMapping, Table, delete, insert, select
 
 from fedrec_protocol.messages import AuditEntry
 
@@ -24,6 +24,10 @@ class AuditLog:
         if before is not None:
             query = query.where(self._table.c.id < before)
         return [_entry(row) for row in tx.execute(query).mappings()]
+
+    def forget(self, tx: Connection, before: datetime) -> int:
+        """Delete the entries of before a time; returns how many."""
+        return tx.execute(delete(self._table).where(self._table.c.at < before)).rowcount
 
 
 def _entry(row: RowMapping) -> AuditEntry:

@@ -1,4 +1,4 @@
-"""What nobody waits for: deleting weights of which no version was made, and erasing deleted objects."""
+"""What nobody waits for: deleting weights of which no version was made and old audit entries, erasing objects."""
 
 import asyncio
 import random
@@ -10,7 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from services.kit.db import DatabaseUnavailable
 from services.kit.objects import ObjectsUnavailable
 from services.model_registry.api.context import Context
-from services.model_registry.storage import weights
+from services.model_registry.storage import audit, weights
 
 log = structlog.get_logger(__name__)
 
@@ -38,5 +38,8 @@ def sweep(context: Context) -> None:
         lambda tx: weights.delete_unpublished(tx, context.home, uploaded_before=before),
     ):
         deleted += count
+    if context.settings.audit_days is not None:
+        oldest = context.clock.now() - timedelta(days=context.settings.audit_days)
+        context.db.run("forget_audit", lambda tx: audit.forget(tx, oldest))
     erased = context.home.sweep(context.db)
     log.info("swept", deleted_weights=deleted, erased_objects=erased)

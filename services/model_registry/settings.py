@@ -55,7 +55,9 @@ class Settings(BaseSettings):
     """Where uploads are kept until they are checked; by default the system's temporary directory."""
     unpublished_days: PositiveFloat = 7.0
     """Weights of which no version was made for so long are deleted."""
+    audit_days: PositiveFloat | None = None
+    """Entries of the audit log are deleted after so long; null keeps them for ever."""
     sweep_seconds: PositiveFloat = 3600.0
-    """How often that is done."""
+    """How often such things are deleted."""
     log_level: str = "info"
     """debug, info, warning or error."""

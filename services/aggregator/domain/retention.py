@@ -1,4 +1,4 @@
-"""How long the rows of rounds that are over are kept."""
+"""How long the rows of what is over are kept."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,7 +15,7 @@ class Kept(StrEnum):
 
 @dataclass(frozen=True)
 class Retention:
-    """When they go, counted from the end of their round.
+    """When they go, those of a round counted from its end.
 
     Receipts bound how often somebody takes part, so those of a task with such a bound stay until it is completed.
     """
@@ -24,3 +24,5 @@ class Retention:
     """Assignments that nobody reported to."""
     receipts: timedelta = timedelta(days=90)
     """Receipts with their assignments."""
+    audit: timedelta | None = None
+    """Entries of the audit log, from when they were made; None: they stay."""

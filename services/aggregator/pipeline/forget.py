@@ -5,13 +5,13 @@ from sqlalchemy import Connection
 from services.aggregator.domain.recent_participants import oldest_span
 from services.aggregator.domain.retention import Retention
 from services.aggregator.pipeline.context import Context
-from services.aggregator.storage import demand, retention
+from services.aggregator.storage import audit, demand, retention
 
 
 def forget(context: Context, policy: Retention) -> int:
     """Delete assignments and receipts whose time is over, a round in each transaction; returns how many.
 
-    The counts of recent participants go as well.
+    The counts of recent participants go as well, and old entries of the audit log where the policy says so.
     """
     now = context.now()
 
@@ -28,4 +28,7 @@ def forget(context: Context, policy: Retention) -> int:
         while (deleted := context.db.run(name, step)) is not None:
             total += deleted
     context.db.run("forget_demand", lambda tx: demand.forget(tx, oldest_span(now)))
+    oldest = None if policy.audit is None else now - policy.audit
+    if oldest is not None:
+        context.db.run("forget_audit", lambda tx: audit.forget(tx, oldest))
     return total

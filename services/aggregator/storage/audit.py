@@ -4,4 +4,4 @@ from services.aggregator.storage.tables import audit_log
 from services.kit.audit import AuditLog
 
 _log = AuditLog(audit_log)
-record, entries = _log.record, _log.entries
+record, entries, forget = _log.record, _log.entries, _log.forget

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -83,6 +84,22 @@ def test_a_round_under_way_keeps_everything_however_old_it_is(world: World) -> N
     assert device.report(device.assigned()["assignment_id"], power_of_two(1)).status_code == 201
     silent.assigned()
     assert (after(world, 1000), left(world)) == (0, (2, 1))
+
+
+def test_the_audit_log_is_kept_for_ever_or_for_as_long_as_the_operator_says(world: World) -> None:
+    world.task()
+    world.advance(1000 * DAY)
+    world.task()
+    forget(world.context, POLICY)
+    before = audited(world)
+    assert len(before) >= 2
+    forget(world.context, replace(POLICY, audit=timedelta(days=999)))
+    assert audited(world) == [entry for entry in before if entry["at"] > "2029"]  # the clock began in 2026
+    assert audited(world)
+
+
+def audited(world: World) -> Any:
+    return world.operator("GET", "/v1/audit").json()
 
 
 def test_workers_forget_when_they_sweep(world: World) -> None:

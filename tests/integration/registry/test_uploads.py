@@ -82,6 +82,16 @@ def test_weights_of_which_no_version_was_made_are_swept(films: Registry) -> None
     assert films.upload(unpublished).status_code == 201
 
 
+def test_the_audit_log_is_kept_for_ever_or_for_as_long_as_the_operator_says(
+    database_url: str, key_server: KeyServer
+) -> None:
+    for days, kept in ((None, True), (365.0, False)):
+        with running(settings_for(database_url, key_server, audit_days=days), key_server) as registry:
+            registry.clock.advance(timedelta(days=365 * 20))
+            sweep(registry.context)
+            assert (registry.count("audit_log") > 0) is kept
+
+
 def test_fresh_weights_are_not_swept_before_their_version_is_made(films: Registry) -> None:
     films.upload(weights(1))
     sweep(films.context)
