@@ -13,6 +13,7 @@ from fedrec_protocol import fixed_point
 from fedrec_protocol.base import Message
 from fedrec_protocol.homomorphic_encryption import HomomorphicEncryption
 from fedrec_protocol.manifest_checks import check_manifest
+from fedrec_protocol.manifest_evolution import what_is_on
 from fedrec_protocol.names import MetricName, Name
 from fedrec_protocol.popularity_floor import PopularityFloor
 from fedrec_protocol.privacy import (
@@ -191,13 +192,12 @@ class TaskManifest(Message):
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of the manifest's canonical JSON (sorted keys, no spaces), in hexadecimal."""
+        """SHA-256 of the manifest's canonical JSON (sorted keys, no spaces, nothing that is off), in hexadecimal."""
         return hashlib.sha256(self._canonical.encode()).hexdigest()
 
     @cached_property
     def _canonical(self) -> str:
-        content = self.model_dump(mode="json")
-        return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+        return json.dumps(what_is_on(self), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
     def is_private(self, tensor_name: str) -> bool:
         """Whether a tensor of this name must never leave the device."""

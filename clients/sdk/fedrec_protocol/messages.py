@@ -4,10 +4,14 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, WrapValidator
 
 from fedrec_protocol.base import Message, Response
 from fedrec_protocol.manifest import TaskManifest, TrainingPlan
+from fedrec_protocol.manifest_evolution import without_unknown_that_is_off
+
+AnsweredManifest = Annotated[TaskManifest, WrapValidator(without_unknown_that_is_off)]
+"""A manifest in an answer of a server that may be newer than its reader."""
 
 
 class TaskState(StrEnum):
@@ -104,7 +108,7 @@ class ParticipantTask(Response):
     """The task."""
     state: TaskState
     """active, paused, completed or failed."""
-    manifest: TaskManifest
+    manifest: AnsweredManifest
     """What was agreed."""
     manifest_digest: str
     """SHA-256 (hexadecimal) of the manifest's canonical JSON."""
@@ -258,7 +262,7 @@ class TaskView(Response):
     """Training rounds that published a version."""
     current_version_id: str | None
     """The newest version; null until the first is in the registry."""
-    manifest: TaskManifest
+    manifest: AnsweredManifest
     """What was agreed."""
     manifest_digest: str
     """SHA-256 (hexadecimal) of the manifest's canonical JSON."""

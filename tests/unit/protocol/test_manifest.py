@@ -96,12 +96,34 @@ def test_what_cannot_work_is_refused(changes: dict[str, Any]) -> None:
         manifest(**changes)
 
 
-def test_the_digest_is_of_the_canonical_json() -> None:
+def without_what_is_off(content: Any) -> Any:
+    """An independent reading of the rule: keys of objects whose value is null or false are left out."""
+    if isinstance(content, dict):
+        return {
+            key: without_what_is_off(value)
+            for key, value in content.items()
+            if value is not None and value is not False
+        }
+    return [without_what_is_off(item) for item in content] if isinstance(content, list) else content
+
+
+def test_the_digest_is_of_the_canonical_json_of_what_is_on() -> None:
     task = manifest(recipe={"name": "mf", "config": {"title": "Zoë"}})
     canonical = json.dumps(
-        json.loads(task.model_dump_json()), sort_keys=True, separators=(",", ":"), ensure_ascii=False
+        without_what_is_off(json.loads(task.model_dump_json())),
+        sort_keys=True,
+        separators=(",", ":"),
+        ensure_ascii=False,
     )
     assert task.digest == hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def test_what_a_recipe_is_told_is_part_of_the_digest_also_where_it_is_false_or_null() -> None:
+    digests = {
+        manifest(recipe={"name": "mf", "config": config}).digest
+        for config in ({}, {"is_ordered": False}, {"is_ordered": None})
+    }
+    assert len(digests) == 3
 
 
 def test_the_digest_survives_being_sent_and_read() -> None:
