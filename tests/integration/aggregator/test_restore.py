@@ -18,7 +18,8 @@ from sqlalchemy import text
 from fedrec.local.binaries import find_binaries, unprivileged_account
 from fedrec.local.databases import create_database, drop_database
 from fedrec.local.postgres import LocalPostgres
-from fedrec_sdk import Contributed, Participant
+from fedrec_protocol.messages import NotSelectedReason
+from fedrec_sdk import Contributed, NotSelected, Participant
 from tests.integration.aggregator.cohort import KnownUpdate
 from tests.integration.aggregator.deployment import Device, Task
 from tests.integration.aggregator.powers import counted, power_of_two, powers_task
@@ -113,7 +114,7 @@ def restored(
     first = World(create_database(postgres.url, "before_restore", template=migrated_template), objects=home.before)
     empty = create_database(postgres.url, "after_restore")
     rule = {"rule": "fedavgm", "params": {"momentum": 0.0}}  # remembers something, and is the mean all the same
-    task = first.task(aggregation=rule, **powers_task(goal=4, deadline_seconds=600))
+    task = first.task(aggregation=rule, **powers_task(goal=4, over_selection_factor=1.25, deadline_seconds=600))
     names = ("counted before", "counted meanwhile", "asked meanwhile", "idle")
     devices = dict(zip(names, task.devices(4), strict=True))
     for exponent, device in enumerate(devices.values()):
@@ -188,10 +189,15 @@ def test_devices_recover_and_every_report_is_counted_once(restored: Restored) ->
     assert (unknown.status_code, unknown.json()["slug"]) == (401, "unauthenticated")
     assert devices["new"].renew().status_code == 401
     assert devices["new"].enrol(task.enrolment_key).status_code == 201
-    with participant(task, restored.sdk) as app:  # the SDK does so by itself
+    with participant(task, restored.sdk) as app:
+        # The SDK enrols again by itself, and remembers that it has reported in a round of this number.
+        outcome = app.contribute()
+        assert isinstance(outcome, NotSelected)
+        assert outcome.reason is NotSelectedReason.TOO_SOON
+        idle = devices["idle"]
+        assert idle.report(idle.assigned()["assignment_id"], power_of_two(3)).status_code == 201
+        restored.world.work()
         assert isinstance(app.contribute(), Contributed)
-
-    restored.world.work()
     assert task.get()["rounds_published"] == 2
     assert counted(task) == {0, 1, 2, 3}
     restored.world.worker.sweep()  # objects that are newer than the backup are in nobody's way
