@@ -45,9 +45,8 @@ HASHED, HASHED_REFITTED = (
     Entry("hashed-pairs", (Stage("hashed-pairs", holdout=holdout),), fit=fit)
     for holdout, fit in ((1, "train"), (0, "train + validation"))
 )
-SKETCHED_1024 = Entry(
-    "sketched-slit without order, 1024 columns", (Stage("sketched-slit", {"dimension": 1024, "is_ordered": False}),)
-)
+FILTER = Entry("sketched-gfcf", (Stage("sketched-gfcf"),), seeds=SEEDS)
+FILTER_1024 = Entry("sketched-gfcf, 1024 columns", (Stage("sketched-gfcf", {"dimension": 1024}),), seeds=SEEDS)
 PRIVATE = tuple(
     Entry("neighbours, differentially private", (Stage("neighbours", epsilon=epsilon),), seeds=SEEDS)
     for epsilon in (1.0, 5.0, 10.0)
@@ -120,7 +119,7 @@ TABLES = (
     Table(
         "gowalla",
         gowalla,
-        (POPULARITY, EASE, GFCF, SKETCHED_1024),
+        (POPULARITY, EASE, GFCF, FILTER, FILTER_1024),
         "random split of LightGCN, several test items each; full ranking of all unseen items; no order of time, no "
         "validation: shipped defaults",
         metrics=("Recall@20", "NDCG@20"),

@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import JsonValue
-
 from fedrec_protocol import codec
 from fedrec_protocol.encrypted.parameters import WORD_BYTES
 from fedrec_protocol.encrypted.words import word_count
@@ -25,20 +23,20 @@ _BASELINE = "popularity"
 _DENSE_IN_TIME = "blend"
 _DENSE = "ease"
 _HASHED = "hashed-pairs"
-_SKETCHED = "sketched-slit"
+_SKETCHED_IN_TIME = "sketched-slit"
+_SKETCHED = "sketched-gfcf"
 _FACTORS = "als"
 
 
 def candidates(number_of_items: int, order: Order) -> list[Recipe[Any]]:
     """The baseline first, then what suits the size of the catalogue, without what needs an order there is not."""
     is_small, is_ordered = number_of_items <= MOST_ITEMS_OF_DENSE_MODELS, order is not Order.ITEM
-    if is_small:
-        linear = _recipe(_DENSE_IN_TIME if is_ordered else _DENSE, number_of_items)
+    # A table of counts, or a filter, on any size of catalogue: how sparse it is decides, and the trials see that.
+    if is_ordered:
+        linear = [_DENSE_IN_TIME if is_small else _SKETCHED_IN_TIME, _HASHED]
     else:
-        linear = _recipe(_SKETCHED, number_of_items, is_ordered=is_ordered)
-    # On any size of catalogue: how sparse it is decides, and the trials see that.
-    hashed = [_recipe(_HASHED, number_of_items)] if is_ordered else []
-    return [_recipe(_BASELINE, number_of_items), linear, *hashed, _recipe(_FACTORS, number_of_items)]
+        linear = [_DENSE, _SKETCHED] if is_small else [_SKETCHED]
+    return [_recipe(name, number_of_items) for name in (_BASELINE, *linear, _FACTORS)]
 
 
 def usual_recipe(number_of_items: int, histories: Sequence[History]) -> str:
@@ -50,11 +48,11 @@ def usual_recipe(number_of_items: int, histories: Sequence[History]) -> str:
         return _DENSE_IN_TIME
     pairs = sum(len(history) * (len(history) - 1) // 2 for history in histories)
     cells = number_of_items * HashedPairsConfig(number_of_items=number_of_items).cells_per_item
-    return _HASHED if pairs <= _FULLEST_TABLE * cells else _SKETCHED
+    return _HASHED if pairs <= _FULLEST_TABLE * cells else _SKETCHED_IN_TIME
 
 
-def _recipe(name: str, number_of_items: int, **config: JsonValue) -> Recipe[Any]:
-    return catalogue.recipe(RecipeChoice(name=name, config={"number_of_items": number_of_items, **config}))
+def _recipe(name: str, number_of_items: int) -> Recipe[Any]:
+    return catalogue.recipe(RecipeChoice(name=name, config={"number_of_items": number_of_items}))
 
 
 def is_dense(recipe: Recipe[Any]) -> bool:

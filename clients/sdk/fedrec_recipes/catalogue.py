@@ -21,6 +21,7 @@ from fedrec_recipes.neighbours import Neighbours
 from fedrec_recipes.popularity import Popularity
 from fedrec_recipes.recipe import Recipe
 from fedrec_recipes.sasrec import Sasrec
+from fedrec_recipes.sketched_gfcf import SketchedGfcf
 from fedrec_recipes.sketched_slit import SketchedSlit
 from fedrec_recipes.slit import Slit
 from fedrec_recipes.two_tower import TwoTower
@@ -97,6 +98,7 @@ for _built_in in (
     Neighbours,
     Popularity,
     Sasrec,
+    SketchedGfcf,
     SketchedSlit,
     Slit,
     TwoTower,

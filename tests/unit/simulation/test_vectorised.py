@@ -94,7 +94,9 @@ def test_a_subclass_is_trained_by_its_own_method() -> None:
     assert vectorised(Other(small_mf().config)) is None
 
 
-@pytest.mark.parametrize("name", ["popularity", "ease", "slit", "blend", "gfcf", "sketched-slit", "hashed-pairs"])
+@pytest.mark.parametrize(
+    "name", ["popularity", "ease", "slit", "blend", "gfcf", "sketched-slit", "sketched-gfcf", "hashed-pairs"]
+)
 @pytest.mark.parametrize("kind", RoundKind)
 def test_statistics_that_are_added_up_at_once_have_the_bits_of_reports_one_by_one(name: str, kind: RoundKind) -> None:
     recipe = catalogue.recipe(RecipeChoice(name=name, config={"number_of_items": ITEMS}))
