@@ -90,6 +90,20 @@ def test_a_silo_that_leaves_before_it_decrypts_is_not_waited_for(gather: Gather)
     assert late.round_number == 1
 
 
+def test_a_silo_that_decrypts_while_the_registry_is_waited_for_is_done_too(gather: Gather, world: World) -> None:
+    cohort = gather()
+    cohort.wait(phases=1)
+    world.stop_registry()
+    try:
+        cohort.finish(without={2, 3})
+        assert round_of(cohort, 1)["state"] == "aggregating"
+        cohort.finish(without={0, 1})
+    finally:
+        world.start_registry()
+    world.work()
+    assert published_sum(cohort.task, 4) == integer_sum(range(4))
+
+
 def test_a_round_that_nobody_decrypts_is_abandoned_and_leaves_nothing(gather: Gather, world: World) -> None:
     cohort = gather()
     before = cohort.task.weights()["items"]

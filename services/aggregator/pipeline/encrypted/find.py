@@ -11,7 +11,7 @@ from services.aggregator.domain.device_keys import require_current
 from services.aggregator.domain.errors import Forbidden, NoHomomorphicEncryption, PhaseClosed, UnknownAssignment
 from services.aggregator.domain.rounds import Round
 from services.aggregator.pipeline.secure.find import Asking
-from services.aggregator.storage import assignments, encrypted_sums, rounds, tasks
+from services.aggregator.storage import assignments, encrypted_sums, outcomes, rounds, tasks
 from services.aggregator.storage.encrypted_sums import EncryptedSumRow
 
 
@@ -39,6 +39,8 @@ def find(tx: Connection, who: Asking, *, share: bool = False) -> Found:
     assignment = assignments.find(tx, [who.assignment_id]).get(who.assignment_id)
     if assignment is None or assignment.client_id != who.client_id:
         raise UnknownAssignment(f"you have no assignment {who.assignment_id!r}")
+    # Before the round, which may end in between: a round that collects has no sum yet, one that is over none any more.
+    row = encrypted_sums.find(tx, assignment.round_id, share=share)
     round_ = rounds.get(tx, assignment.round_id)
     manifest = tasks.get(tx, round_.task_id).manifest
     if manifest.homomorphic_encryption is None:
@@ -46,8 +48,9 @@ def find(tx: Connection, who: Asking, *, share: bool = False) -> Found:
     if assignment.is_revoked:
         raise Forbidden("this client was revoked by an operator")
     require_current(who.device_key, assignment.device_key)
-    row = encrypted_sums.find(tx, round_.id, share=share)
-    is_over = row is None and round_.state not in {RoundState.COLLECTING, RoundState.AGGREGATING}
+    is_open = round_.state in {RoundState.COLLECTING, RoundState.AGGREGATING}
+    # A round has its sum decrypted, and is not published yet, while the registry is waited for.
+    is_over = row is None and (not is_open or outcomes.get(tx, round_.id) is not None)
     if is_over or (row is not None and row.agreed is not None):
         raise PhaseClosed("the round is over; check in for a new assignment")
     if row is not None and assignment.receipt is None:
