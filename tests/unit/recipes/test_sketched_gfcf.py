@@ -31,7 +31,7 @@ def exact_filter(columns: int, activity: float, popularity: float) -> np.ndarray
     people = np.maximum(chosen.sum(axis=0), 1)
     normalised = chosen.sum(axis=1, keepdims=True) ** (-activity / 2) * chosen * people**-popularity
     basis = np.linalg.svd(normalised)[2][:columns].T
-    return people[:, None] ** popularity * (basis @ basis.T) * people**-popularity
+    return np.asarray(people[:, None] ** popularity * (basis @ basis.T) * people**-popularity)
 
 
 @pytest.mark.parametrize(("activity", "popularity"), [(0.6, 0.5), (0.0, 0.0), (1.0, 0.25)])
