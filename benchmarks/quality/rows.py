@@ -87,9 +87,13 @@ class Scored:
 def score(model: Model, data: QualityData) -> Scored:
     """Look at the test items."""
     full, sampled = [], []
+    # A device widens half precision once for a list; here that would be most of the time.
+    shared = {
+        name: value.astype(np.float32) if value.dtype == np.float16 else value for name, value in model.shared.items()
+    }
     shown = np.zeros(data.number_of_items, dtype=bool)
     for place, case in enumerate(data.test):
-        scores = model.recipe.score(model.shared, model.private_of(case.person), case.history)
+        scores = model.recipe.score(shared, model.private_of(case.person), case.history)
         full.append(np.array([rank_of(scores, target, case.history.items) for target in case.targets.tolist()]))
         shown[_first(data.cutoff, scores, case.history.items)] = True
         if data.negatives is not None:

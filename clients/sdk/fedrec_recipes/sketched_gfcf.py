@@ -100,8 +100,8 @@ class SketchedGfcf(StatisticsRecipe[SketchedGfcfConfig]):
         history: History,
     ) -> NDArray[np.float32]:
         """The history through the filter."""
-        seen = shared[BASIS][history.items].astype(np.float32).sum(axis=0)
-        scores = shared[BASIS].astype(np.float32) @ seen
+        basis = shared[BASIS].astype(np.float32, copy=False)
+        scores = basis @ basis[history.items].sum(axis=0)
         return np.asarray(scores * shared[PEOPLE] ** (2 * self.config.popularity_damping), dtype=np.float32)
 
     def item_vectors(self, shared: Tensors) -> NDArray[np.float32]:
