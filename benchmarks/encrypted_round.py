@@ -16,7 +16,8 @@ from fedrec_protocol import codec
 from fedrec_protocol.encrypted.parameters import Scheme
 from fedrec_protocol.homomorphic_encryption import HomomorphicEncryption
 from fedrec_protocol.manifest import RecipeChoice, ReportFormat, RoundPolicy, StopCriteria, TaskManifest, Weighting
-from fedrec_protocol.messages import RoundState, RoundView
+from fedrec_protocol.messages import RoundState
+from fedrec_protocol.operator_messages import RoundView
 from fedrec_protocol.secure_aggregation import SecureAggregation
 from fedrec_protocol.tensors import TensorSpec
 from fedrec_sdk import Contributed, Participant

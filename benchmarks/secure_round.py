@@ -14,7 +14,8 @@ from benchmarks.harness.secure_devices import KnownUpdate, SecureDevices
 from benchmarks.harness.usage import cpu_seconds, family_cpu_seconds
 from fedrec_protocol import codec
 from fedrec_protocol.manifest import RecipeChoice, ReportFormat, RoundPolicy, StopCriteria, TaskManifest, Weighting
-from fedrec_protocol.messages import RoundState, RoundView
+from fedrec_protocol.messages import RoundState
+from fedrec_protocol.operator_messages import RoundView
 from fedrec_protocol.secagg.of_task import round_ring
 from fedrec_protocol.secure_aggregation import SecureAggregation
 from fedrec_protocol.tensors import DType, TensorSpec

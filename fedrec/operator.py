@@ -8,7 +8,7 @@ from pydantic import TypeAdapter
 
 from fedrec_protocol.item_catalogue import CatalogueChange, CatalogueRequest, CatalogueView
 from fedrec_protocol.manifest import TaskManifest
-from fedrec_protocol.messages import AuditEntry, EnrolmentKeyCreated, RoundView, TaskView
+from fedrec_protocol.operator_messages import AuditEntry, EnrolmentKeyCreated, RoundView, TaskView
 from fedrec_protocol.problems import Problem
 from fedrec_protocol.registry_messages import AliasView, Gate, PromotionRequest, RollbackRequest, VersionView
 

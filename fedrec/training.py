@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator
 
 from fedrec.operator import Operator, OperatorError
 from fedrec_protocol.manifest import TaskManifest
-from fedrec_protocol.messages import RoundState, RoundView, TaskState, TaskView
+from fedrec_protocol.messages import RoundState, TaskState
+from fedrec_protocol.operator_messages import RoundView, TaskView
 
 _OVER = {RoundState.PUBLISHED, RoundState.ABANDONED}
 

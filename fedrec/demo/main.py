@@ -19,7 +19,8 @@ from fedrec.manifests import manifest_for
 from fedrec.masks import with_masks
 from fedrec.operator import Operator
 from fedrec_protocol.manifest import RecipeChoice, RoundPolicy, TaskManifest
-from fedrec_protocol.messages import RoundView, TaskState, TaskView
+from fedrec_protocol.messages import TaskState
+from fedrec_protocol.operator_messages import RoundView, TaskView
 from fedrec_protocol.secagg.descriptor import HARD_FLOOR
 from fedrec_recipes import catalogue
 from fedrec_recipes.recipe import Recipe

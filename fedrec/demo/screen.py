@@ -9,7 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from fedrec.demo.baselines import Quality
-from fedrec_protocol.messages import RoundKind, RoundState, RoundView
+from fedrec_protocol.messages import RoundKind, RoundState
+from fedrec_protocol.operator_messages import RoundView
 
 _ROWS = 12
 

@@ -9,7 +9,8 @@ from typing import Any
 from fastapi import Depends, FastAPI
 from sqlalchemy import text
 
-from fedrec_protocol.messages import OperatorKeyView, Role
+from fedrec_protocol.messages import Role
+from fedrec_protocol.operator_messages import OperatorKeyView
 from services.aggregator import keys as derived
 from services.aggregator.api import (
     audit,

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, RowMapping, Table, delete, insert, select
 
-from fedrec_protocol.messages import AuditEntry
+from fedrec_protocol.operator_messages import AuditEntry
 
 
 class AuditLog:

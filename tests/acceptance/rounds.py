@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from fedrec_protocol.messages import RoundKind, RoundState, RoundView
+from fedrec_protocol.messages import RoundKind, RoundState
+from fedrec_protocol.operator_messages import RoundView
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 

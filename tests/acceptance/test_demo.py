@@ -15,7 +15,7 @@ from fedrec.demo.films import FOLDER, load_films
 from fedrec.demo.main import best_measured
 from fedrec.manifests import manifest_for
 from fedrec_protocol.manifest import RecipeChoice, RoundPolicy
-from fedrec_protocol.messages import RoundView
+from fedrec_protocol.operator_messages import RoundView
 from fedrec_recipes import catalogue
 from simulation.population import Population
 from simulation.simulation import Simulation

@@ -17,7 +17,8 @@ from fedrec.operator import Operator
 from fedrec_protocol.encrypted.parameters import Scheme
 from fedrec_protocol.homomorphic_encryption import HomomorphicEncryption
 from fedrec_protocol.manifest import AggregationRule, RecipeChoice, RoundPolicy, StopCriteria, TaskManifest
-from fedrec_protocol.messages import RoundState, RoundView
+from fedrec_protocol.messages import RoundState
+from fedrec_protocol.operator_messages import RoundView
 from fedrec_protocol.popularity_floor import ITEM_POPULARITY, PopularityFloor
 from fedrec_recipes import catalogue
 from fedrec_recipes.evaluation import HeldOut

@@ -10,7 +10,8 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlalchemy import Connection
 
-from fedrec_protocol.messages import EnrolmentKeyView, OperatorKeyView, Role
+from fedrec_protocol.messages import Role
+from fedrec_protocol.operator_messages import EnrolmentKeyView, OperatorKeyView
 from services.aggregator.domain.errors import (
     CredentialExpired,
     Forbidden,

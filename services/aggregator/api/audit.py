@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from fedrec_protocol.messages import AuditEntry
+from fedrec_protocol.operator_messages import AuditEntry
 from services.aggregator.api.access import AdminDep, ContextDep
 from services.aggregator.storage import audit
 from services.kit.problems import documented

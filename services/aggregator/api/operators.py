@@ -5,7 +5,7 @@ from datetime import timedelta
 from fastapi import APIRouter, Request
 from sqlalchemy import Connection
 
-from fedrec_protocol.messages import (
+from fedrec_protocol.operator_messages import (
     EnrolmentKeyCreated,
     EnrolmentKeyRequest,
     EnrolmentKeyView,

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query
 from sqlalchemy import Connection
 
 from fedrec_protocol.manifest import TaskManifest
-from fedrec_protocol.messages import PrivacyView, RoundView, TaskView
+from fedrec_protocol.operator_messages import PrivacyView, RoundView, TaskView
 from services.aggregator.api.access import ContextDep, ReadDep, RunDep
 from services.aggregator.api.parameters import RoundId, TaskId
 from services.aggregator.pipeline.create_task import create_task

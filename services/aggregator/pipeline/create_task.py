@@ -3,7 +3,8 @@
 from sqlalchemy import Connection
 
 from fedrec_protocol.manifest import TaskManifest
-from fedrec_protocol.messages import RoundKind, TaskState, TaskView
+from fedrec_protocol.messages import RoundKind, TaskState
+from fedrec_protocol.operator_messages import TaskView
 from services.aggregator.domain import sealing
 from services.aggregator.domain.errors import InvalidManifest
 from services.aggregator.domain.privacy.ledger import BudgetExceeded

@@ -2,7 +2,7 @@
 
 from sqlalchemy import Connection
 
-from fedrec_protocol.messages import PrivacyView
+from fedrec_protocol.operator_messages import PrivacyView
 from services.aggregator.domain.errors import NoPrivacy
 from services.aggregator.domain.privacy.ledger import Ledger
 from services.aggregator.domain.privacy.statement import privacy_statement

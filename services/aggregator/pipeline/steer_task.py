@@ -2,7 +2,8 @@
 
 from sqlalchemy import Connection
 
-from fedrec_protocol.messages import RoundState, TaskView
+from fedrec_protocol.messages import RoundState
+from fedrec_protocol.operator_messages import TaskView
 from services.aggregator.domain.tasks import Task
 from services.aggregator.pipeline.close import abandon
 from services.aggregator.pipeline.context import Context

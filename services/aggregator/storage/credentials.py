@@ -8,7 +8,8 @@ from sqlalchemy import Connection, RowMapping, Table, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.exc import IntegrityError
 
-from fedrec_protocol.messages import EnrolmentKeyView, OperatorKeyView, Role
+from fedrec_protocol.messages import Role
+from fedrec_protocol.operator_messages import EnrolmentKeyView, OperatorKeyView
 from services.aggregator.domain.errors import DeviceKeyTaken, Unauthenticated, UnknownKey
 from services.aggregator.storage.tables import clients, enrolment_keys, operator_keys
 

@@ -5,7 +5,8 @@ from datetime import datetime
 from sqlalchemy import Connection, RowMapping, select
 
 from fedrec_protocol.manifest import TaskManifest
-from fedrec_protocol.messages import RoundState, RoundView, TaskState
+from fedrec_protocol.messages import RoundState, TaskState
+from fedrec_protocol.operator_messages import RoundView
 from services.aggregator.domain.errors import UnknownRound
 from services.aggregator.domain.rounds import waiting_for
 from services.aggregator.domain.secure_round import in_words

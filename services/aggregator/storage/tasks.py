@@ -7,7 +7,8 @@ from sqlalchemy import Connection, RowMapping, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from fedrec_protocol.manifest import TaskManifest
-from fedrec_protocol.messages import ModelReference, TaskState, TaskView
+from fedrec_protocol.messages import ModelReference, TaskState
+from fedrec_protocol.operator_messages import TaskView
 from services.aggregator.domain.errors import TaskExists, UnknownTask
 from services.aggregator.domain.tasks import Task
 from services.aggregator.storage.tables import tasks

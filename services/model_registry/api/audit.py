@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from fedrec_protocol.messages import AuditEntry
+from fedrec_protocol.operator_messages import AuditEntry
 from services.kit.problems import documented
 from services.model_registry.api.access import AdminDep
 from services.model_registry.api.context import ContextDep

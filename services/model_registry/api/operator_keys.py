@@ -5,7 +5,7 @@ from datetime import timedelta
 from fastapi import APIRouter
 from sqlalchemy import Connection
 
-from fedrec_protocol.messages import OperatorKeyCreated, OperatorKeyRequest, OperatorKeyView
+from fedrec_protocol.operator_messages import OperatorKeyCreated, OperatorKeyRequest, OperatorKeyView
 from services.kit import keys
 from services.kit.problems import documented
 from services.model_registry.api.access import AdminDep

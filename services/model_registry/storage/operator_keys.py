@@ -6,7 +6,8 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from fedrec_protocol.messages import OperatorKeyView, Role
+from fedrec_protocol.messages import Role
+from fedrec_protocol.operator_messages import OperatorKeyView
 from services.kit.ids import new_id
 from services.kit.keys import NewKey, lookup_of, matches
 from services.model_registry.domain.errors import UnknownKey
