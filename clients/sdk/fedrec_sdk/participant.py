@@ -9,36 +9,31 @@ from time import time as now
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
-import numpy as np
-
 from fedrec_protocol.item_catalogue import ItemCatalogue
-from fedrec_protocol.manifest import RecipeChoice
 from fedrec_protocol.messages import RoundKind
-from fedrec_protocol.problems import Slug
 from fedrec_protocol.tensors import Tensors
-from fedrec_recipes import catalogue
 from fedrec_recipes.recipe import History, Recipe
-from fedrec_recipes.reranking import because_of
 from fedrec_recipes.seeding import SEED_BYTES
 from fedrec_sdk.agreed_task import AgreedTask
 from fedrec_sdk.backoff import Backoff
 from fedrec_sdk.catalogues import Catalogues
 from fedrec_sdk.contribution import Contributor
 from fedrec_sdk.credentials import Credentials
-from fedrec_sdk.errors import Unavailable, rejected_here
+from fedrec_sdk.errors import Unavailable
 from fedrec_sdk.evaluation import Evaluation
 from fedrec_sdk.identity import device_key
 from fedrec_sdk.models import PRODUCTION, Models
 from fedrec_sdk.outcomes import Outcome
 from fedrec_sdk.pacing import run_until
-from fedrec_sdk.recommendation import CANDIDATES, Recommendation, top_k, varied
+from fedrec_sdk.recommendation import Recommendation
+from fedrec_sdk.recommender import Recommender
 from fedrec_sdk.secure_contribution import Demands, SecureContribution
 from fedrec_sdk.session import Session
 from fedrec_sdk.silo.contribution import SiloContribution
 from fedrec_sdk.silo.key import read_silo_key
 from fedrec_sdk.store import LocalStore
 from fedrec_sdk.store.versions import ModelVersion
-from fedrec_sdk.trainer import ItemScorer, RecipeTrainer, Trainer
+from fedrec_sdk.trainer import Trainer
 
 if TYPE_CHECKING:
     from fedrec_sdk.transport import Transport
@@ -99,8 +94,6 @@ class Participant:
     ) -> None:
         aggregator_url = _base_address(aggregator_url)
         self.store = store if isinstance(store, LocalStore) else LocalStore(store)
-        self._recipe = recipe
-        self._holdout = holdout
         self._seed = seed
         self._registry_url = None if registry_url is None else _base_address(registry_url)
         self._shared_transport = transport
@@ -112,6 +105,7 @@ class Participant:
         self._task = AgreedTask(self.store, self._credentials, self._session)
         self._models = Models(self.store, self._session)
         self._catalogues = Catalogues(self.store, self._session)
+        self._recommender = Recommender(self.store, self._task, self._models, self._catalogues, recipe, holdout)
         demands = Demands(require_secure_aggregation, minimum_cohort, device_registry_key)
         key = partial(device_key, self.store.values)
         self._contributor = Contributor(
@@ -120,7 +114,7 @@ class Participant:
             session=self._session,
             task=self._task,
             models=self._models,
-            trainer=self._trainer,
+            trainer=self._recommender.trainer,
             seed=self._training_seed,
             kinds=kinds,
             demands=demands,
@@ -236,7 +230,7 @@ class Participant:
 
     def catalogue(self) -> ItemCatalogue | None:
         """The catalogue as it was last refreshed: which item each index is, and which are retired."""
-        return self._catalogues.current(self._task.current().manifest.model)
+        return self._recommender.catalogue()
 
     def recommend(
         self,
@@ -265,20 +259,9 @@ class Participant:
             Unavailable: that version is not on this device.
             TypeError: the trainer does not score items; or, with variety, it does not tell them apart.
         """
-        trainer, shared, private = self._loaded(version)
-        if not isinstance(trainer, ItemScorer):
-            raise TypeError(f"{type(trainer).__name__} does not score items: use parameters() with your own model")
-        history = self.store.interactions.history()
-        seen = history.items.tolist() if exclude_seen else []
-        allowed = self._recommendable(allow)
-        scores, excluded = trainer.score(shared, private, history), [*seen, *exclude]
-        if variety <= 0:
-            return top_k(scores, k, exclude=excluded, allow=allowed)
-        vectors = trainer.recipe.item_vectors(shared) if isinstance(trainer, RecipeTrainer) else None
-        if vectors is None:
-            raise TypeError("this model does not tell items apart: leave variety at 0")
-        candidates = top_k(scores, CANDIDATES * k, exclude=excluded, allow=allowed)
-        return varied(candidates, scores, vectors, k, variety=variety)
+        return self._recommender.recommend(
+            k, exclude_seen=exclude_seen, exclude=exclude, allow=allow, variety=variety, version=version
+        )
 
     def because_of(self, item: int, *, count: int = 3, version: str | None = None) -> list[tuple[int, float]]:
         """The items of this person's history that speak most for an item: "because you watched ...".
@@ -290,11 +273,7 @@ class Participant:
             Unavailable: that version is not on this device.
             TypeError: the trainer does not score items.
         """
-        trainer, shared, private = self._loaded(version)
-        if not isinstance(trainer, ItemScorer):
-            raise TypeError(f"{type(trainer).__name__} does not score items: use parameters() with your own model")
-        history = self.store.interactions.history()
-        return because_of(lambda known: trainer.score(shared, private, known), history, item, count=count)
+        return self._recommender.because_of(item, count=count, version=version)
 
     def evaluate(self, k: int = 10, *, version: str | None = None) -> Evaluation:
         """Measure a version on the held-out interactions: `hr@k`, `ndcg@k` and `mrr@k`, by full ranking.
@@ -303,9 +282,7 @@ class Participant:
             Unavailable: that version is not on this device.
             UnknownMetric: the trainer does not rank items.
         """
-        trainer, shared, private = self._loaded(version)
-        metrics = (f"hr@{k}", f"ndcg@{k}", f"mrr@{k}")
-        return trainer.evaluate(shared, private, self.store.interactions.history(), metrics)
+        return self._recommender.evaluate(k, version=version)
 
     def parameters(self, version: str | None = None) -> Tensors:
         """A version's shared tensors together with this person's private ones, e.g. to load into a module.
@@ -313,8 +290,8 @@ class Participant:
         Raises:
             Unavailable: that version is not on this device.
         """
-        _, shared, private = self._loaded(version)
-        return {**private, **shared}
+        loaded = self._recommender.loaded(version)
+        return {**loaded.private, **loaded.shared}
 
     def forget(self) -> None:
         """Erase the interactions, the private tensors and the pending report; the enrolment stays."""
@@ -337,39 +314,11 @@ class Participant:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _recommendable(self, allow: Iterable[int] | None) -> Iterable[int] | None:
-        """The items of `allow` that the catalogue, if there is one, does not rule out."""
-        catalogue = self.catalogue()
-        if catalogue is None:
-            return allow
-        return catalogue.recommendable if allow is None else set(allow).intersection(catalogue.recommendable)
-
     def _registry(self) -> str:
         registry_url = self._registry_url or self._models.registry_url() or self._task.current().registry_url
         if registry_url is None:
             raise Unavailable("no answer has named the registry yet: pass registry_url")
         return _base_address(registry_url)
-
-    def _loaded(self, name: str | None) -> tuple[Trainer, Tensors, Tensors]:
-        """The trainer, the shared and the private tensors for a version on this device."""
-        task = self._task.current()
-        version = self._models.choose(task.manifest.model, name)
-        trainer, specs = self._trainer(version.recipe or task.manifest.recipe), task.manifest.shared
-        if version.recipe not in (None, task.manifest.recipe) and isinstance(trainer, RecipeTrainer):
-            specs = trainer.recipe.shared  # a version of before the task's recipe was changed
-        return trainer, self._models.tensors(version, specs), self.store.outbox.private_tensors(task.task_id)
-
-    def _trainer(self, choice: RecipeChoice) -> Trainer:
-        if self._recipe is not None and not isinstance(self._recipe, Recipe):
-            return self._recipe
-        try:
-            recipe = self._recipe or catalogue.recipe(choice)
-        except (catalogue.UnknownRecipe, catalogue.InvalidRecipeConfig) as error:
-            detail = f"{error}; update this SDK, or pass the recipe"
-            raise rejected_here(Slug.INVALID_MANIFEST, detail) from error
-        items = self.catalogue()
-        ruled_out = None if items is None else np.array(items.ruled_out(recipe.config.number_of_items), dtype=np.int64)
-        return RecipeTrainer(recipe, holdout=self._holdout, ruled_out=ruled_out)
 
     def _training_seed(self) -> int:
         if self._seed is not None:
