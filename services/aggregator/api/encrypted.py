@@ -1,29 +1,24 @@
 """Routes of silos whose reports are encrypted: fetch the sum of one's round, and send what it was decrypted to."""
 
 import asyncio
-from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 
 from fedrec_protocol.encrypted_messages import ENCRYPTED_MEDIA_TYPE, DecryptionView, EncryptedSum
-from services.aggregator.api.access import ContextDep, ParticipantDep, participant_of
+from services.aggregator.api.access import ContextDep, participant_of
 from services.aggregator.api.body import announced, read_body
 from services.aggregator.api.body_budget import BodyBudget
-from services.aggregator.api.parameters import AssignmentId
+from services.aggregator.api.phases import AskingDep, asking, documented_not_yet, not_yet
 from services.aggregator.api.short_cut import assignment_id_of, described
 from services.aggregator.domain.errors import BodyTooLarge, UnsupportedMediaType
 from services.aggregator.pipeline.encrypted import read
 from services.aggregator.pipeline.encrypted.answer import accept, maximum_decrypted_bytes
-from services.aggregator.pipeline.secure.find import Asking
 from services.kit.problems import documented
 
 router = APIRouter(prefix="/v1/assignments/{assignment_id}", tags=["homomorphic encryption"])
 
-_POLL_SECONDS = "1"
 _READ = documented(401, 403, 404, 410, 422, 429, 503)
-_NOT_YET: dict[int | str, dict[str, object]] = {
-    202: {"model": DecryptionView, "description": "The round still collects: ask again after `Retry-After`"}
-}
+_NOT_YET = documented_not_yet(DecryptionView, "The round still collects")
 _WORDS: dict[int | str, dict[str, object]] = {
     200: {"content": {ENCRYPTED_MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}}}
 }
@@ -32,13 +27,6 @@ _BODY = {
     "description": "The decrypted sum: four little-endian bytes a coordinate, signed.",
     "content": {ENCRYPTED_MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}},
 }
-
-
-def _asking(assignment_id: AssignmentId, participant: ParticipantDep) -> Asking:
-    return Asking(participant.client_id, assignment_id, participant.device_key)
-
-
-AskingDep = Annotated[Asking, Depends(_asking)]
 
 
 @router.get(
@@ -53,7 +41,7 @@ def get_encrypted_sum(who: AskingDep, context: ContextDep) -> Response:
     found = read.read_sum(context, who)
     if isinstance(found, EncryptedSum):
         return Response(found.model_dump_json(), media_type="application/json")
-    return Response(found.model_dump_json(), 202, {"Retry-After": _POLL_SECONDS}, media_type="application/json")
+    return not_yet(found)
 
 
 @router.get(
@@ -78,7 +66,7 @@ def get_encrypted_words(who: AskingDep, context: ContextDep) -> Response:
 )
 async def put_decrypted_sum(request: Request) -> Response:
     """The round goes on when so many silos as the manifest says have sent the same."""
-    who = _asking(assignment_id_of(request), participant_of(request))
+    who = asking(assignment_id_of(request), participant_of(request))
     expected, state = announced(request), request.app.state
     if expected.media_type != ENCRYPTED_MEDIA_TYPE:
         raise UnsupportedMediaType(f"send Content-Type: {ENCRYPTED_MEDIA_TYPE}")

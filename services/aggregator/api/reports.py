@@ -25,8 +25,9 @@ from services.aggregator.domain.errors import (
     UnsupportedMediaType,
 )
 from services.aggregator.domain.masked_reports import MaskedFormat
+from services.aggregator.pipeline.asking import Asking
 from services.aggregator.pipeline.context import Context
-from services.aggregator.pipeline.secure.find import Asking, require_reporting
+from services.aggregator.pipeline.secure.find import require_reporting
 from services.aggregator.storage.assignments import AssignmentRow
 from services.kit.problems import documented
 

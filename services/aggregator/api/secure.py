@@ -5,9 +5,8 @@ until what it asks for is frozen, and everything 410 once it is over.
 """
 
 from collections.abc import Callable
-from typing import Annotated
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Response
 
 from fedrec_protocol.secagg.messages import (
     Acknowledgement,
@@ -20,29 +19,19 @@ from fedrec_protocol.secagg.messages import (
     Survivors,
 )
 from fedrec_protocol.secure_messages import PhaseView, SecureOffer
-from services.aggregator.api.access import ContextDep, ParticipantDep
-from services.aggregator.api.parameters import AssignmentId
+from services.aggregator.api.access import ContextDep
+from services.aggregator.api.phases import AskingDep, documented_not_yet, not_yet
+from services.aggregator.pipeline.asking import Asking
 from services.aggregator.pipeline.context import Context
 from services.aggregator.pipeline.secure import read
 from services.aggregator.pipeline.secure.answer import accept
-from services.aggregator.pipeline.secure.find import Asking
 from services.kit.problems import documented
 
 router = APIRouter(prefix="/v1/assignments/{assignment_id}/secure", tags=["secure aggregation"])
 
-_POLL_SECONDS = "1"
 _READ = documented(401, 404, 410, 422, 429, 503)
-_NOT_YET: dict[int | str, dict[str, object]] = {
-    202: {"model": PhaseView, "description": "Not frozen yet: ask again after `Retry-After`"}
-}
+_NOT_YET = documented_not_yet(PhaseView, "Not frozen yet")
 _WRITE = documented(400, 401, 403, 404, 408, 409, 410, 413, 422, 429, 503)
-
-
-def _asking(assignment_id: AssignmentId, participant: ParticipantDep) -> Asking:
-    return Asking(participant.client_id, assignment_id, participant.device_key)
-
-
-AskingDep = Annotated[Asking, Depends(_asking)]
 
 
 @router.get("", operation_id="getSecureOffer", summary="Read the secure round before joining it", responses=_READ)
@@ -122,6 +111,5 @@ def put_reveal(who: AskingDep, context: ContextDep, body: Reveal) -> PhaseView:
 def _published(step: Callable[[Context, Asking], read.Published], context: Context, who: Asking) -> Response:
     answer = step(context, who)
     if isinstance(answer, PhaseView):
-        content = answer.model_dump_json()
-        return Response(content, 202, {"Retry-After": _POLL_SECONDS}, media_type="application/json")
+        return not_yet(answer)
     return Response(answer, media_type="application/json")

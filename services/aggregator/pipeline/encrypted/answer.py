@@ -9,10 +9,10 @@ from fedrec_protocol.secagg.of_task import round_layout
 from services.aggregator.domain import sealing
 from services.aggregator.domain.encrypted_round import read_decrypted
 from services.aggregator.domain.errors import MessageConflict, PhaseNotOpen
+from services.aggregator.pipeline.asking import Asking
 from services.aggregator.pipeline.context import Context
 from services.aggregator.pipeline.encrypted.find import find
 from services.aggregator.pipeline.merge import round_key
-from services.aggregator.pipeline.secure.find import Asking
 from services.aggregator.storage import encrypted_sums, notifications
 from services.aggregator.storage.encrypted_sums import DecryptionRow
 

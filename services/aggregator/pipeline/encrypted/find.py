@@ -10,7 +10,7 @@ from fedrec_protocol.messages import RoundState
 from services.aggregator.domain.device_keys import require_current
 from services.aggregator.domain.errors import Forbidden, NoHomomorphicEncryption, PhaseClosed, UnknownAssignment
 from services.aggregator.domain.rounds import Round
-from services.aggregator.pipeline.secure.find import Asking
+from services.aggregator.pipeline.asking import Asking
 from services.aggregator.storage import assignments, encrypted_sums, outcomes, rounds, tasks
 from services.aggregator.storage.encrypted_sums import EncryptedSumRow
 

@@ -7,11 +7,11 @@ from fedrec_protocol.encrypted_messages import Contributor, DecryptionView, Encr
 from services.aggregator.domain import sealing
 from services.aggregator.domain.encrypted_reports import EncryptedFormat
 from services.aggregator.domain.errors import PhaseNotOpen
+from services.aggregator.pipeline.asking import Asking
 from services.aggregator.pipeline.context import Context
 from services.aggregator.pipeline.encrypted.find import find
 from services.aggregator.pipeline.encrypted.offer import sum_name
 from services.aggregator.pipeline.merge import round_key
-from services.aggregator.pipeline.secure.find import Asking
 from services.aggregator.storage import encrypted_sums
 
 

@@ -13,8 +13,9 @@ from fedrec_protocol.secure_messages import PhaseView, SecurePhase
 from services.aggregator.domain import sealing
 from services.aggregator.domain.errors import Forbidden, MessageConflict, MessageRejected, PhaseClosed
 from services.aggregator.domain.secure_keys import public, registry_key
+from services.aggregator.pipeline.asking import Asking
 from services.aggregator.pipeline.context import Context
-from services.aggregator.pipeline.secure.find import Asking, Found, find
+from services.aggregator.pipeline.secure.find import Found, find
 from services.aggregator.pipeline.secure.unmask import reveal_name
 from services.aggregator.storage import notifications, rounds, secure_rounds
 from services.aggregator.storage.secure_progress import progress

@@ -7,20 +7,11 @@ from sqlalchemy import Connection
 from fedrec_protocol.secure_messages import SecurePhase
 from services.aggregator.domain.device_keys import require_current
 from services.aggregator.domain.errors import NoSecureAggregation, PhaseClosed, UnknownAssignment
+from services.aggregator.pipeline.asking import Asking
 from services.aggregator.storage import assignments, credentials, rounds, secure_rounds, tasks
 from services.aggregator.storage.credentials import Client
 from services.aggregator.storage.secure_rounds import SecureParticipant, SecureRow
 from services.aggregator.storage.secure_sets import frozen, rostered_round, sets_of
-
-
-@dataclass(frozen=True)
-class Asking:
-    """A participant, and the assignment that it asks about."""
-
-    client_id: str
-    assignment_id: str
-    device_key: bytes | None
-    """The key that its token is bound to."""
 
 
 @dataclass(frozen=True)

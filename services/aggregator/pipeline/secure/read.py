@@ -9,8 +9,9 @@ from fedrec_protocol.secagg.server.survivors import acknowledgements_for
 from fedrec_protocol.secure_messages import PhaseView, SecureOffer, SecurePhase
 from services.aggregator.domain.errors import PhaseClosed
 from services.aggregator.domain.secure_keys import certificate, public, registry_key, server_key
+from services.aggregator.pipeline.asking import Asking
 from services.aggregator.pipeline.context import Context
-from services.aggregator.pipeline.secure.find import Asking, Found, find
+from services.aggregator.pipeline.secure.find import Found, find
 from services.aggregator.storage import secure_rounds
 from services.aggregator.storage.secure_progress import progress
 from services.aggregator.storage.secure_sets import rostered_round

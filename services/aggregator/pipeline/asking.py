@@ -1,0 +1,13 @@
+"""Who asks about which assignment."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Asking:
+    """A participant, and the assignment that it asks about."""
+
+    client_id: str
+    assignment_id: str
+    device_key: bytes | None
+    """The key that its token is bound to."""
