@@ -10,17 +10,17 @@ from fastapi import Depends, FastAPI
 from sqlalchemy import text
 
 from fedrec_protocol.messages import Role
-from fedrec_protocol.operator_messages import OperatorKeyView
 from services.aggregator import keys as derived
 from services.aggregator.api import (
     audit,
     check_ins,
     encrypted,
     enrolment,
-    operators,
+    operator_keys,
     problems,
     reports,
     secure,
+    task_credentials,
     tasks,
 )
 from services.aggregator.api.access import Access, operator
@@ -33,7 +33,8 @@ from services.aggregator.domain import kernels
 from services.aggregator.domain.errors import AggregatorError
 from services.aggregator.pipeline.context import Context
 from services.aggregator.settings import Settings
-from services.aggregator.storage import credentials, notifications
+from services.aggregator.storage import notifications
+from services.aggregator.storage import operator_keys as stored_keys
 from services.aggregator.stores import make_context
 from services.kit import (
     access_tokens,
@@ -50,7 +51,6 @@ from services.kit import (
 from services.kit import problems as kit_problems
 from services.kit.clock import Clock, SystemClock
 from services.kit.db import Database
-from services.kit.ids import new_id
 from services.kit.listener import Listener
 from services.kit.serving import LEAVE
 
@@ -83,7 +83,7 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
         redirect_slashes=False,
     )
     app.state.settings, app.state.context, app.state.access = settings, context, access
-    for module in (reports, check_ins, enrolment, secure, encrypted, tasks, operators, audit):
+    for module in (reports, check_ins, enrolment, secure, encrypted, tasks, task_credentials, operator_keys, audit):
         app.include_router(module.router)
     app.get("/.well-known/jwks.json", tags=["operation"], operation_id="getTokenKeys", summary="Token-signing keys")(
         _jwks(access)
@@ -141,17 +141,9 @@ def _bootstrap(context: Context, settings: Settings) -> None:
     if settings.bootstrap_admin_key is None:
         return
     key = keys.from_secret(settings.bootstrap_admin_key, settings.key_pepper)
-    view = OperatorKeyView(
-        key_id=new_id("okey"),
-        name="bootstrap",
-        role=Role.ADMIN,
-        created_at=context.now(),
-        expires_at=None,
-        revoked_at=None,
-    )
     context.db.run(
         "bootstrap",
-        lambda tx: credentials.insert_operator_key(tx, view, key.lookup, key.key_hash, ignore_existing=True),
+        lambda tx: stored_keys.add_once(tx, key, name="bootstrap", role=Role.ADMIN, now=context.now()),
     )
 
 

@@ -8,7 +8,6 @@ from typing import Annotated, TypeVar
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
-from sqlalchemy import Connection
 
 from fedrec_protocol.messages import Role
 from fedrec_protocol.operator_messages import EnrolmentKeyView, OperatorKeyView
@@ -20,8 +19,9 @@ from services.aggregator.domain.errors import (
 )
 from services.aggregator.pipeline.context import Context
 from services.aggregator.settings import Settings
-from services.aggregator.storage import credentials
-from services.kit import access_tokens, keys
+from services.aggregator.storage import operator_keys
+from services.aggregator.storage.credentials import find_enrolment_key
+from services.kit import access_tokens
 from services.kit.rate_limits import RateLimit
 from services.kit.signed_requests import verify_signature
 
@@ -77,32 +77,24 @@ class Access:
 
     def operator(self, secret: str) -> OperatorKeyView:
         """Whose operator key this is."""
-
-        def find(tx: Connection) -> list[tuple[bytes, OperatorKeyView]]:
-            return credentials.operator_keys_like(tx, keys.lookup_of(secret))
-
-        view = self._valid(secret, self.context.db.run("find_operator_key", find))
+        db = self.context.db
+        view = self._valid(db.run("find_operator_key", lambda tx: operator_keys.find(tx, secret, self.pepper)))
         take(self.operators, view.key_id)
         return view
 
     def app(self, secret: str) -> EnrolmentKeyView:
         """Which task's enrolment key this is."""
-
-        def find(tx: Connection) -> list[tuple[bytes, EnrolmentKeyView]]:
-            return credentials.enrolment_keys_like(tx, keys.lookup_of(secret))
-
-        view = self._valid(secret, self.context.db.run("find_enrolment_key", find))
+        db = self.context.db
+        view = self._valid(db.run("find_enrolment_key", lambda tx: find_enrolment_key(tx, secret, self.pepper)))
         take(self.apps, view.key_id)
         return view
 
-    def _valid(self, secret: str, found: list[tuple[bytes, V]]) -> V:
-        for key_hash, view in found:
-            if keys.matches(secret, self.pepper, key_hash):
-                expired = view.expires_at is not None and view.expires_at <= self.context.now()
-                if view.revoked_at is not None or expired:
-                    raise CredentialExpired("the key was revoked, or has expired")
-                return view
-        raise Unauthenticated("present a valid key")
+    def _valid(self, key: V | None) -> V:
+        if key is None:
+            raise Unauthenticated("present a valid key")
+        if key.revoked_at is not None or (key.expires_at is not None and key.expires_at <= self.context.now()):
+            raise CredentialExpired("the key was revoked, or has expired")
+        return key
 
 
 def take(limit: RateLimit, credential: str) -> None:

@@ -1,17 +1,17 @@
-"""Operator keys, enrolment keys and clients in Postgres."""
+"""Enrolment keys and clients in Postgres."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sqlalchemy import Connection, RowMapping, Table, insert, select, update
+from sqlalchemy import Connection, RowMapping, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.exc import IntegrityError
 
-from fedrec_protocol.messages import Role
-from fedrec_protocol.operator_messages import EnrolmentKeyView, OperatorKeyView
+from fedrec_protocol.operator_messages import EnrolmentKeyView
 from services.aggregator.domain.errors import DeviceKeyTaken, Unauthenticated, UnknownKey
-from services.aggregator.storage.tables import clients, enrolment_keys, operator_keys
+from services.aggregator.storage.tables import clients, enrolment_keys
+from services.kit import key_tables
 
 
 @dataclass(frozen=True)
@@ -22,35 +22,6 @@ class Client:
     task_id: str
     public_key: bytes
     is_revoked: bool
-
-
-def insert_operator_key(
-    tx: Connection, view: OperatorKeyView, lookup: str, key_hash: bytes, *, ignore_existing: bool = False
-) -> None:
-    """Store an operator key's hash."""
-    values = {
-        "id": view.key_id,
-        "name": view.name,
-        "role": view.role,
-        "lookup": lookup,
-        "key_hash": key_hash,
-        "created_at": view.created_at,
-        "expires_at": view.expires_at,
-    }
-    statement = upsert(operator_keys).values(**values)
-    tx.execute(statement.on_conflict_do_nothing() if ignore_existing else statement)
-
-
-def operator_keys_like(tx: Connection, lookup: str) -> list[tuple[bytes, OperatorKeyView]]:
-    """Hashes and views of the operator keys with these first characters."""
-    rows = tx.execute(select(operator_keys).where(operator_keys.c.lookup == lookup)).mappings()
-    return [(row["key_hash"], _operator_view(row)) for row in rows]
-
-
-def operator_key_views(tx: Connection) -> list[OperatorKeyView]:
-    """All operator keys."""
-    rows = tx.execute(select(operator_keys).order_by(operator_keys.c.created_at)).mappings()
-    return [_operator_view(row) for row in rows]
 
 
 def insert_enrolment_key(tx: Connection, view: EnrolmentKeyView, lookup: str, key_hash: bytes) -> None:
@@ -67,25 +38,17 @@ def insert_enrolment_key(tx: Connection, view: EnrolmentKeyView, lookup: str, ke
     )
 
 
-def enrolment_keys_like(tx: Connection, lookup: str) -> list[tuple[bytes, EnrolmentKeyView]]:
-    """Hashes and views of the enrolment keys with these first characters."""
-    rows = tx.execute(select(enrolment_keys).where(enrolment_keys.c.lookup == lookup)).mappings()
-    return [(row["key_hash"], _enrolment_view(row)) for row in rows]
+def find_enrolment_key(tx: Connection, secret: str, pepper: bytes) -> EnrolmentKeyView | None:
+    """The enrolment key with this secret, if there is one; it may be expired or revoked."""
+    row = key_tables.find_key(tx, enrolment_keys, secret, pepper)
+    return None if row is None else _enrolment_view(row)
 
 
 def enrolment_key_views(tx: Connection, task_id: str) -> list[EnrolmentKeyView]:
-    """All enrolment keys of a task."""
-    query = select(enrolment_keys).where(enrolment_keys.c.task_id == task_id).order_by(enrolment_keys.c.created_at)
+    """All enrolment keys of a task, newest first."""
+    newest_first = (enrolment_keys.c.created_at.desc(), enrolment_keys.c.id)
+    query = select(enrolment_keys).where(enrolment_keys.c.task_id == task_id).order_by(*newest_first)
     return [_enrolment_view(row) for row in tx.execute(query).mappings()]
-
-
-def revoke_operator_key(tx: Connection, key_id: str, now: datetime) -> None:
-    """Refuse an operator key from now on.
-
-    Raises:
-        UnknownKey: there is none.
-    """
-    _revoke(tx, operator_keys, [operator_keys.c.id == key_id], now, f"operator key {key_id!r}")
 
 
 def revoke_enrolment_key(tx: Connection, task_id: str, key_id: str, now: datetime) -> None:
@@ -94,8 +57,10 @@ def revoke_enrolment_key(tx: Connection, task_id: str, key_id: str, now: datetim
     Raises:
         UnknownKey: the task has none such.
     """
-    where = [enrolment_keys.c.id == key_id, enrolment_keys.c.task_id == task_id]
-    _revoke(tx, enrolment_keys, where, now, f"enrolment key {key_id!r}")
+    if not key_tables.revoke(
+        tx, enrolment_keys, now, enrolment_keys.c.id == key_id, enrolment_keys.c.task_id == task_id
+    ):
+        raise UnknownKey(f"there is no enrolment key {key_id!r}")
 
 
 def revoke_client(tx: Connection, task_id: str, client_id: str, now: datetime) -> None:
@@ -104,8 +69,8 @@ def revoke_client(tx: Connection, task_id: str, client_id: str, now: datetime) -
     Raises:
         UnknownKey: the task has no such client.
     """
-    where = [clients.c.id == client_id, clients.c.task_id == task_id]
-    _revoke(tx, clients, where, now, f"client {client_id!r}")
+    if not key_tables.revoke(tx, clients, now, clients.c.id == client_id, clients.c.task_id == task_id):
+        raise UnknownKey(f"there is no client {client_id!r}")
 
 
 def enrol(tx: Connection, client_id: str, task_id: str, public_key: bytes, now: datetime) -> Client:
@@ -148,25 +113,8 @@ def replace_key(tx: Connection, before: Client, public_key: bytes) -> None:
         raise Unauthenticated("the device's key was replaced by another one, or its client revoked")
 
 
-def _revoke(tx: Connection, table: Table, where: Iterable[object], now: datetime, what: str) -> None:
-    statement = update(table).where(*where).values(revoked_at=now)  # type: ignore[arg-type] # column expressions
-    if tx.execute(statement).rowcount == 0:
-        raise UnknownKey(f"there is no {what}")
-
-
 def _client(row: RowMapping) -> Client:
     return Client(row["id"], row["task_id"], row["public_key"], row["revoked_at"] is not None)
-
-
-def _operator_view(row: RowMapping) -> OperatorKeyView:
-    return OperatorKeyView(
-        key_id=row["id"],
-        name=row["name"],
-        role=Role(row["role"]),
-        created_at=row["created_at"],
-        expires_at=row["expires_at"],
-        revoked_at=row["revoked_at"],
-    )
 
 
 def _enrolment_view(row: RowMapping) -> EnrolmentKeyView:

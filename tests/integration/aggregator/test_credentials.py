@@ -121,6 +121,24 @@ def test_a_revoked_operator_key_is_refused(world: World) -> None:
     assert refusal(world.operator("DELETE", "/v1/operator-keys/okey_unknown")) == (404, "not-found")
 
 
+def test_keys_are_listed_newest_first_with_the_time_of_their_first_revocation(world: World) -> None:
+    task = world.task()
+    homes = ["/v1/operator-keys", f"/v1/tasks/{task.id}/enrolment-keys"]
+    bodies: list[dict[str, Any]] = [{"name": "ada", "role": "read"}, {}]
+    for home, body in zip(homes, bodies, strict=True):
+        made = []
+        for _ in range(2):
+            world.advance(1)
+            made.append(world.operator("POST", home, json=body).json()["key_id"])
+        world.operator("DELETE", f"{home}/{made[0]}")
+        first = next(key["revoked_at"] for key in world.operator("GET", home).json() if key["key_id"] == made[0])
+        world.advance(60)
+        assert world.operator("DELETE", f"{home}/{made[0]}").status_code == 204
+        listed = {key["key_id"]: key["revoked_at"] for key in world.operator("GET", home).json()}
+        assert [key for key in listed if key in made] == made[::-1]
+        assert listed[made[0]] == first is not None
+
+
 @pytest.mark.parametrize("life", [0, -1, 1e300, "for ever"])
 def test_a_key_has_a_life_that_can_be_counted(world: World, life: Any) -> None:
     body = {"name": "ada", "role": "read", "expires_in_seconds": life}

@@ -1,4 +1,4 @@
-"""Routes by which operators manage credentials."""
+"""Routes by which operators manage the enrolment keys and the clients of a task."""
 
 from datetime import timedelta
 
@@ -9,11 +9,8 @@ from fedrec_protocol.operator_messages import (
     EnrolmentKeyCreated,
     EnrolmentKeyRequest,
     EnrolmentKeyView,
-    OperatorKeyCreated,
-    OperatorKeyRequest,
-    OperatorKeyView,
 )
-from services.aggregator.api.access import AdminDep, ContextDep, RunDep, access_of
+from services.aggregator.api.access import ContextDep, RunDep, access_of
 from services.aggregator.api.parameters import ClientId, KeyId, TaskId
 from services.aggregator.storage import audit, credentials, tasks
 from services.kit import keys
@@ -102,63 +99,3 @@ def revoke_client(task_id: TaskId, client_id: ClientId, operator: RunDep, contex
         audit.record(tx, operator.name, "revoke client", client_id, context.now())
 
     context.db.run("revoke_client", step)
-
-
-@router.post(
-    "/operator-keys",
-    status_code=201,
-    operation_id="createOperatorKey",
-    summary="Make an operator key",
-    responses=documented(400, 401, 403, 408, 413, 422, 429, 503),
-)
-def create_operator_key(
-    request: Request, body: OperatorKeyRequest, operator: AdminDep, context: ContextDep
-) -> OperatorKeyCreated:
-    """A key for a person or a program. Its secret is shown this once."""
-    key = keys.make_key("fo", access_of(request).pepper)
-    now = context.now()
-    expires = None if body.expires_in_seconds is None else now + timedelta(seconds=body.expires_in_seconds)
-    view = OperatorKeyCreated(
-        key_id=new_id("okey"),
-        name=body.name,
-        role=body.role,
-        created_at=now,
-        expires_at=expires,
-        revoked_at=None,
-        secret=key.secret,
-    )
-
-    def step(tx: Connection) -> None:
-        credentials.insert_operator_key(tx, view, key.lookup, key.key_hash)
-        audit.record(tx, operator.name, "create operator key", view.key_id, now)
-
-    context.db.run("create_operator_key", step)
-    return view
-
-
-@router.get(
-    "/operator-keys",
-    operation_id="listOperatorKeys",
-    summary="List operator keys",
-    responses=documented(401, 403, 429, 503),
-)
-def list_operator_keys(operator: AdminDep, context: ContextDep) -> list[OperatorKeyView]:
-    """Without their secrets, which are not stored."""
-    return context.db.run("list_operator_keys", credentials.operator_key_views)
-
-
-@router.delete(
-    "/operator-keys/{key_id}",
-    status_code=204,
-    operation_id="revokeOperatorKey",
-    summary="Revoke an operator key",
-    responses=_READ,
-)
-def revoke_operator_key(key_id: KeyId, operator: AdminDep, context: ContextDep) -> None:
-    """It is refused from now on."""
-
-    def step(tx: Connection) -> None:
-        credentials.revoke_operator_key(tx, key_id, context.now())
-        audit.record(tx, operator.name, "revoke operator key", key_id, context.now())
-
-    context.db.run("revoke_operator_key", step)

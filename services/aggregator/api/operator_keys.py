@@ -1,0 +1,61 @@
+"""Routes by which administrators manage operator keys."""
+
+from datetime import timedelta
+
+from fastapi import APIRouter, Request
+from sqlalchemy import Connection
+
+from fedrec_protocol.operator_messages import OperatorKeyCreated, OperatorKeyRequest, OperatorKeyView
+from services.aggregator.api.access import AdminDep, ContextDep, access_of
+from services.aggregator.api.parameters import KeyId
+from services.aggregator.storage import audit, operator_keys
+from services.kit import keys
+from services.kit.problems import documented
+
+router = APIRouter(prefix="/v1/operator-keys", tags=["credentials"])
+
+
+@router.post(
+    "",
+    status_code=201,
+    operation_id="createOperatorKey",
+    summary="Make an operator key",
+    responses=documented(400, 401, 403, 408, 413, 422, 429, 503),
+)
+def create(request: Request, body: OperatorKeyRequest, operator: AdminDep, context: ContextDep) -> OperatorKeyCreated:
+    """A key for a person or a program. Its secret is shown this once."""
+    key = keys.make_key("fo", access_of(request).pepper)
+    now = context.now()
+    life = body.expires_in_seconds
+    expires_at = None if life is None else now + timedelta(seconds=life)
+
+    def step(tx: Connection) -> OperatorKeyView:
+        view = operator_keys.add(tx, key, name=body.name, role=body.role, now=now, expires_at=expires_at)
+        audit.record(tx, operator.name, "create operator key", view.key_id, now)
+        return view
+
+    view = context.db.run("create_operator_key", step)
+    return OperatorKeyCreated(**view.model_dump(), secret=key.secret)
+
+
+@router.get("", operation_id="listOperatorKeys", summary="List operator keys", responses=documented(401, 403, 429, 503))
+def list_all(operator: AdminDep, context: ContextDep) -> list[OperatorKeyView]:
+    """Keys, newest first, without their secrets, which are not stored."""
+    return context.db.run("list_operator_keys", operator_keys.views)
+
+
+@router.delete(
+    "/{key_id}",
+    status_code=204,
+    operation_id="revokeOperatorKey",
+    summary="Revoke an operator key",
+    responses=documented(401, 403, 404, 422, 429, 503),
+)
+def revoke(key_id: KeyId, operator: AdminDep, context: ContextDep) -> None:
+    """It is refused from now on."""
+
+    def step(tx: Connection) -> None:
+        operator_keys.revoke(tx, key_id, context.now())
+        audit.record(tx, operator.name, "revoke operator key", key_id, context.now())
+
+    context.db.run("revoke_operator_key", step)
