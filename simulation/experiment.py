@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import JsonValue
 from rich.console import Console
 
+from fedrec.data.choice import FOUND, ColumnChoice
 from fedrec.data.content import read_content
 from fedrec.data.interactions import DataError
 from fedrec.data.opening import read_interactions
@@ -43,6 +44,8 @@ class Options:
     """What can be chosen."""
 
     data: Path
+    columns: ColumnChoice = FOUND
+    """Which column of the data is what."""
     manifest: Path | None = None
     """A task manifest, as a deployment takes it: it answers the options on recipe, rounds, privacy and metrics."""
     recipe: str | None = None
@@ -90,7 +93,7 @@ def run_experiment(options: Options, console: Console) -> list[TestRow]:
         ImportError: an optional extra is missing.
     """
     require_writers()
-    split, item_ids = _read(options)
+    split, item_ids = _read(options, console)
     number_of_items = len(item_ids)
     given = None if options.manifest is None else _given_manifest(options.manifest, number_of_items)
     recipe = catalogue.recipe(_choice(options, item_ids, split.train) if given is None else given.recipe)
@@ -122,9 +125,11 @@ def run_experiment(options: Options, console: Console) -> list[TestRow]:
     return rows
 
 
-def _read(options: Options) -> tuple[Split, tuple[str, ...]]:
+def _read(options: Options, console: Console) -> tuple[Split, tuple[str, ...]]:
     """The split, and the names of the items."""
-    interactions = read_interactions(options.data).with_item_support(options.minimum_support)
+    interactions = read_interactions(options.data, options.columns).with_item_support(options.minimum_support)
+    for remark in interactions.remarks:
+        console.print(remark, soft_wrap=True, highlight=False, markup=False)
     histories = [history for history in interactions.histories() if len(history) >= 3][: options.participants]
     if not histories:
         raise DataError(f"{options.data}: nobody has three interactions")

@@ -7,6 +7,8 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from fedrec.commands.columns import AtLeast, Item, Rating, Time, TimeFormat, User
+from fedrec.data.choice import ColumnChoice
 from fedrec.private_recommender import private_recommender
 from fedrec_protocol.encrypted.parameters import Scheme
 from fedrec_protocol.homomorphic_encryption import HomomorphicEncryption
@@ -84,6 +86,12 @@ def audit_command(
     confidence: Annotated[float, typer.Option(min=0.5, max=0.9999, help="Of each lower bound.")] = 0.95,
     seed: Annotated[int, typer.Option(min=0, help="Seed of everything.")] = 0,
     out: Annotated[Path, typer.Option(help="Folder for the figures and the plot.")] = Path("privacy-audit"),
+    user: User = None,
+    item: Item = None,
+    time: Time = None,
+    time_format: TimeFormat = None,
+    rating: Rating = None,
+    at_least: AtLeast = None,
 ) -> None:
     """Attack published models and received reports, and bound epsilon from below; exit 1 where a promise fails."""
     from fedrec.data.interactions import DataError  # noqa: PLC0415 - --help need not load numpy
@@ -94,6 +102,7 @@ def audit_command(
     try:
         options = AuditOptions(
             data=data,
+            columns=ColumnChoice(user, item, time, rating, time_format, at_least),
             recipe=recipe,
             config=json.loads(config),
             rounds=rounds,

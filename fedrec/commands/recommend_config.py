@@ -7,6 +7,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from fedrec.commands.columns import AtLeast, Item, Rating, Time, TimeFormat, User
+from fedrec.data.choice import ColumnChoice
+
 PRIVACY = ("plain", "secagg", "dp")
 _USUAL_EPSILON = 8.0
 
@@ -25,6 +28,12 @@ def recommend_config(
     name: Annotated[str, typer.Option(help="Name of the task and of its model.")] = "recommender",
     seed: Annotated[int, typer.Option(min=0, help="Seed of everything.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+    user: User = None,
+    item: Item = None,
+    time: Time = None,
+    time_format: TimeFormat = None,
+    rating: Rating = None,
+    at_least: AtLeast = None,
 ) -> None:
     """Propose a recipe, rounds and privacy settings for a data set, with what to expect of them.
 
@@ -41,8 +50,10 @@ def recommend_config(
         raise typer.BadParameter(f"{privacy!r} is not one of {', '.join(PRIVACY)}", param_hint="--privacy")
     if epsilon is not None and privacy != "dp":
         raise typer.BadParameter(f"is spent with --privacy dp, not with {privacy}", param_hint="--epsilon")
+    columns = ColumnChoice(user, item, time, rating, time_format, at_least)
     wishes = Wishes(
         data=data,
+        columns=columns,
         name=name,
         minimum_support=minimum_support,
         privacy=Privacy(privacy),
@@ -65,4 +76,7 @@ def recommend_config(
     console = Console()
     show(advice, console)
     support = "" if minimum_support == 1 else f" --minimum-support {minimum_support}"
-    console.print(f"\nWritten to {out}. Try it: fedrec simulate {data} --manifest {out}{support}", soft_wrap=True)
+    console.print(
+        f"\nWritten to {out}. Try it: fedrec simulate {data} --manifest {out}{support}{columns.as_options()}",
+        soft_wrap=True,
+    )

@@ -8,6 +8,8 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from fedrec.commands.columns import AtLeast, Item, Rating, Time, TimeFormat, User
+from fedrec.data.choice import ColumnChoice
 from fedrec_recipes.catalogue import recipe_names
 
 
@@ -64,6 +66,12 @@ def simulate(
     patience: Annotated[int | None, typer.Option(min=1, help="Stop after so many rounds without improvement.")] = None,
     baselines: Annotated[bool, typer.Option(help="Also test popularity, EASE and central training.")] = False,
     out: Annotated[Path, typer.Option(help="Folder for tables, model and plots.")] = Path("simulation-results"),
+    user: User = None,
+    item: Item = None,
+    time: Time = None,
+    time_format: TimeFormat = None,
+    rating: Rating = None,
+    at_least: AtLeast = None,
 ) -> None:
     """Train a recommender on simulated participants: the services' own code, without HTTP or a database."""
     from pydantic import ValidationError  # noqa: PLC0415 - --help need not load what follows
@@ -82,6 +90,7 @@ def simulate(
     }
     options = Options(
         data=data,
+        columns=ColumnChoice(user, item, time, rating, time_format, at_least),
         manifest=manifest,
         recipe=recipe,
         config=_object(config, "--config"),

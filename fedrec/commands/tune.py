@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fedrec.commands.columns import AtLeast, Item, Rating, Time, TimeFormat, User
+from fedrec.data.choice import ColumnChoice
+
 if TYPE_CHECKING:
     from simulation.tuning.search import Measured
 
@@ -23,6 +26,12 @@ def tune(
     name: Annotated[str, typer.Option(help="Name of the task and of its model.")] = "recommender",
     seed: Annotated[int, typer.Option(min=0, help="Seed of everything.")] = 0,
     out: Annotated[Path, typer.Option(help="Where to write the best task's manifest.")] = Path("tuned-task.json"),
+    user: User = None,
+    item: Item = None,
+    time: Time = None,
+    time_format: TimeFormat = None,
+    rating: Rating = None,
+    at_least: AtLeast = None,
 ) -> None:
     """Search a recipe's hyperparameters, by NDCG@10 on validation items; test items are not looked at."""
     from fedrec.data.interactions import DataError  # noqa: PLC0415 - --help need not load numpy
@@ -30,7 +39,8 @@ def tune(
 
     try:
         fixed = json.loads(config)
-        search = Search(data, recipe, trials, fixed, rounds, participants, minimum_support, name, seed)
+        columns = ColumnChoice(user, item, time, rating, time_format, at_least)
+        search = Search(data, recipe, trials, fixed, rounds, participants, minimum_support, name, seed, columns)
         found = run_search(search, _show)
         out.write_text(found.manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
     except (DataError, LookupError, OSError, ValueError) as problem:

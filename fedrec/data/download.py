@@ -1,13 +1,12 @@
 """Downloads of public data sets: the bytes that were pinned, or nothing."""
 
 import hashlib
-import shutil
 import tempfile
-import zipfile
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import httpx
 
+from fedrec.data.archives import unpack
 from fedrec.data.interactions import DataError
 from fedrec.data.public_sets import PublicSet
 
@@ -32,8 +31,7 @@ def download(name: str, source: PublicSet, folder: Path) -> Path:
     with tempfile.TemporaryDirectory(dir=folder, prefix=f".{name}-") as work:
         archive = Path(work) / "archive.zip"
         _fetch(source, archive)
-        _unpack(archive, Path(work) / "content", _LARGEST_EXPANSION * source.size_bytes)
-        _top(Path(work) / "content").rename(place)
+        unpack(archive, Path(work) / "content", _LARGEST_EXPANSION * source.size_bytes).rename(place)
     return place
 
 
@@ -61,32 +59,3 @@ def _fetch(source: PublicSet, path: Path) -> None:
         ) from error
     if digest.hexdigest() != source.sha256:
         raise DataError(f"{source.url} has SHA-256 {digest.hexdigest()}, and not {source.sha256}: not used")
-
-
-def _unpack(archive: Path, folder: Path, largest: int) -> None:
-    """Unpack files only, within the folder, and no more bytes than they may have."""
-    try:
-        with zipfile.ZipFile(archive) as opened:
-            members = [member for member in opened.infolist() if not member.is_dir()]
-            if sum(member.file_size for member in members) > largest:
-                raise DataError(f"the archive would unpack to more than {largest} bytes: not used")
-            for member in members:
-                target = folder / _within(member.filename)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                with opened.open(member) as packed, target.open("wb") as file:
-                    shutil.copyfileobj(packed, file)
-    except (zipfile.BadZipFile, EOFError) as error:
-        raise DataError(f"not a zip archive: {error}") from error
-
-
-def _within(name: str) -> PurePosixPath:
-    path = PurePosixPath(name)
-    if path.is_absolute() or ".." in path.parts:
-        raise DataError(f"the archive holds {name!r}, which lies outside of it: not used")
-    return path
-
-
-def _top(folder: Path) -> Path:
-    """The folder in which the files are: an archive usually holds one."""
-    inside = sorted(folder.iterdir())
-    return inside[0] if len(inside) == 1 and inside[0].is_dir() else folder

@@ -1,5 +1,6 @@
 """Interactions of many people with a catalogue, and their histories."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -28,6 +29,8 @@ class Interactions:
     """The source's names of the items."""
     times: NDArray[np.float64] | None = None
     """Seconds since the epoch, shape (n,); None when only the order is known."""
+    remarks: tuple[str, ...] = ()
+    """What was taken for what, and what was left out, a sentence each."""
 
     def __len__(self) -> int:
         return len(self.users)
@@ -89,3 +92,17 @@ def from_columns(users: list[str], items: list[str], times: NDArray[np.float64] 
 def _numbered(names: list[str]) -> tuple[NDArray[np.int64], tuple[str, ...]]:
     numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
     return np.fromiter(map(numbers.__getitem__, names), dtype=np.int64, count=len(names)), tuple(numbers)
+
+
+def joined(parts: Sequence[Interactions]) -> Interactions:
+    """Parts one after the other, e.g. what was set aside to train and to test; times count if all parts have them."""
+    if len(parts) == 1:
+        return parts[0]
+    columns = [
+        (np.array(part.user_ids, dtype=object)[part.users], np.array(part.item_ids, dtype=object)[part.items])
+        for part in parts
+    ]
+    users, items = (np.concatenate(column).tolist() for column in zip(*columns, strict=True))
+    times = [part.times for part in parts if part.times is not None]
+    whole = from_columns(users, items, np.concatenate(times) if len(times) == len(parts) else None)
+    return replace(whole, remarks=tuple(remark for part in parts for remark in part.remarks))

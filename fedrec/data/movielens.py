@@ -1,34 +1,15 @@
-"""The MovieLens file formats (https://grouplens.org/datasets/movielens/), and RecBole's `.item`."""
+"""What MovieLens (https://grouplens.org/datasets/movielens/) and RecBole's `.item` say of films."""
 
 import csv
 from pathlib import Path
 
-from fedrec.data.interactions import DataError, Interactions
-from fedrec.data.tabular import Columns, read_csv
-from fedrec.data.text import open_text
+from fedrec.data.interactions import DataError
 
 _GENRES_100K = (
     *("unknown", "Action", "Adventure", "Animation", "Children's", "Comedy", "Crime", "Documentary", "Drama"),
     *("Fantasy", "Film-Noir", "Horror", "Musical", "Mystery", "Romance", "Sci-Fi", "Thriller", "War", "Western"),
 )
 """What the flags at the end of a line of `u.item` mean, as its `u.genre` lists them."""
-
-
-def read_ratings(path: Path) -> Interactions:
-    """Read `ratings.csv` (latest), `ratings.dat` (1M, 10M) or `u.data` (100K).
-
-    Any rating, whatever its value, is an interaction. Without a header, the columns are user, item, rating and time,
-    between whichever of `::`, tab and comma the first line has.
-
-    Raises:
-        DataError: a line does not have the columns of its format.
-    """
-    if path.suffix == ".csv":
-        return read_csv(path, Columns("userId", "movieId", "timestamp"))
-    with open_text(path, "latin-1") as lines:
-        first = lines.readline()
-    delimiter = next((each for each in ("::", "\t", ",") if each in first), "::")
-    return read_csv(path, Columns(0, 1, 3), delimiter=delimiter, encoding="latin-1")
 
 
 def read_titles(path: Path) -> dict[str, str]:

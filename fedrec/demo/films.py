@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from fedrec.data.movielens import read_ratings, read_titles
+from fedrec.data.movielens import read_titles
+from fedrec.data.opening import read_interactions
 from fedrec.data.split import Split, leave_last_out
 
 FOLDER = Path(__file__).parents[2] / "examples" / "ml-latest-small"
@@ -29,7 +30,7 @@ def load_films(minimum_ratings: int = 5, participants: int | None = None, folder
     Each person's last film is for the test, the second last for validation; popularity and central training
     are measured on the same split.
     """
-    interactions = read_ratings(folder / "ratings.csv").with_item_support(minimum_ratings)
+    interactions = read_interactions(folder / "ratings.csv").with_item_support(minimum_ratings)
     titles = read_titles(folder / "movies.csv")
     histories = [history for history in interactions.histories() if len(history) >= 3]
     return Films(leave_last_out(histories[:participants]), [titles[item] for item in interactions.item_ids])

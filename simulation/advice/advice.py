@@ -6,6 +6,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from fedrec.data.choice import FOUND, ColumnChoice
 from fedrec.data.interactions import DataError
 from fedrec.data.opening import read_interactions
 from fedrec.manifests import manifest_for
@@ -41,6 +42,8 @@ class Wishes:
     """What only the operator can say."""
 
     data: Path
+    columns: ColumnChoice = FOUND
+    """Which column of the data is what."""
     name: str = "recommender"
     """Of the task and of its model."""
     minimum_support: int = 1
@@ -57,6 +60,8 @@ class Wishes:
 class Advice:
     """A task to run, and what it rests on."""
 
+    reading: tuple[str, ...]
+    """What of the data was taken for what, a sentence each."""
     survey: Survey
     trials: list[Trial]
     """On validation items, the baseline first; with `dp` the last one is the proposed task's own, with its noise."""
@@ -75,7 +80,7 @@ def advise(wishes: Wishes, progress: Progress) -> Advice:
         DataError: the data cannot be read, or nobody has three items.
         ValueError: privacy was asked for that so few people cannot give each other.
     """
-    interactions = read_interactions(wishes.data).with_item_support(wishes.minimum_support)
+    interactions = read_interactions(wishes.data, wishes.columns).with_item_support(wishes.minimum_support)
     histories = interactions.histories()
     found = survey(interactions, histories)
     if not found.people:
@@ -93,6 +98,7 @@ def advise(wishes: Wishes, progress: Progress) -> Advice:
     if manifest.privacy is not None:
         with_noise = private_trial(manifest, known, seed=wishes.seed, progress=progress)
     return Advice(
+        reading=interactions.remarks,
         survey=found,
         trials=trials if with_noise is None else [*trials, with_noise],
         manifest=manifest,

@@ -11,16 +11,19 @@ from simulation.advice.advice import Advice
 
 def show(advice: Advice, console: Console) -> None:
     """What the data is like, how the candidates did, and what is proposed."""
+    for remark in advice.reading:
+        console.print(remark, soft_wrap=True, highlight=False, markup=False)
     console.print(_survey_table(advice))
     console.print(_trial_table(advice))
     console.print(_proposal_table(advice))
     for remark in advice.remarks:
-        console.print(f"- {remark}")
+        console.print(f"- {remark}", markup=False)
 
 
 def as_json(advice: Advice) -> dict[str, Any]:
     """Everything, with the manifest as a deployment takes it."""
     return {
+        "reading": list(advice.reading),
         "survey": asdict(advice.survey),
         "trials": [asdict(trial) for trial in advice.trials],
         "proposal": {

@@ -8,6 +8,7 @@ from pydantic import JsonValue
 from rich.console import Console
 from rich.table import Table
 
+from fedrec.data.choice import FOUND, ColumnChoice
 from fedrec.data.interactions import DataError
 from fedrec.data.opening import read_interactions
 from fedrec_protocol.manifest import RecipeChoice
@@ -39,6 +40,8 @@ class AuditOptions:
     """What can be chosen."""
 
     data: Path
+    columns: ColumnChoice = FOUND
+    """Which column of the data is what."""
     recipe: str = "mf"
     config: dict[str, JsonValue] = field(default_factory=dict)
     """The recipe's own configuration, without the number of items."""
@@ -128,7 +131,7 @@ def _canaries(options: AuditOptions, task: AuditedTask, people: Population, mode
 
 
 def _people(options: AuditOptions) -> tuple[Population, Recipe[Any]]:
-    interactions = read_interactions(options.data).with_item_support(options.minimum_support)
+    interactions = read_interactions(options.data, options.columns).with_item_support(options.minimum_support)
     histories = [history for history in interactions.histories() if len(history) >= 3][: options.participants]
     if len(histories) < 20:
         raise DataError(f"{options.data}: {len(histories)} people with three interactions, and an audit needs 20")

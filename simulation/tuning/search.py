@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import JsonValue
 
+from fedrec.data.choice import FOUND, ColumnChoice
 from fedrec.data.interactions import DataError
 from fedrec.data.opening import read_interactions
 from fedrec.data.split import leave_last_out
@@ -50,6 +51,8 @@ class Search:
     name: str = "recommender"
     """Of the task and of its model."""
     seed: int = 0
+    columns: ColumnChoice = FOUND
+    """Which column of the data is what."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +128,7 @@ def run_search(search: Search, progress: Callable[[Measured], None]) -> Found:
 
 def _read(search: Search) -> tuple[list[History], int]:
     """Everybody's history without the test item, and the size of the catalogue."""
-    interactions = read_interactions(search.data).with_item_support(search.minimum_support)
+    interactions = read_interactions(search.data, search.columns).with_item_support(search.minimum_support)
     histories = [history for history in interactions.histories() if len(history) >= 3][: search.participants]
     if not histories:
         raise DataError(f"{search.data}: nobody has three interactions")

@@ -3,13 +3,10 @@
 from pathlib import Path
 
 import numpy as np
-import pytest
 
-from fedrec.data.interactions import DataError, from_columns
-from fedrec.data.movielens import read_genres, read_ratings, read_titles
-from fedrec.data.sequences import read_sequences
+from fedrec.data.interactions import from_columns
+from fedrec.data.movielens import read_genres, read_titles
 from fedrec.data.split import leave_last_out
-from fedrec.data.tabular import Columns, read_csv, read_parquet
 
 
 def test_a_history_is_in_the_order_of_time() -> None:
@@ -49,54 +46,6 @@ def test_the_last_interaction_is_for_the_test_and_the_one_before_for_validation(
     assert [(case.person, case.history.items.tolist(), case.target) for case in split.test] == [(0, [0, 1, 2, 3], 4)]
 
 
-def test_a_csv_with_a_header_is_read_by_name(tmp_path: Path) -> None:
-    file = tmp_path / "log.csv"
-    file.write_text('who,what,when\nann,"a, b",2\nann,c,1\n')
-    data = read_csv(file, Columns("who", "what", "when"))
-    assert data.item_ids == ("a, b", "c")
-    assert data.times is not None
-    assert data.times.tolist() == [2.0, 1.0]
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [("who,what\na,b\n", "no column 'when'"), ("who,what,when\na,b\n", "line 2"), ("who,what,when\na,b,x\n", "line 2")],
-)
-def test_a_file_that_is_not_as_described_is_refused_with_its_line(tmp_path: Path, text: str, message: str) -> None:
-    file = tmp_path / "log.csv"
-    file.write_text(text)
-    with pytest.raises(DataError, match=message):
-        read_csv(file, Columns("who", "what", "when"))
-
-
-def test_parquet_is_read_by_name(tmp_path: Path) -> None:
-    pa = pytest.importorskip("pyarrow")
-    parquet = pytest.importorskip("pyarrow.parquet")
-    file = tmp_path / "log.parquet"
-    parquet.write_table(pa.table({"user": [7, 7], "item": ["x", "y"], "time": [2, 1]}), file)
-    data = read_parquet(file, Columns())
-    assert data.user_ids == ("7",)
-    assert data.histories()[0].items.tolist() == [1, 0]
-    with pytest.raises(DataError, match="no column nothing"):
-        read_parquet(file, Columns(item="nothing"))
-
-
-@pytest.mark.parametrize(
-    ("name", "text"),
-    [
-        ("ratings.csv", "userId,movieId,rating,timestamp\n1,31,4.0,20\n1,29,3.5,10\n"),
-        ("ratings.dat", "1::31::4::20\n1::29::3::10\n"),
-        ("u.data", "1\t31\t4\t20\n1\t29\t3\t10\n"),
-    ],
-)
-def test_the_movielens_formats_say_the_same(tmp_path: Path, name: str, text: str) -> None:
-    file = tmp_path / name
-    file.write_text(text)
-    data = read_ratings(file)
-    assert data.item_ids == ("31", "29")
-    assert data.histories()[0].items.tolist() == [1, 0]
-
-
 def test_titles_and_genres_come_by_film_id(tmp_path: Path) -> None:
     modern, old = tmp_path / "movies.csv", tmp_path / "movies.dat"
     modern.write_text('movieId,title,genres\n11,"American President, The (1995)",Comedy|Drama\n')
@@ -104,12 +53,3 @@ def test_titles_and_genres_come_by_film_id(tmp_path: Path) -> None:
     for file in (modern, old):
         assert read_titles(file) == {"11": "American President, The (1995)"}
         assert read_genres(file) == {"11": ("Comedy", "Drama")}
-
-
-def test_a_sequence_file_is_in_time_order_already(tmp_path: Path) -> None:
-    file = tmp_path / "sequences.txt"
-    file.write_text("1 9 4 7\n2 4\n3\n")
-    data = read_sequences(file)
-    assert data.user_ids == ("1", "2")
-    assert data.item_ids == ("9", "4", "7")
-    assert [history.items.tolist() for history in data.histories()] == [[0, 1, 2], [1]]
