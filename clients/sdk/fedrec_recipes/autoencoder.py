@@ -32,7 +32,9 @@ class Autoencoder(GradientRecipe[AutoencoderConfig]):
 
     name = "autoencoder"
     config_type = AutoencoderConfig
-    server_learning_rate = 0.015
+    usual_rounds = 80
+    server_learning_rate = 0.08
+    server_tau = 3e-4
 
     @property
     def learned(self) -> tuple[TensorSpec, ...]:

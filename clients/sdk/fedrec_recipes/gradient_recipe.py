@@ -34,7 +34,8 @@ class GradientRecipe(Recipe[CountingConfigT], Generic[CountingConfigT]):
     A device takes `epochs` plain steps of `learning_rate` down its own loss and reports where it came to; the server
     treats the mean of the reports as a gradient and gives it to Adam (FedAdam, Reddi et al. 2021,
     https://arxiv.org/abs/2003.00295). Adam is needed because hardly anybody's loss depends on a rare item: in a plain
-    mean its row would not move. It also makes the length of the local step unimportant when there is one.
+    mean its row would not move. Where `server_tau` is far below all gradients, it also makes the length of the local
+    step unimportant when there is one.
 
     Private tensors are solved from the history for every base version, never kept from round to round (as in FedRecon,
     Singhal et al. 2021, https://arxiv.org/abs/2102.03448): who takes part rarely, or never did, is served alike.
@@ -43,6 +44,10 @@ class GradientRecipe(Recipe[CountingConfigT], Generic[CountingConfigT]):
     usual_rounds = 60
     server_learning_rate: ClassVar[float] = 0.02
     """Step of the server's Adam."""
+    server_tau: ClassVar[float] = 1e-7
+    """What that Adam adds to the root of the second moment. Coordinates whose gradients are smaller, such as those of
+    rare items, move in proportion to them. Batches of people do the same to central training: there a rare item's
+    gradient is mostly zero and sometimes large, and Adam takes such coordinates in short steps."""
     central_epochs: ClassVar[int] = 40
     """Passes over all people in which central training does best."""
     central_learning_rate: ClassVar[float] = 3e-3
@@ -91,12 +96,12 @@ class GradientRecipe(Recipe[CountingConfigT], Generic[CountingConfigT]):
     def aggregation(self) -> AggregationRule:
         """Adam on the server."""
         averaged = [*self.server_averages, *(spec.name for spec in people_count(self.config))]
-        params = {"learning_rate": self.server_learning_rate, "tau": 1e-7, "averaged": averaged}
+        params = {"learning_rate": self.server_learning_rate, "tau": self.server_tau, "averaged": averaged}
         return AggregationRule(rule="fedadam", params=params)
 
     @property
     def training(self) -> TrainingPlan:
-        """One local step: its length is of no account to the server's Adam."""
+        """One local step: the server's Adam expects the gradient itself."""
         return TrainingPlan(learning_rate=1.0)
 
     def train(
