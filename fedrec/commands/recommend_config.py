@@ -17,7 +17,10 @@ _USUAL_EPSILON = 8.0
 def recommend_config(
     data: Annotated[Path, typer.Argument(help="A file of interactions, or a folder that holds one.")],
     out: Annotated[Path, typer.Option(help="Where to write the task's manifest.")] = Path("recommended-task.json"),
-    minutes: Annotated[float, typer.Option(min=0, help="Time for trials; a first stage is always finished.")] = 2.0,
+    minutes: Annotated[float, typer.Option(min=0, help="Time for trials; a first stage is always finished.")] = 4.0,
+    megabytes: Annotated[
+        float, typer.Option(min=0.001, help="The largest model or report that devices may have to transfer.")
+    ] = 256.0,
     minimum_support: Annotated[int, typer.Option(min=1, help="Leave out items with fewer interactions.")] = 1,
     privacy: Annotated[
         str | None, typer.Option(help="One of " + ", ".join(PRIVACY) + ". [default: plain; dp with --epsilon]")
@@ -58,6 +61,7 @@ def recommend_config(
         minimum_support=minimum_support,
         privacy=Privacy(privacy),
         epsilon=_USUAL_EPSILON if epsilon is None else epsilon,
+        largest_bytes=round(1e6 * megabytes),
         seconds=60 * minutes,
         seed=seed,
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fedrec.data.choice import FOUND, ColumnChoice
-from fedrec.data.interactions import DataError
+from fedrec.data.interactions import DataError, Interactions
 from fedrec.data.opening import read_interactions
 from fedrec.manifests import manifest_for
 from fedrec.masks import with_masks
@@ -18,10 +18,11 @@ from fedrec_recipes.recipe import Recipe
 from fedrec_recipes.statistics_recipe import StatisticsConfig
 from services.aggregator.domain.errors import InvalidManifest
 from services.aggregator.domain.runnable import check_runnable
-from simulation.advice.candidates import Cost, candidates, cost_of
+from simulation.advice.candidates import LARGEST_TRANSFER_BYTES, Cost, cost_of
 from simulation.advice.private_trial import private_trial
 from simulation.advice.survey import Order, Survey, survey
-from simulation.advice.trials import Progress, Trial, run_trials
+from simulation.advice.trial import Trial
+from simulation.advice.trials import Outcome, Progress, question_of, run_trials
 
 _ROUND_SECONDS = 86_400.0
 _SMALLEST_SHARE = 0.5
@@ -51,7 +52,9 @@ class Wishes:
     privacy: Privacy = Privacy.PLAIN
     epsilon: float = 8.0
     """What the whole task may spend on one person, with `dp`."""
-    seconds: float = 120.0
+    largest_bytes: int = LARGEST_TRANSFER_BYTES
+    """What people's devices may have to transfer at once: a model, or a report."""
+    seconds: float = 240.0
     """Time for trials."""
     seed: int = 0
 
@@ -64,7 +67,11 @@ class Advice:
     """What of the data was taken for what, a sentence each."""
     survey: Survey
     trials: list[Trial]
-    """On validation items, the baseline first; with `dp` the last one is the proposed task's own, with its noise."""
+    """On validation items of the same people, the baseline first."""
+    expected: Trial
+    """What to expect of the proposed task on validation items; with `dp` it is its own simulation, with its noise."""
+    baseline: Trial
+    """Popularity beside it, on the same people and items, without noise."""
     manifest: TaskManifest
     cost: Cost
     masked_bytes_up: int | None
@@ -80,7 +87,12 @@ def advise(wishes: Wishes, progress: Progress) -> Advice:
         DataError: the data cannot be read, or nobody has three items.
         ValueError: privacy was asked for that so few people cannot give each other.
     """
-    interactions = read_interactions(wishes.data, wishes.columns).with_item_support(wishes.minimum_support)
+    return advise_on(read_interactions(wishes.data, wishes.columns), wishes, progress)
+
+
+def advise_on(interactions: Interactions, wishes: Wishes, progress: Progress) -> Advice:
+    """The same, on interactions that were read before."""
+    interactions = interactions.with_item_support(wishes.minimum_support)
     histories = interactions.histories()
     found = survey(interactions, histories)
     if not found.people:
@@ -88,10 +100,9 @@ def advise(wishes: Wishes, progress: Progress) -> Advice:
             f"{wishes.data}: nobody has three different items, so that nothing can be held out to measure by"
         )
     known = [history.without_last(1) for history in histories if len(history) >= 3]
-    trials = run_trials(known, found.items, found.order, seconds=wishes.seconds, seed=wishes.seed, progress=progress)
-    best = max(trials, key=lambda trial: trial.metrics["ndcg@10"].mean)
-    recipe = candidates(found.items, found.order)[trials.index(best)]
-    plain = task_for(wishes, recipe, found)
+    question = question_of(known, found.items, found.order, wishes.largest_bytes, wishes.seed)
+    outcome = run_trials(question, seconds=wishes.seconds, progress=progress)
+    plain = task_for(wishes, question.candidates(found.items)[outcome.chosen], found)
     masked = _masked(plain)
     manifest = _protected(wishes, found, plain, masked)
     with_noise = None
@@ -100,11 +111,13 @@ def advise(wishes: Wishes, progress: Progress) -> Advice:
     return Advice(
         reading=interactions.remarks,
         survey=found,
-        trials=trials if with_noise is None else [*trials, with_noise],
+        trials=outcome.trials,
+        expected=with_noise or outcome.expected,
+        baseline=outcome.baseline,
         manifest=manifest,
         cost=cost_of(manifest),
         masked_bytes_up=None if masked is None else cost_of(masked).bytes_up,
-        remarks=[*_remarks(found, trials, best), *_privacy_remarks(wishes, trials, with_noise)],
+        remarks=[*_remarks(found, outcome), *_privacy_remarks(wishes, outcome, with_noise)],
     )
 
 
@@ -171,7 +184,7 @@ def _protected(wishes: Wishes, found: Survey, plain: TaskManifest, masked: TaskM
     return plain
 
 
-def _remarks(found: Survey, trials: list[Trial], best: Trial) -> list[str]:
+def _remarks(found: Survey, outcome: Outcome) -> list[str]:
     remarks = []
     if found.order is Order.ITEM:
         remarks.append(
@@ -179,22 +192,24 @@ def _remarks(found: Survey, trials: list[Trial], best: Trial) -> list[str]:
         )
     elif found.order is Order.FILE:
         remarks.append("Without timestamps (or with ties throughout), the order of the rows is taken for that of time.")
-    if best.people < found.people or best.items < found.items:
+    expected, baseline = outcome.expected, outcome.baseline
+    if expected.people < found.people or expected.items < found.items:
         remarks.append(
-            f"Trials had time for {best.people} of {found.people} people and {best.items} of {found.items} items: "
-            "more people do better, more items make ranking harder."
+            f"The figures are of {expected.people:,} of {found.people:,} people and {expected.items:,} of "
+            f"{found.items:,} items: more people do better, more items make ranking harder. Everybody would take about "
+            f"{outcome.missing_seconds / 60:.0f} minutes here: --minutes {outcome.minutes_for_everybody}."
         )
-    baseline, ndcg = trials[0], best.metrics["ndcg@10"]
-    if best is baseline:
+    ndcg, of_popularity = expected.metrics["ndcg@10"], baseline.metrics["ndcg@10"]
+    if outcome.chosen == 0:
         remarks.append("Nothing did better than popularity: there may be too few people to learn from.")
-    elif ndcg.low <= baseline.metrics["ndcg@10"].high:
+    elif ndcg.low <= of_popularity.high:
         remarks.append("The interval overlaps that of popularity: on so few people the difference may be chance.")
     return remarks
 
 
-def _privacy_remarks(wishes: Wishes, trials: list[Trial], with_noise: Trial | None) -> list[str]:
+def _privacy_remarks(wishes: Wishes, outcome: Outcome, with_noise: Trial | None) -> list[str]:
     if with_noise is not None:
-        ndcg, of_popularity = with_noise.metrics["ndcg@10"], trials[0].metrics["ndcg@10"]
+        ndcg, of_popularity = with_noise.metrics["ndcg@10"], outcome.baseline.metrics["ndcg@10"]
         found = f"With noise for epsilon {wishes.epsilon:g} the simulated task has ndcg@10 {ndcg.mean:.3f}"
         if ndcg.low <= of_popularity.high:
             return [f"{found}: no more than popularity without noise. More people or a larger epsilon would help."]

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import JsonValue
+
 from fedrec_protocol import codec
 from fedrec_protocol.encrypted.parameters import WORD_BYTES
 from fedrec_protocol.encrypted.words import word_count
@@ -15,28 +17,60 @@ from simulation.advice.survey import Order
 
 MOST_ITEMS_OF_DENSE_MODELS = 5_000
 """Beyond, a matrix of items by items costs a person 100 MB and more to download."""
+LARGEST_TRANSFER_BYTES = 256_000_000
+"""Of a model or a report, unless it is said otherwise: about what `blend` has for 5,600 items."""
 
 _FULLEST_TABLE = 0.5
 """Pairs for each cell beyond which most counts are of several pairs."""
 
 _BASELINE = "popularity"
-_DENSE_IN_TIME = "blend"
-_DENSE = "ease"
+_DENSE_IN_TIME = ("blend", "slit")
+_DENSE = ("ease",)
 _HASHED = "hashed-pairs"
 _SKETCHED_IN_TIME = "sketched-slit"
 _SKETCHED = "sketched-gfcf"
 _FACTORS = "als"
+_DIMENSIONS = (128, 512, 32, 16)
+"""Columns of a sketch; the first two that fit are tried."""
+_FILTER_DIMENSIONS = (512, 128, 32, 16)
+"""Columns of a filter; the first that fits is tried."""
 
 
-def candidates(number_of_items: int, order: Order) -> list[Recipe[Any]]:
-    """The baseline first, then what suits the size of the catalogue, without what needs an order there is not."""
-    is_small, is_ordered = number_of_items <= MOST_ITEMS_OF_DENSE_MODELS, order is not Order.ITEM
+def candidates(number_of_items: int, order: Order, largest_bytes: int = LARGEST_TRANSFER_BYTES) -> list[Recipe[Any]]:
+    """The baseline first, then what suits the data and can be transferred, what is preferred of equals first.
+
+    Args:
+        number_of_items: Size of the catalogue.
+        order: Without one in time, what learns from it is left out.
+        largest_bytes: A recipe whose model or report is larger is left out.
+    """
+
+    def fitting(name: str, **config: JsonValue) -> list[Recipe[Any]]:
+        found = _recipe(name, number_of_items, **config)
+        return [found] if _largest_transfer(found) <= largest_bytes else []
+
+    is_ordered = order is not Order.ITEM
+    dense = [each for name in (_DENSE_IN_TIME if is_ordered else _DENSE) for each in fitting(name)][:1]
     # A table of counts, or a filter, on any size of catalogue: how sparse it is decides, and the trials see that.
-    if is_ordered:
-        linear = [_DENSE_IN_TIME if is_small else _SKETCHED_IN_TIME, _HASHED]
-    else:
-        linear = [_DENSE, _SKETCHED] if is_small else [_SKETCHED]
-    return [_recipe(name, number_of_items) for name in (_BASELINE, *linear, _FACTORS)]
+    others = fitting(_HASHED, **({} if is_ordered else {"is_ordered": False}))
+    if is_ordered and not dense:
+        sketches = [each for columns in _DIMENSIONS for each in fitting(_SKETCHED_IN_TIME, dimension=columns)][:2]
+        others += sorted(sketches, key=_largest_transfer)
+    if order is Order.ITEM or (order is Order.FILE and not dense):
+        others += [each for columns in _FILTER_DIMENSIONS for each in fitting(_SKETCHED, dimension=columns)][:1]
+    return [_recipe(_BASELINE, number_of_items), *dense, *others, *fitting(_FACTORS)]
+
+
+def label(recipe: Recipe[Any]) -> str:
+    """The name of a recipe, with what is not its default."""
+    defaults = type(recipe)(type(recipe.config)(number_of_items=recipe.config.number_of_items)).choice.config
+    changed = {name: value for name, value in recipe.choice.config.items() if value != defaults.get(name)}
+    return " ".join([recipe.name, *(f"{name}={value}" for name, value in changed.items())])
+
+
+def _largest_transfer(recipe: Recipe[Any]) -> int:
+    report = recipe.report_format.tensors
+    return max(codec.encoded_size(recipe.shared), codec.encoded_size(recipe.shared if report is None else report))
 
 
 def usual_recipe(number_of_items: int, histories: Sequence[History]) -> str:
@@ -45,19 +79,21 @@ def usual_recipe(number_of_items: int, histories: Sequence[History]) -> str:
     A table of counts serves pairs that are few beside its cells; a subspace serves many.
     """
     if number_of_items <= MOST_ITEMS_OF_DENSE_MODELS:
-        return _DENSE_IN_TIME
+        return _DENSE_IN_TIME[0]
     pairs = sum(len(history) * (len(history) - 1) // 2 for history in histories)
     cells = number_of_items * HashedPairsConfig(number_of_items=number_of_items).cells_per_item
     return _HASHED if pairs <= _FULLEST_TABLE * cells else _SKETCHED_IN_TIME
 
 
-def _recipe(name: str, number_of_items: int) -> Recipe[Any]:
-    return catalogue.recipe(RecipeChoice(name=name, config={"number_of_items": number_of_items}))
+def _recipe(name: str, number_of_items: int, **config: JsonValue) -> Recipe[Any]:
+    return catalogue.recipe(RecipeChoice(name=name, config={"number_of_items": number_of_items, **config}))
 
 
-def is_dense(recipe: Recipe[Any]) -> bool:
-    """Whether solving it takes cubic time in the number of items."""
-    return recipe.name in {_DENSE, _DENSE_IN_TIME}
+def growth(recipe: Recipe[Any]) -> int:
+    """The power of the number of items that the time to solve a recipe grows with."""
+    if recipe.name in {*_DENSE, *_DENSE_IN_TIME}:
+        return 3
+    return 2 if recipe.name == _HASHED else 1
 
 
 @dataclass(frozen=True)

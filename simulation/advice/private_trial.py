@@ -3,13 +3,12 @@
 import time
 from collections.abc import Sequence
 
-import numpy as np
-
 from fedrec_protocol.manifest import TaskManifest
 from fedrec_recipes import catalogue
-from fedrec_recipes.evaluation import HeldOut, estimate
+from fedrec_recipes.evaluation import HeldOut
 from fedrec_recipes.recipe import History
-from simulation.advice.trials import METRICS, Progress, Trial
+from simulation.advice.trial import Trial, trial_of
+from simulation.advice.trials import Progress
 from simulation.final_test import ranks_of
 from simulation.population import Population
 from simulation.simulation import Simulation
@@ -34,8 +33,15 @@ def private_trial(manifest: TaskManifest, histories: Sequence[History], *, seed:
     simulation = Simulation(manifest, Population.of_recipe(recipe, histories, seed=seed))
     for _ in simulation.run():
         pass
+    trained = time.perf_counter()
     cases = [HeldOut(person, each.without_last(1), int(each.items[-1])) for person, each in enumerate(histories)]
     ranks = ranks_of(recipe, simulation.parameters, simulation.private_of, cases)
-    metrics = {name: estimate(name, ranks, np.random.default_rng(seed)) for name in METRICS}
-    took = time.perf_counter() - started
-    return Trial(f"{recipe.name} with noise", metrics, len(histories), recipe.config.number_of_items, took)
+    return trial_of(
+        f"{recipe.name} with noise",
+        ranks,
+        people=len(histories),
+        items=recipe.config.number_of_items,
+        training_seconds=trained - started,
+        ranking_seconds=time.perf_counter() - trained,
+        seed=seed,
+    )

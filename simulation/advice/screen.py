@@ -6,7 +6,10 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from fedrec_recipes.catalogue import recipe as recipe_of
 from simulation.advice.advice import Advice
+from simulation.advice.candidates import label
+from simulation.advice.trial import Trial
 
 
 def show(advice: Advice, console: Console) -> None:
@@ -25,14 +28,26 @@ def as_json(advice: Advice) -> dict[str, Any]:
     return {
         "reading": list(advice.reading),
         "survey": asdict(advice.survey),
-        "trials": [asdict(trial) for trial in advice.trials],
+        "trials": [_as_json(trial) for trial in advice.trials],
         "proposal": {
             "recipe": advice.manifest.recipe.name,
+            "expected": _as_json(advice.expected),
+            "popularity": _as_json(advice.baseline),
             **asdict(advice.cost),
             "masked_bytes_up": advice.masked_bytes_up,
         },
         "remarks": advice.remarks,
         "manifest": advice.manifest.model_dump(mode="json"),
+    }
+
+
+def _as_json(trial: Trial) -> dict[str, Any]:
+    return {
+        "recipe": trial.recipe,
+        "metrics": {name: asdict(value) for name, value in trial.metrics.items()},
+        "people": trial.people,
+        "items": trial.items,
+        "seconds": trial.seconds,
     }
 
 
@@ -51,15 +66,25 @@ def _survey_table(advice: Advice) -> Table:
 def _trial_table(advice: Advice) -> Table:
     table = _table("validation", "hr@10", "ndcg@10", "people", "items", "seconds")
     for trial in advice.trials:
-        values = (f"{value.mean:.3f} [{value.low:.3f}, {value.high:.3f}]" for value in trial.metrics.values())
-        table.add_row(trial.recipe, *values, f"{trial.people:,}", f"{trial.items:,}", f"{trial.seconds:.1f}")
+        table.add_row(trial.recipe, *_figures(trial))
+    if advice.expected not in advice.trials:
+        table.add_section()
+        for trial in (advice.baseline, advice.expected):
+            table.add_row(f"{trial.recipe}, to expect", *_figures(trial))
     return table
+
+
+def _figures(trial: Trial) -> tuple[str, ...]:
+    values = (f"{value.mean:.3f} [{value.low:.3f}, {value.high:.3f}]" for value in trial.metrics.values())
+    return (*values, f"{trial.people:,}", f"{trial.items:,}", f"{trial.seconds:.1f}")
 
 
 def _proposal_table(advice: Advice) -> Table:
     manifest, cost, rounds = advice.manifest, advice.cost, advice.manifest.rounds
     table = _table("proposed", "")
-    table.add_row("recipe", manifest.recipe.name)
+    table.add_row("recipe", label(recipe_of(manifest.recipe)))
+    ndcg = advice.expected.metrics["ndcg@10"]
+    table.add_row("ndcg@10 to expect on validation items", f"{ndcg.mean:.3f} [{ndcg.low:.3f}, {ndcg.high:.3f}]")
     table.add_row(
         "rounds", f"{cost.rounds}, of {rounds.aggregation_goal:,} people, at least {rounds.minimum_reports:,}"
     )

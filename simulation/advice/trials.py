@@ -1,128 +1,148 @@
-"""A quick look at quality on validation items, in a time that was asked for. The test items are never seen."""
+"""A look at quality on validation items, in a time that was asked for. The test items are never seen."""
 
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import ceil
 from typing import Any
 
 import numpy as np
 
-from fedrec_recipes.evaluation import Estimate, HeldOut, estimate
 from fedrec_recipes.recipe import History, Recipe
-from simulation.advice.candidates import candidates, is_dense
+from simulation.advice.candidates import candidates, growth
+from simulation.advice.pace import affordable_items, predicted_seconds
 from simulation.advice.survey import Order
-from simulation.final_test import ranks_of
+from simulation.advice.trial import Trial, preferred, try_recipe
 
-METRICS = ("hr@10", "ndcg@10")
 _FIRST_STAGES = (250, 500)
+_SHARE_OF_THE_CHOICE = 0.5
+"""Of the time; the rest is for what was chosen, on everybody."""
+_SHARE_OF_A_SOLUTION = 0.1
 _SAFETY = 0.8
-"""Share of the time that is left which the last stage may be expected to take."""
+"""Share of the time that is left which a stage may be expected to take."""
 _WORTHWHILE = 1.5
 """A last stage with fewer times the people is not worth its time."""
-_SHARE_OF_A_SOLUTION = 0.1
-_SOLUTION_FLOPS = 18.0
-"""Floating-point operations to solve a dense candidate, as a multiple of the cube of its items."""
-_TIMED_ORDER = 600
 
 Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Trial:
-    """One recipe on the validation items of some of the people."""
+class Outcome:
+    """What the trials came to."""
 
-    recipe: str
-    metrics: dict[str, Estimate]
-    """Means over people with 95% bootstrap intervals."""
-    people: int
-    items: int
-    """The most popular items of the catalogue that the trial was about; all, if there was time."""
-    seconds: float
+    trials: list[Trial]
+    """Of the candidates on the same people and items, the baseline first."""
+    chosen: int
+    """The place of what is proposed among the trials, and among the candidates."""
+    whole: list[Trial]
+    """The baseline and what is proposed, on everybody and all items; empty where there was no time for it."""
+    missing_seconds: float
+    """What the trials on everybody would have taken, where there was no time for them; else 0."""
+
+    @property
+    def minutes_for_everybody(self) -> int:
+        """A `--minutes` that should be enough for trials on everybody."""
+        return ceil(self.missing_seconds / 60 / _SAFETY / (1 - _SHARE_OF_THE_CHOICE))
+
+    @property
+    def expected(self) -> Trial:
+        """The best guess at the quality of what is proposed."""
+        return self.whole[-1] if self.whole else self.trials[self.chosen]
+
+    @property
+    def baseline(self) -> Trial:
+        """Popularity on the same people and items."""
+        return self.whole[0] if self.whole else self.trials[0]
 
 
-def run_trials(
-    histories: Sequence[History], number_of_items: int, order: Order, *, seconds: float, seed: int, progress: Progress
-) -> list[Trial]:
-    """Train every candidate centrally, which is what its rounds come to, and rank everybody's validation item.
+@dataclass(frozen=True)
+class Question:
+    """What is tried on what."""
 
-    Two stages with a few people tell how long a last one would take, which gets as many as fit into `seconds`.
+    histories: Sequence[History]
+    """Everybody's in random order, two interactions or more, without the test item; the last one validates."""
+    number_of_items: int
+    order: Order
+    largest_bytes: int
+    """Of a model or a report."""
+    seed: int
+    """Of training and intervals."""
+
+    def candidates(self, number_of_items: int) -> list[Recipe[Any]]:
+        """What can be proposed for the whole catalogue, for some of its items."""
+        names = candidates(self.number_of_items, self.order, self.largest_bytes)
+        return [type(each)(each.config.model_copy(update={"number_of_items": number_of_items})) for each in names]
+
+
+def run_trials(question: Question, *, seconds: float, progress: Progress) -> Outcome:
+    """Choose among the candidates on a few people, then measure the chosen one on everybody, as time allows.
+
+    Two stages with a few people tell how long a last one would take, which gets as many as fit into half of the time.
     All candidates of a stage are measured on the same people.
 
     Args:
-        histories: Everybody's, two interactions or more, without the test item; the last one validates.
-        number_of_items: Size of the catalogue.
-        order: Without an order in time, histories are shuffled first: the validation item is any of them.
+        question: What is tried on what.
         seconds: Time to spend; one stage is always finished.
-        seed: Of the choice of people, of shuffling, training and intervals.
         progress: Told what is being done.
     """
     started = time.perf_counter()
-    generator = np.random.default_rng(seed)
-    if order is Order.ITEM:
-        histories = [History(generator.permutation(history.items)) for history in histories]
-    shuffled = [histories[person] for person in generator.permutation(len(histories))]
-    most_items = min(number_of_items, _affordable_items(_SHARE_OF_A_SOLUTION * seconds))
+    affordable = affordable_items(question.candidates(question.number_of_items), _SHARE_OF_A_SOLUTION * seconds)
+    most_items = min(question.number_of_items, affordable or question.number_of_items)
 
     def stage(people: int) -> list[Trial]:
-        kept, items = _most_popular(shuffled[:people], number_of_items, most_items)
-        return [_trial(recipe, kept, seed, progress) for recipe in candidates(items, order)]
+        kept, items = _most_popular(question.histories[:people], question.number_of_items, most_items)
+        return [_told(recipe, kept, question.seed, progress) for recipe in question.candidates(items)]
 
-    stages: list[tuple[int, list[Trial]]] = []
-    people: int | None = min(_FIRST_STAGES[0], len(shuffled))
-    while people is not None:
-        stages.append((people, stage(people)))
-        left = seconds - (time.perf_counter() - started)
-        people = _next_stage([(size, _seconds(trials)) for size, trials in stages], left, len(shuffled))
-    return stages[-1][1]
+    def left(share: float) -> float:
+        return _SAFETY * (share * seconds - (time.perf_counter() - started))
 
-
-def _next_stage(stages: list[tuple[int, float]], left: float, most: int) -> int | None:
-    """How many people the next stage takes: what should fit, as a straight line through the last two stages says.
-
-    Args:
-        stages: People and seconds of the stages so far.
-        left: Seconds.
-        most: All people.
-    """
-    people, took = stages[-1]
-    if people == most:
-        return None
-    if len(stages) == 1:
-        fits = 2 * took <= _SAFETY * left
-        return min(_FIRST_STAGES[1], most) if fits else None
-    before, took_before = stages[-2]
-    of_one = max((took - took_before) / (people - before), took / people / 10)
-    affordable = min(int(people + (_SAFETY * left - took) / of_one), most)
-    return affordable if len(stages) == 2 and affordable >= min(_WORTHWHILE * people, most) else None
+    most = len(question.histories)
+    stages = [stage(min(_FIRST_STAGES[0], most))]
+    if _FIRST_STAGES[0] < most and 2 * sum(trial.seconds for trial in stages[0]) <= left(_SHARE_OF_THE_CHOICE):
+        stages.append(stage(min(_FIRST_STAGES[1], most)))
+        people = _last_stage(stages, left(_SHARE_OF_THE_CHOICE), most)
+        stages += [] if people is None else [stage(people)]
+    place = preferred(stages[-1])
+    whole, missing = _on_everybody(question, place, stages, left(1.0), progress)
+    return Outcome(stages[-1], place, whole, missing)
 
 
-def _seconds(trials: list[Trial]) -> float:
-    return sum(trial.seconds for trial in trials)
+def _last_stage(stages: list[list[Trial]], left: float, most: int) -> int | None:
+    """How many people the last stage takes: all, or the largest part in halves that should fit; None for no more."""
+    last = stages[-1][0].people
+    people = most
+    while people >= min(_WORTHWHILE * last, most) and people > last:
+        if sum(predicted_seconds(*pair, people) for pair in zip(stages[0], stages[1], strict=True)) <= left:
+            return people
+        people //= 2
+    return None
 
 
-def _trial(recipe: Recipe[Any], histories: Sequence[History], seed: int, progress: Progress) -> Trial:
-    progress(f"{recipe.name}: {len(histories)} people, {recipe.config.number_of_items} items")
-    started = time.perf_counter()
-    cases = [HeldOut(person, each.without_last(1), int(each.items[-1])) for person, each in enumerate(histories)]
-    shared = recipe.train_central([case.history for case in cases], np.random.default_rng(seed))
-    ranks = ranks_of(recipe, shared, lambda _: {}, cases)
-    metrics = {name: estimate(name, ranks, np.random.default_rng(seed)) for name in METRICS}
-    took = time.perf_counter() - started
-    return Trial(recipe.name, metrics, len(histories), recipe.config.number_of_items, took)
+def _on_everybody(
+    question: Question, place: int, stages: list[list[Trial]], left: float, progress: Progress
+) -> tuple[list[Trial], float]:
+    """The baseline and the chosen recipe with all people and items; nothing, and how long it takes, if that is long."""
+    last = stages[-1][place]
+    if last.people == len(question.histories) and last.items == question.number_of_items:
+        return [], 0.0
+    recipes = question.candidates(question.number_of_items)
+    larger = (question.number_of_items / last.items) ** growth(recipes[place])
+    before = stages[-2][place] if len(stages) > 1 else last
+    expected = larger * predicted_seconds(before, last, len(question.histories))
+    if expected > left:
+        return [], expected
+    both = dict.fromkeys((0, place))
+    return [_told(recipes[each], question.histories, question.seed, progress) for each in both], 0.0
 
 
-def _affordable_items(seconds: float) -> int:
-    """The largest catalogue that a dense candidate can be solved for in this time on this machine."""
-    matrix = np.eye(_TIMED_ORDER) + 1.0 / _TIMED_ORDER
-    started = time.perf_counter()
-    np.linalg.inv(matrix)
-    flops = 2.0 * _TIMED_ORDER**3 / (time.perf_counter() - started)
-    return max(int((seconds * flops / _SOLUTION_FLOPS) ** (1 / 3)), _TIMED_ORDER)
+def _told(recipe: Recipe[Any], histories: Sequence[History], seed: int, progress: Progress) -> Trial:
+    progress(f"{recipe.name}: {len(histories):,} people, {recipe.config.number_of_items:,} items")
+    return try_recipe(recipe, histories, seed)
 
 
 def _most_popular(histories: Sequence[History], number_of_items: int, most: int) -> tuple[list[History], int]:
     """The histories among the most popular items, renumbered, of those who still have two; and how many items."""
-    if most >= number_of_items or not any(is_dense(recipe) for recipe in candidates(number_of_items, Order.FILE)):
+    if most >= number_of_items:
         return list(histories), number_of_items
     counts = np.bincount(np.concatenate([history.items for history in histories]), minlength=number_of_items)
     kept = np.sort(np.argsort(-counts, kind="stable")[:most])
@@ -131,3 +151,14 @@ def _most_popular(histories: Sequence[History], number_of_items: int, most: int)
     narrowed = [History(place[history.items][place[history.items] >= 0]) for history in histories]
     long = [history for history in narrowed if len(history) >= 2]
     return (long, len(kept)) if long else (list(histories), number_of_items)
+
+
+def question_of(
+    histories: Sequence[History], number_of_items: int, order: Order, largest_bytes: int, seed: int
+) -> Question:
+    """The question that a data set asks: people in random order, and items too where they have none in time."""
+    generator = np.random.default_rng(seed)
+    if order is Order.ITEM:
+        histories = [History(generator.permutation(history.items)) for history in histories]
+    shuffled = [histories[person] for person in generator.permutation(len(histories))]
+    return Question(shuffled, number_of_items, order, largest_bytes, seed)

@@ -15,7 +15,7 @@ from fedrec_protocol.manifest import TaskManifest
 from fedrec_recipes.recipe import History
 from fedrec_recipes.sketched_slit import SketchedSlit, SketchedSlitConfig
 from simulation.advice.advice import Wishes, task_for
-from simulation.advice.candidates import candidates, cost_of, usual_recipe
+from simulation.advice.candidates import candidates, cost_of, label, usual_recipe
 from simulation.advice.survey import Order, Survey, survey
 from tests.unit.recipes.data import people_with_taste
 from tests.unit.recipes.test_blend import wandering
@@ -123,13 +123,28 @@ def test_rows_sorted_by_item_are_seen_not_to_be_in_time_order() -> None:
 
 def test_without_an_order_in_time_no_next_item_model_is_tried() -> None:
     names = [recipe.name for recipe in candidates(100, Order.ITEM)]
-    assert names == ["popularity", "ease", "sketched-gfcf", "als"]
-    assert [recipe.name for recipe in candidates(50_000, Order.ITEM)] == ["popularity", "sketched-gfcf", "als"]
+    assert names == ["popularity", "ease", "hashed-pairs", "sketched-gfcf", "als"]
+    large = candidates(50_000, Order.ITEM)
+    assert [recipe.name for recipe in large] == ["popularity", "hashed-pairs", "sketched-gfcf", "als"]
+    assert large[1].choice.config["is_ordered"] is False
 
 
-def test_on_a_large_catalogue_no_model_of_items_by_items_is_tried() -> None:
-    for recipe in candidates(50_000, Order.TIME):
-        assert sum(spec.element_count for spec in recipe.shared) < 50_000 * 1_000
+@pytest.mark.parametrize("megabytes", [1, 20, 256])
+@pytest.mark.parametrize("items", [100, 5_000, 50_000, 1_000_000])
+@pytest.mark.parametrize("order", Order)
+def test_nothing_is_tried_that_devices_could_not_transfer(items: int, megabytes: int, order: Order) -> None:
+    baseline, *others = candidates(items, order, largest_bytes=megabytes * 1_000_000)
+    assert baseline.name == "popularity"
+    for recipe in others:
+        for tensors in (recipe.shared, recipe.report_format.tensors or recipe.shared):
+            assert sum(spec.size_bytes for spec in tensors) <= megabytes * 1_000_000
+    if megabytes == 256:
+        assert others
+
+
+def test_of_two_sketches_the_smaller_comes_first() -> None:
+    sketches = [label(recipe) for recipe in candidates(50_000, Order.TIME) if recipe.name == "sketched-slit"]
+    assert sketches == ["sketched-slit", "sketched-slit dimension=512"]
 
 
 def test_on_a_large_catalogue_the_usual_recipe_is_a_table_of_pairs_while_they_are_few() -> None:
@@ -143,8 +158,8 @@ def test_on_a_large_catalogue_the_usual_recipe_is_a_table_of_pairs_while_they_ar
 
 def test_a_sparse_catalogue_in_order_tries_neighbours_whatever_its_size() -> None:
     for items in (100, 50_000):
-        assert "hashed-pairs" in [recipe.name for recipe in candidates(items, Order.FILE)]
-        assert "hashed-pairs" not in [recipe.name for recipe in candidates(items, Order.ITEM)]
+        assert "hashed-pairs" in [label(recipe) for recipe in candidates(items, Order.FILE)]
+        assert "hashed-pairs is_ordered=False" in [label(recipe) for recipe in candidates(items, Order.ITEM)]
 
 
 def test_the_cost_is_that_of_the_files(tmp_path: Path) -> None:
@@ -172,7 +187,7 @@ def test_an_epsilon_gets_a_task_with_noise_and_the_quality_of_its_simulation(tmp
         privacy = TaskManifest.model_validate(each["manifest"]).privacy
         assert privacy is not None
         assert privacy.budget_epsilon == float(epsilon)
-    measured = {epsilon: each["trials"][-1] for epsilon, each in found.items()}
+    measured = {epsilon: each["proposal"]["expected"] for epsilon, each in found.items()}
     assert {trial["recipe"] for trial in measured.values()} == {"neighbours with noise"}
     assert measured["0.01"]["metrics"]["ndcg@10"]["high"] < measured["1000"]["metrics"]["ndcg@10"]["low"]
     assert any("no more than popularity" in remark for remark in found["0.01"]["remarks"])

@@ -1,0 +1,98 @@
+"""One recipe, trained and measured on validation items."""
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedrec_recipes.evaluation import Estimate, HeldOut, estimate
+from fedrec_recipes.metrics import metric_value
+from fedrec_recipes.recipe import History, Recipe
+from simulation.advice.candidates import label
+from simulation.final_test import ranks_of
+
+METRICS = ("hr@10", "ndcg@10")
+MOST_RANKED = 2000
+"""People whose validation items are ranked; the others only train: a model is as good as its people are many."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One recipe on the validation items of some of the people."""
+
+    recipe: str
+    """Its name, with what is not its default."""
+    metrics: dict[str, Estimate]
+    """Means over people with 95% bootstrap intervals."""
+    people: int
+    """Who it was trained on."""
+    items: int
+    """The most popular items of the catalogue that the trial was about; all, if there was time."""
+    training_seconds: float
+    ranking_seconds: float
+    gains: NDArray[np.float64] = field(repr=False, compare=False)
+    """NDCG@10 of each person who was ranked."""
+
+    @property
+    def seconds(self) -> float:
+        """What it took."""
+        return self.training_seconds + self.ranking_seconds
+
+
+def try_recipe(recipe: Recipe[Any], histories: Sequence[History], seed: int) -> Trial:
+    """Train centrally, which is what a recipe's rounds come to, and rank the last items of the first people.
+
+    Args:
+        recipe: What to try.
+        histories: Two interactions or more; the last one validates.
+        seed: Of training and of intervals.
+    """
+    started = time.perf_counter()
+    cases = [HeldOut(person, each.without_last(1), int(each.items[-1])) for person, each in enumerate(histories)]
+    shared = recipe.train_central([case.history for case in cases], np.random.default_rng(seed))
+    trained = time.perf_counter()
+    ranks = ranks_of(recipe, shared, lambda _: {}, cases[:MOST_RANKED])
+    return trial_of(
+        label(recipe),
+        ranks,
+        people=len(histories),
+        items=recipe.config.number_of_items,
+        training_seconds=trained - started,
+        ranking_seconds=time.perf_counter() - trained,
+        seed=seed,
+    )
+
+
+def trial_of(
+    recipe: str,
+    ranks: NDArray[np.int64],
+    *,
+    people: int,
+    items: int,
+    training_seconds: float,
+    ranking_seconds: float,
+    seed: int,
+) -> Trial:
+    """What the ranks of validation items say."""
+    metrics = {name: estimate(name, ranks, np.random.default_rng(seed)) for name in METRICS}
+    gains = np.array([metric_value("ndcg@10", int(rank)) for rank in ranks])
+    return Trial(recipe, metrics, people, items, training_seconds, ranking_seconds, gains)
+
+
+def preferred(trials: Sequence[Trial]) -> int:
+    """Which trial's recipe to propose: the first one that the best does not clearly surpass.
+
+    Candidates come in the order of preference after the baseline, and the baseline is the last to be preferred. Clearly
+    is by more than half a standard error of the difference on the same people.
+    """
+    best = max(trials, key=lambda trial: trial.metrics["ndcg@10"].mean)
+    places: list[int] = [*range(1, len(trials)), 0]
+    for place in places:
+        difference: NDArray[np.float64] = best.gains - trials[place].gains
+        if float(difference.mean()) <= 0.5 * float(difference.std()) / math.sqrt(len(difference)):
+            return place
+    raise ValueError("no trials to choose from")
