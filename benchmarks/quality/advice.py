@@ -31,6 +31,8 @@ SETS = {
     "ml-1m": "ml-1m",
 }
 """Where each is in the folder of all."""
+MOST_ITEMS_OF_SMALL = 4_000
+"""Up to here models of items by items are compared."""
 _SMALL = ("blend", "slit", "ease", "gfcf")
 _ANY = ("popularity", "hashed-pairs", "sketched-slit", "sketched-gfcf", "als")
 
@@ -41,7 +43,6 @@ def main(
     variation: Annotated[list[str] | None, typer.Option(help=f"Of {', '.join(VARIATIONS)}. [default: all]")] = None,
     minutes: Annotated[float, typer.Option(min=0, help="Time for the trials of one advice.")] = 4.0,
     people: Annotated[int, typer.Option(help="People at most; more are left out before anything else.")] = 2000,
-    dense: Annotated[int, typer.Option(help="Items up to which models of items by items are compared.")] = 4000,
 ) -> None:
     """Print a row of a table for each data set and variation."""
     console = Console(width=200)
@@ -53,7 +54,7 @@ def main(
         for each in variation or VARIATIONS:
             made = _fewer(varied(interactions, each), people)
             with console.status(f"{name}, {each}"):
-                console.print(_row(f"{name}, {each}", made, minutes, dense), markup=False, highlight=False)
+                console.print(_row(f"{name}, {each}", made, minutes), markup=False, highlight=False)
 
 
 def _fewer(interactions: Interactions, people: int) -> Interactions:
@@ -69,10 +70,10 @@ def _fewer(interactions: Interactions, people: int) -> Interactions:
     ).with_item_support(1)
 
 
-def _row(name: str, interactions: Interactions, minutes: float, dense: int) -> str:
+def _row(name: str, interactions: Interactions, minutes: float) -> str:
     advice = advise_on(interactions, Wishes(data=Path(name), seconds=60 * minutes), lambda _: None)
     proposed = catalogue.recipe(advice.manifest.recipe)
-    others = {label(each): each for each in _alternatives(advice.survey.items, dense)}
+    others = {label(each): each for each in _alternatives(advice.survey.items)}
     others.pop(label(proposed), None)
     measured = _measured(advice, interactions, proposed)
     best = max((_measured(advice, interactions, each) for each in others.values()), key=_ndcg)
@@ -82,8 +83,8 @@ def _row(name: str, interactions: Interactions, minutes: float, dense: int) -> s
     )
 
 
-def _alternatives(number_of_items: int, dense: int) -> list[Recipe[Any]]:
-    names = (*_ANY, *(_SMALL if number_of_items <= dense else ()))
+def _alternatives(number_of_items: int) -> list[Recipe[Any]]:
+    names = (*_ANY, *(_SMALL if number_of_items <= MOST_ITEMS_OF_SMALL else ()))
     return [catalogue.recipe(RecipeChoice(name=name, config={"number_of_items": number_of_items})) for name in names]
 
 
