@@ -39,3 +39,5 @@ def main() -> None:
         app()
     except LocalFailure as failure:
         sys.exit(f"fedrec: {failure}")
+    except OSError as failure:  # a disk that is full, a folder that is somebody else's
+        sys.exit(f"fedrec: {failure.filename or 'the system'}: {failure.strerror or failure}")

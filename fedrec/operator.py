@@ -1,20 +1,19 @@
 """The operator's client: create and watch tasks, publish and promote versions, over HTTP."""
 
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any, Self, TypeVar
+from urllib.parse import quote
 
 import httpx
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from fedrec_protocol.item_catalogue import CatalogueChange, CatalogueRequest, CatalogueView
 from fedrec_protocol.manifest import TaskManifest
-from fedrec_protocol.operator_messages import AuditEntry, EnrolmentKeyCreated, RoundView, TaskView
+from fedrec_protocol.operator_messages import AuditEntry, EnrolmentKeyCreated, EnrolmentKeyView, RoundView, TaskView
 from fedrec_protocol.problems import Problem
 from fedrec_protocol.registry_messages import AliasView, Gate, PromotionRequest, RollbackRequest, VersionView
 
-_ROUNDS = TypeAdapter(list[RoundView])
-_TASKS = TypeAdapter(list[TaskView])
-_AUDIT = TypeAdapter(list[AuditEntry])
+T = TypeVar("T")
 
 
 class OperatorError(Exception):
@@ -40,32 +39,35 @@ class Operator:
     def create_task(self, manifest: TaskManifest) -> TaskView:
         """Start training by a manifest."""
         body = manifest.model_dump(mode="json")
-        return TaskView.model_validate(_send(self._aggregator, "POST", "/v1/tasks", body))
+        return _send(TaskView, self._aggregator, "POST", "/v1/tasks", body)
 
     def task(self, task_id: str) -> TaskView:
         """One task."""
-        return TaskView.model_validate(_send(self._aggregator, "GET", f"/v1/tasks/{task_id}"))
+        return _send(TaskView, self._aggregator, "GET", f"/v1/tasks/{task_id}")
 
     def tasks(self) -> list[TaskView]:
         """All tasks, newest first."""
-        return _TASKS.validate_python(_send(self._aggregator, "GET", "/v1/tasks"))
+        return _send(list[TaskView], self._aggregator, "GET", "/v1/tasks")
 
     def steer(self, task_id: str, action: str) -> TaskView:
         """`pause`, `resume` or `cancel` a task."""
-        return TaskView.model_validate(_send(self._aggregator, "POST", f"/v1/tasks/{task_id}/{action}"))
+        return _send(TaskView, self._aggregator, "POST", f"/v1/tasks/{task_id}/{action}")
 
     def create_enrolment_key(self, task_id: str) -> EnrolmentKeyCreated:
         """A key by which an app's devices enrol."""
-        answer = _send(self._aggregator, "POST", f"/v1/tasks/{task_id}/enrolment-keys")
-        return EnrolmentKeyCreated.model_validate(answer)
+        return _send(EnrolmentKeyCreated, self._aggregator, "POST", f"/v1/tasks/{task_id}/enrolment-keys")
+
+    def enrolment_keys(self, task_id: str) -> list[EnrolmentKeyView]:
+        """A task's enrolment keys, without their secrets."""
+        return _send(list[EnrolmentKeyView], self._aggregator, "GET", f"/v1/tasks/{task_id}/enrolment-keys")
 
     def rounds(self, task_id: str, *, limit: int = 500) -> list[RoundView]:
         """A task's rounds, newest first."""
-        return _ROUNDS.validate_python(_send(self._aggregator, "GET", f"/v1/tasks/{task_id}/rounds?limit={limit}"))
+        return _send(list[RoundView], self._aggregator, "GET", f"/v1/tasks/{task_id}/rounds?limit={limit}")
 
     def version(self, version_id: str) -> VersionView:
         """One model version."""
-        return VersionView.model_validate(_send(self._registry, "GET", f"/v1/versions/{version_id}"))
+        return _send(VersionView, self._registry, "GET", f"/v1/versions/{version_id}")
 
     def weights(self, version_id: str) -> bytes:
         """A version's weights, a safetensors file."""
@@ -76,28 +78,28 @@ class Operator:
     ) -> AliasView:
         """Move an alias to a version, if the gate lets it."""
         body = PromotionRequest(version_id=version_id, gate=gate, reason=reason).model_dump(mode="json")
-        return AliasView.model_validate(_send(self._registry, "PUT", f"/v1/models/{model}/aliases/{alias}", body))
+        return _send(AliasView, self._registry, "PUT", f"/v1/models/{_segment(model)}/aliases/{_segment(alias)}", body)
 
     def roll_back(self, model: str, alias: str, *, reason: str = "") -> AliasView:
         """Move an alias back to the version before."""
         body = RollbackRequest(reason=reason).model_dump(mode="json")
-        path = f"/v1/models/{model}/aliases/{alias}/rollback"
-        return AliasView.model_validate(_send(self._registry, "POST", path, body))
+        path = f"/v1/models/{_segment(model)}/aliases/{_segment(alias)}/rollback"
+        return _send(AliasView, self._registry, "POST", path, body)
 
     def make_catalogue(self, model: str, capacity: int) -> CatalogueView:
         """Give a model a catalogue of items; one of the same capacity stays as it is."""
         body = CatalogueRequest(capacity=capacity).model_dump(mode="json")
-        return CatalogueView.model_validate(_send(self._registry, "PUT", f"/v1/models/{model}/catalogue", body))
+        return _send(CatalogueView, self._registry, "PUT", f"/v1/models/{_segment(model)}/catalogue", body)
 
     def change_catalogue(self, model: str, *, add: Sequence[str] = (), retire: Sequence[str] = ()) -> CatalogueView:
         """Add and retire items; returns the rows that changed."""
         body = CatalogueChange(add=tuple(add), retire=tuple(retire)).model_dump(mode="json")
-        path = f"/v1/models/{model}/catalogue/changes"
-        return CatalogueView.model_validate(_send(self._registry, "POST", path, body))
+        path = f"/v1/models/{_segment(model)}/catalogue/changes"
+        return _send(CatalogueView, self._registry, "POST", path, body)
 
     def catalogue(self, model: str) -> CatalogueView:
         """A model's whole catalogue of items."""
-        return CatalogueView.model_validate(_send(self._registry, "GET", f"/v1/models/{model}/catalogue"))
+        return _send(CatalogueView, self._registry, "GET", f"/v1/models/{_segment(model)}/catalogue")
 
     def close(self) -> None:
         """Close the connections."""
@@ -123,18 +125,32 @@ def read_audit(url: str, key: str, *, limit: int = 100) -> list[AuditEntry]:
         OperatorError: the service refused, or cannot be reached.
     """
     with _client(url, key) as client:
-        return _AUDIT.validate_python(_send(client, "GET", f"/v1/audit?limit={limit}"))
+        return _send(list[AuditEntry], client, "GET", f"/v1/audit?limit={limit}")
 
 
 def _client(url: str, key: str) -> httpx.Client:
-    # A proxy that the environment names cannot reach this machine's loopback, and need not see the key.
-    is_local = httpx.URL(url).host in {"localhost", "127.0.0.1", "::1"}
-    headers = {"Authorization": f"Bearer {key}"}
-    return httpx.Client(base_url=url, headers=headers, timeout=30, trust_env=not is_local)
+    try:
+        # A proxy that the environment names cannot reach this machine's loopback, and need not see the key.
+        is_local = httpx.URL(url).host in {"localhost", "127.0.0.1", "::1"}
+        headers = {"Authorization": f"Bearer {key}"}
+        return httpx.Client(base_url=url, headers=headers, timeout=30, trust_env=not is_local)
+    except httpx.InvalidURL as error:
+        raise OperatorError(f"{url!r} is no address: {error}") from error
+    except UnicodeEncodeError as error:
+        raise OperatorError("an operator key looks like fo_...") from error
 
 
-def _send(client: httpx.Client, method: str, path: str, body: Any = None) -> Any:
-    return _request(client, method, path, body).json()
+def _segment(name: str) -> str:
+    """A name as one piece of a path, whatever is in it."""
+    return quote(name, safe="")
+
+
+def _send(kind: type[T], client: httpx.Client, method: str, path: str, body: Any = None) -> T:
+    answer = _request(client, method, path, body)
+    try:
+        return TypeAdapter(kind).validate_json(answer.content)
+    except ValidationError as error:
+        raise OperatorError(f"{client.base_url} does not answer as this service does: is it the right one?") from error
 
 
 def _request(client: httpx.Client, method: str, path: str, body: Any = None) -> httpx.Response:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from fedrec.commands.refusals import refusing_arguments
 from fedrec.operator import Operator, OperatorError
 from fedrec_protocol.item_catalogue import MAXIMUM_CHANGES, ItemCatalogue
 
@@ -22,10 +23,8 @@ def catalogue(
     retire: Annotated[Path | None, typer.Option(help="File of items to retire, one id a line.")] = None,
 ) -> None:
     """Add and retire items; prints the catalogue's version, size and digest."""
-    try:
+    with refusing_arguments():
         adding, retiring = _lines(add), _lines(retire)
-    except (OSError, UnicodeDecodeError) as problem:
-        raise typer.BadParameter(str(problem)) from problem
     try:
         with Operator("", url, aggregator_key="", registry_key=key) as operator:
             if capacity is not None:
@@ -48,4 +47,8 @@ def catalogue(
 def _lines(path: Path | None) -> list[str]:
     if path is None:
         return []
-    return [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: {error}") from error
+    return [line.strip() for line in text.splitlines() if line.strip()]

@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 
 from fedrec.commands.columns import AtLeast, Item, Rating, Time, TimeFormat, User
+from fedrec.commands.refusals import json_object, refusing_arguments
 from fedrec.data.choice import ColumnChoice
 from fedrec.private_recommender import private_recommender
 from fedrec_protocol.encrypted.parameters import Scheme
@@ -17,6 +18,10 @@ from services.aggregator.domain.privacy.adaptive_clipping import model_multiplie
 from services.aggregator.domain.privacy.participation import ParticipationLimit
 from services.aggregator.domain.privacy.plan import Mechanism, Scenario, plan
 
+MOST_ROUNDS = 1_000_000
+MOST_EPSILON = 1000.0
+"""Nobody is protected by so much; finding the noise for more takes minutes."""
+
 privacy = typer.Typer(help="Privacy: plan it before training, and measure what attacks find.", no_args_is_help=True)
 
 
@@ -24,8 +29,10 @@ privacy = typer.Typer(help="Privacy: plan it before training, and measure what a
 def plan_command(
     users: Annotated[int, typer.Option(min=1, help="Enrolled users.")],
     cohort: Annotated[int, typer.Option(min=1, help="Reports in a round: the aggregation goal.")],
-    rounds: Annotated[int, typer.Option(min=1, help="Training rounds.")],
-    epsilon: Annotated[float, typer.Option(min=0.001, help="What the whole training may spend on one user.")],
+    rounds: Annotated[int, typer.Option(min=1, max=MOST_ROUNDS, help="Training rounds.")],
+    epsilon: Annotated[
+        float, typer.Option(min=0.001, max=MOST_EPSILON, help="What the whole training may spend on one user.")
+    ],
     delta: Annotated[float | None, typer.Option(help="[default: one tenth of 1 / users]")] = None,
     participations: Annotated[int | None, typer.Option(min=1, help="Rounds of one user at most.")] = None,
     separation: Annotated[int, typer.Option(min=1, help="Rounds between two of one user.")] = 1,
@@ -37,17 +44,18 @@ def plan_command(
     coordinates: Annotated[int, typer.Option(min=1, help="Parameters of the model.")] = 100_000,
 ) -> None:
     """The least noise that keeps the whole training within epsilon, and what it does to the mean update."""
-    scenario = Scenario(
-        users=users,
-        cohort=cohort,
-        rounds=rounds,
-        target_delta=0.1 / users if delta is None else delta,
-        limit=ParticipationLimit(maximum_participations=participations, minimum_separation=separation),
-        bands=bands,
-        coordinates=coordinates,
-    )
     try:
-        found = plan(mechanism, scenario, epsilon)
+        with refusing_arguments():
+            scenario = Scenario(
+                users=users,
+                cohort=cohort,
+                rounds=rounds,
+                target_delta=0.1 / users if delta is None else delta,
+                limit=ParticipationLimit(maximum_participations=participations, minimum_separation=separation),
+                bands=bands,
+                coordinates=coordinates,
+            )
+            found = plan(mechanism, scenario, epsilon)
     except UnsupportedRelease as error:
         raise typer.BadParameter(str(error)) from error
     for sentence in found.sentences(coordinates):
@@ -99,12 +107,13 @@ def audit_command(
 
     levels = {"noise_multipliers": noise, "mode_multipliers": mode_noise}
     chosen: dict[str, Any] = {name: tuple(level) for name, level in levels.items() if level}
+    fixed = json_object(config, "--config")
     try:
         options = AuditOptions(
             data=data,
             columns=ColumnChoice(user, item, time, rating, time_format, at_least),
             recipe=recipe,
-            config=json.loads(config),
+            config=fixed,
             rounds=rounds,
             participants=participants,
             minimum_support=minimum_support,
@@ -156,15 +165,16 @@ def recommender_command(
     name: Annotated[str, typer.Argument(help="Name of the task and of its model.")],
     items: Annotated[int, typer.Option(min=2, help="Items of the catalogue.")],
     people: Annotated[int, typer.Option(min=2, help="Reports that close a round.")],
-    epsilon: Annotated[float, typer.Option(min=0.001, help="What the task may spend on one user.")],
+    epsilon: Annotated[float, typer.Option(min=0.001, max=MOST_EPSILON, help="What the task may spend on one user.")],
     delta: Annotated[float | None, typer.Option(help="[default: one tenth of 1 / people]")] = None,
 ) -> None:
     """The manifest of a recommender with user-level privacy, as JSON: two rounds of the recipe `neighbours`."""
-    manifest = private_recommender(
-        name=name,
-        number_of_items=items,
-        people=people,
-        epsilon=epsilon,
-        target_delta=0.1 / people if delta is None else delta,
-    )
+    with refusing_arguments():
+        manifest = private_recommender(
+            name=name,
+            number_of_items=items,
+            people=people,
+            epsilon=epsilon,
+            target_delta=0.1 / people if delta is None else delta,
+        )
     typer.echo(manifest.model_dump_json(indent=2))

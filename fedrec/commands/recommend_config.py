@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 
 from fedrec.commands.columns import AtLeast, Item, Rating, Time, TimeFormat, User
+from fedrec.commands.refusals import refusing_arguments
 from fedrec.data.choice import ColumnChoice
 
 PRIVACY = ("plain", "secagg", "dp")
@@ -26,7 +27,8 @@ def recommend_config(
         str | None, typer.Option(help="One of " + ", ".join(PRIVACY) + ". [default: plain; dp with --epsilon]")
     ] = None,
     epsilon: Annotated[
-        float | None, typer.Option(min=0.001, help="What a task may spend on one person. [default with dp: 8]")
+        float | None,
+        typer.Option(min=0.001, max=1000, help="What a task may spend on one person. [default with dp: 8]"),
     ] = None,
     name: Annotated[str, typer.Option(help="Name of the task and of its model.")] = "recommender",
     seed: Annotated[int, typer.Option(min=0, help="Seed of everything.")] = 0,
@@ -43,8 +45,7 @@ def recommend_config(
     The manifest is what `fedrec simulate DATA --manifest FILE`, `fedrec train FILE` and POST /v1/tasks take. Quality is
     measured on validation items; test items are not looked at.
     """
-    from fedrec.data.interactions import DataError  # noqa: PLC0415 - --help need not load numpy
-    from simulation.advice.advice import Privacy, Wishes, advise  # noqa: PLC0415 - as above
+    from simulation.advice.advice import Privacy, Wishes, advise  # noqa: PLC0415 - --help need not load numpy
     from simulation.advice.screen import as_json as encoded  # noqa: PLC0415 - as above
     from simulation.advice.screen import show  # noqa: PLC0415 - as above
 
@@ -66,11 +67,9 @@ def recommend_config(
         seed=seed,
     )
     try:
-        with Console(stderr=True).status("looking at the data") as status:
+        with refusing_arguments(), Console(stderr=True).status("looking at the data") as status:
             advice = advise(wishes, status.update)
-        out.write_text(advice.manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    except (DataError, OSError, ValueError) as problem:
-        raise typer.BadParameter(str(problem)) from problem
+            out.write_text(advice.manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
     except ImportError as failure:
         typer.echo(f"fedrec: {failure}", err=True)
         raise typer.Exit(1) from failure

@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from fedrec.local.ports import ANY
 from fedrec.local.stack import LocalStack, local_stack
 from fedrec.local.supervisor import Supervisor
 
@@ -24,14 +25,18 @@ def serve(
         str | None,
         typer.Option(envvar="FEDREC_DATABASE_URL", help="Use this Postgres instead of starting one."),
     ] = None,
-    port: Annotated[int, typer.Option(help="The aggregator's port; 0 for any free one.")] = 8000,
-    registry_port: Annotated[int, typer.Option(help="The model registry's port; 0 for any free one.")] = 8001,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The aggregator's port; 0 for any free one.")] = 8000,
+    registry_port: Annotated[
+        int, typer.Option(min=0, max=65535, help="The model registry's port; 0 for any free one.")
+    ] = 8001,
     workers: Annotated[int, typer.Option(min=1, help="Worker processes.")] = 1,
 ) -> None:
     """Run both services here, on loopback, until Ctrl-C; data stays for the next time.
 
     A process that ends by itself is started again, up to five times in ten minutes.
     """
+    if port == registry_port != ANY:
+        raise typer.BadParameter("both services cannot listen on one port", param_hint="--registry-port")
     console = Console()
     directory = (state or default_state(Path.cwd())).absolute()
     try:
@@ -67,6 +72,7 @@ def settings_from(environment: Mapping[str, str]) -> dict[str, str]:
 def _introduce(console: Console, stack: LocalStack, directory: Path) -> None:
     console.print(f"[bold]aggregator[/]      {stack.aggregator_url}/docs")
     console.print(f"[bold]model registry[/]  {stack.registry_url}/docs")
+    console.print(f"[bold]dashboard[/]       {stack.aggregator_url}/dashboard")
     console.print(f"[bold]operator keys[/]   {directory / 'secrets.json'}", soft_wrap=True)
     console.print(f"[bold]logs[/]            {directory / 'logs'}", soft_wrap=True)
     if stack.postgres is not None:

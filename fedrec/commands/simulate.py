@@ -1,6 +1,5 @@
 """`fedrec simulate`: a whole federated task in one process."""
 
-import json
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,6 +8,7 @@ import typer
 from rich.console import Console
 
 from fedrec.commands.columns import AtLeast, Item, Rating, Time, TimeFormat, User
+from fedrec.commands.refusals import json_object, refusing_arguments
 from fedrec.data.choice import ColumnChoice
 from fedrec_recipes.catalogue import recipe_names
 
@@ -74,12 +74,7 @@ def simulate(
     at_least: AtLeast = None,
 ) -> None:
     """Train a recommender on simulated participants: the services' own code, without HTTP or a database."""
-    from pydantic import ValidationError  # noqa: PLC0415 - --help need not load what follows
-
-    from fedrec.data.interactions import DataError  # noqa: PLC0415 - as above
-    from fedrec_protocol.base import reasons  # noqa: PLC0415 - as above
     from fedrec_sdk.errors import FedrecError  # noqa: PLC0415 - as above
-    from services.aggregator.domain.errors import InvalidManifest  # noqa: PLC0415 - as above
     from simulation.experiment import Options, run_experiment  # noqa: PLC0415 - as above
     from simulation.simulation import NobodyReports  # noqa: PLC0415 - as above
 
@@ -93,14 +88,14 @@ def simulate(
         columns=ColumnChoice(user, item, time, rating, time_format, at_least),
         manifest=manifest,
         recipe=recipe,
-        config=_object(config, "--config"),
-        training=_object(training, "--training"),
+        config=json_object(config, "--config"),
+        training=json_object(training, "--training"),
         rounds=rounds,
         participants=participants,
         minimum_support=minimum_support,
         policy=policy if cohort is None else {**policy, "aggregation_goal": cohort},
         clipping_norm=clipping_norm,
-        privacy=None if privacy is None else _object(privacy, "--privacy"),
+        privacy=None if privacy is None else json_object(privacy, "--privacy"),
         patience=patience,
         seed=seed,
         engine=engine,
@@ -113,21 +108,8 @@ def simulate(
         out=out,
     )
     try:
-        run_experiment(options, Console())
-    except ValidationError as problem:
-        raise typer.BadParameter(reasons(problem)) from problem
-    except (DataError, InvalidManifest, LookupError, OSError, ValueError) as problem:
-        raise typer.BadParameter(str(problem)) from problem
+        with refusing_arguments():
+            run_experiment(options, Console())
     except (FedrecError, ImportError, NobodyReports) as failure:
         typer.echo(f"fedrec: {failure}", err=True)
         raise typer.Exit(1) from failure
-
-
-def _object(text: str, option: str) -> dict[str, Any]:
-    try:
-        value = json.loads(text)
-    except ValueError as error:
-        raise typer.BadParameter(f"not JSON: {error}", param_hint=option) from error
-    if not isinstance(value, dict):
-        raise typer.BadParameter("not a JSON object", param_hint=option)
-    return value

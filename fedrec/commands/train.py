@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from fedrec.commands.refusals import refusing_arguments
 from fedrec.operator import Operator, OperatorError
 
 
@@ -31,15 +32,13 @@ def train(
         raise typer.BadParameter(
             "needs the operator key of the model registry too: --registry-key", param_hint="--promote"
         )
-    try:
+    with refusing_arguments():
         manifest = read_manifest(file)
-    except (OSError, ValueError) as problem:
-        raise typer.BadParameter(str(problem)) from problem
     try:
         with Operator(url, registry_url, aggregator_key=key, registry_key=registry_key or "") as operator:
             task, is_new = find_or_create(operator, manifest)
             typer.echo(f"task {task.task_id} {'created' if is_new else 'found'}: {manifest.name}")
-            if is_new:
+            if is_new or not operator.enrolment_keys(task.task_id):  # who made the task may have been stopped here
                 typer.echo(f"enrolment key for the app: {operator.create_enrolment_key(task.task_id).secret}")
             _follow(operator, task.task_id, promote)
     except OperatorError as refusal:

@@ -1,12 +1,12 @@
 """`fedrec tune`: hyperparameters by validation."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fedrec.commands.columns import AtLeast, Item, Rating, Time, TimeFormat, User
+from fedrec.commands.refusals import json_object, refusing_arguments
 from fedrec.data.choice import ColumnChoice
 
 if TYPE_CHECKING:
@@ -34,17 +34,15 @@ def tune(
     at_least: AtLeast = None,
 ) -> None:
     """Search a recipe's hyperparameters, by NDCG@10 on validation items; test items are not looked at."""
-    from fedrec.data.interactions import DataError  # noqa: PLC0415 - --help need not load numpy
-    from simulation.tuning.search import Search, run_search  # noqa: PLC0415 - as above
+    from simulation.tuning.search import Search, run_search  # noqa: PLC0415 - --help need not load numpy
 
+    fixed = json_object(config, "--config")
+    columns = ColumnChoice(user, item, time, rating, time_format, at_least)
+    search = Search(data, recipe, trials, fixed, rounds, participants, minimum_support, name, seed, columns)
     try:
-        fixed = json.loads(config)
-        columns = ColumnChoice(user, item, time, rating, time_format, at_least)
-        search = Search(data, recipe, trials, fixed, rounds, participants, minimum_support, name, seed, columns)
-        found = run_search(search, _show)
-        out.write_text(found.manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    except (DataError, LookupError, OSError, ValueError) as problem:
-        raise typer.BadParameter(str(problem)) from problem
+        with refusing_arguments():
+            found = run_search(search, _show)
+            out.write_text(found.manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
     except ImportError as failure:
         typer.echo(f"fedrec: {failure}", err=True)
         raise typer.Exit(1) from failure

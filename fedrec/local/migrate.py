@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from alembic.util import CommandError
 from psycopg.errors import DeadlockDetected, LockNotAvailable
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+
+from fedrec.local.errors import LocalFailure
 
 MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
 
@@ -17,19 +22,32 @@ _ATTEMPTS = 20
 _PAUSE_SECONDS = 1.0
 
 
+class DatabaseUnusable(LocalFailure):
+    """The database is not there, or not one of ours; the message says why."""
+
+
 def upgrade(url: str, revision: str = "head") -> None:
     """Bring the database to `revision`. Processes wait for each other; threads must not call it at once.
 
     Services may go on serving: a table that they do not let go of is asked for again after a pause.
 
     Raises:
-        sqlalchemy.exc.OperationalError: the database cannot be reached, or a table is held for a minute.
+        DatabaseUnusable: the database cannot be reached, is no Postgres, or a table is held for a minute.
     """
-    run_upgrade(configuration(url), revision)
+    _require_postgres(url)
+    try:
+        run_upgrade(configuration(url), revision)
+    except (DBAPIError, CommandError) as error:
+        reason = error.orig if isinstance(error, DBAPIError) else error
+        raise DatabaseUnusable(f"the database cannot be brought to {revision}: {str(reason).strip()}") from error
 
 
 def run_upgrade(config: Config, revision: str) -> None:
-    """As `upgrade`, with Alembic's configuration."""
+    """As `upgrade`, with Alembic's configuration.
+
+    Raises:
+        sqlalchemy.exc.DBAPIError, alembic.util.CommandError: what went wrong.
+    """
     for attempt in range(1, _ATTEMPTS + 1):
         try:
             command.upgrade(config, revision)
@@ -62,3 +80,11 @@ def configuration(url: str) -> Config:
     config.set_main_option("script_location", str(MIGRATIONS))
     config.attributes["url"] = url
     return config
+
+
+def _require_postgres(url: str) -> None:
+    with contextlib.suppress(ArgumentError, ValueError):
+        if make_url(url).drivername in {"postgresql", "postgresql+psycopg"}:
+            return
+    # The URL stays out of the message: it may hold a password.
+    raise DatabaseUnusable("a database URL looks like postgresql+psycopg://user:password@host/database")

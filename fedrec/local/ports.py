@@ -29,6 +29,9 @@ class ReservedPort:
         except OSError as error:
             self._socket.close()
             raise PortTaken(f"port {number} cannot be used: {error.strerror}") from error
+        except OverflowError as error:
+            self._socket.close()
+            raise PortTaken(f"port {number} cannot be used: ports are 0 to 65535") from error
         self.number: int = self._socket.getsockname()[1]
 
     @property

@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import Self
 
 from fedrec.local.binaries import Account, find_binaries, unprivileged_account
+from fedrec.local.data_lock import DataLock
 from fedrec.local.errors import LocalFailure
 from fedrec.local.guard import guard_directory, guard_process, release_directory, release_process
 
@@ -52,6 +53,7 @@ class LocalPostgres:
         self._home = self._run_directory if directory is None else directory.absolute()
         self._options = [f"max_connections={max_connections}", *(() if fsync else _NO_DURABILITY)]
         self._process: subprocess.Popen[bytes] | None = None
+        self._lock: DataLock | None = None
 
     @property
     def url(self) -> str:
@@ -93,10 +95,9 @@ class LocalPostgres:
 
         Raises:
             PostgresFailed: it ended or did not become ready in time.
+            DataInUse: another server has the data.
         """
-        data = self._home / "data"
-        if not (data / "PG_VERSION").exists():
-            self._initialise(data)
+        data = self._locked_data()
         settings = ["listen_addresses=", f"unix_socket_directories={self._run_directory}", *self._options]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
@@ -107,6 +108,7 @@ class LocalPostgres:
                 cwd="/",
                 umask=0o077,
                 start_new_session=True,  # Ctrl-C reaches us; we stop the server after its clients
+                pass_fds=() if self._lock is None else (self._lock.descriptor,),
                 **self._account.privileges(),
             )
         guard_process(self._process.pid, signal.SIGINT)
@@ -148,6 +150,8 @@ class LocalPostgres:
     def close(self) -> None:
         """Stop and remove the socket's directory, and the data with it when it was temporary."""
         self.stop()
+        if self._lock is not None:
+            self._lock.release()
         shutil.rmtree(self._run_directory, ignore_errors=True)
         release_directory(self._run_directory)
 
@@ -162,14 +166,31 @@ class LocalPostgres:
         os.chown(path, self._account.uid, self._account.gid)
         return path
 
+    def _locked_data(self) -> Path:
+        """The data directory, which nobody else uses; made when it is missing."""
+        try:
+            self._home.mkdir(parents=True, exist_ok=True, mode=0o700)
+            os.chown(self._home, self._account.uid, self._account.gid)
+            self._lock = self._lock or DataLock(self._home)
+            data = self._home / "data"
+            if not data.exists():
+                self._initialise(data)
+            elif (pidfile := data / "postmaster.pid").exists() and pidfile.stat().st_size == 0:
+                pidfile.unlink()  # of a server whose machine went down as it started; the lock says that it is gone
+        except OSError as error:
+            raise PostgresFailed(f"no data can be kept in {self._home}: {error.strerror}") from error
+        return data
+
     def _initialise(self, data: Path) -> None:
-        self._home.mkdir(parents=True, exist_ok=True, mode=0o700)
-        os.chown(self._home, self._account.uid, self._account.gid)
-        arguments = ("-D", data, "-U", "fedrec", "-A", "trust", "-E", "UTF8", "--locale=C")
+        """All of it or nothing: what a killed initdb leaves is no database, and nobody could tell later."""
+        unfinished = data.with_name("data.unfinished")
+        shutil.rmtree(unfinished, ignore_errors=True)
+        arguments = ("-D", unfinished, "-U", "fedrec", "-A", "trust", "-E", "UTF8", "--locale=C")
         sync = ("--no-sync",) if self._is_temporary else ()
         result = self._account.run(self._binaries / "initdb", *arguments, *sync)
         if result.returncode != 0:
             raise PostgresFailed(f"initdb failed in {data}: {result.stderr.strip()}")
+        unfinished.rename(data)
 
     def _wait_until_ready(self, pidfile: Path, process: subprocess.Popen[bytes]) -> None:
         deadline = time.monotonic() + START_SECONDS

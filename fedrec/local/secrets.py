@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
+import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
+
+from fedrec.local.errors import LocalFailure
+
+
+class SecretsUnreadable(LocalFailure):
+    """The file of secrets is not what was written; the message says what to do."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -44,6 +52,21 @@ class Secrets:
         path = directory / "secrets.json"
         if not path.exists():
             directory.mkdir(parents=True, exist_ok=True)
-            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-                json.dump(asdict(cls.generate()), file, indent=2)
-        return cls(**json.loads(path.read_text()))
+            cls.generate()._keep(path)
+        try:
+            return cls(**json.loads(path.read_text(encoding="utf-8")))
+        except (ValueError, TypeError) as error:
+            # Fresh ones would be worse: they open nothing that was stored with those that are lost.
+            raise SecretsUnreadable(
+                f"{path} does not hold a deployment's secrets: put back a copy of it, or start with another folder"
+            ) from error
+
+    def _keep(self, path: Path) -> None:
+        """Write them to a file of their own that takes its name when they are on the disk."""
+        # Where two do so at once the first wins: both read what it wrote.
+        with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=".secrets-", encoding="utf-8") as file:
+            json.dump(asdict(self), file, indent=2)
+            file.flush()
+            os.fsync(file.fileno())
+            with contextlib.suppress(FileExistsError):
+                os.link(file.name, path)

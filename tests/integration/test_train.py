@@ -99,3 +99,17 @@ def test_a_file_that_is_no_manifest_names_the_missing_fields(stack: LocalStack, 
     refused = train(stack, file)
     assert refused.exit_code == 2
     assert "recipe" in refused.output
+
+
+def test_a_command_that_was_stopped_before_it_printed_a_key_makes_one_the_next_time(
+    stack: LocalStack, tmp_path: Path
+) -> None:
+    file = tmp_path / "task.json"
+    file.write_text(manifest("keyless").model_dump_json())
+    with operator_of(stack) as operator:
+        task, _ = find_or_create(operator, manifest("keyless"))
+        operator.steer(task.task_id, "cancel")
+        first, second = train(stack, file), train(stack, file)
+        assert len(operator.enrolment_keys(task.task_id)) == 1
+    assert "enrolment key for the app: " in first.output
+    assert "enrolment key" not in second.output

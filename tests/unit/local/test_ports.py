@@ -21,3 +21,9 @@ def test_two_reserved_ports_differ() -> None:
     assert len({port.number for port in ports}) == 20
     for port in ports:
         port.release()
+
+
+@pytest.mark.parametrize("number", [-1, 65536])
+def test_a_number_that_is_no_port_is_refused(number: int) -> None:
+    with pytest.raises(PortTaken, match=f"port {number} cannot be used: ports are 0 to 65535"):
+        ReservedPort(number)

@@ -16,10 +16,12 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
+from fedrec.local.data_lock import DataInUse, DataLock
 from fedrec.local.postgres import LocalPostgres, PostgresFailed
 
 STARTS_AND_WAITS = """
 import time
+from fedrec.local.data_lock import DataInUse, DataLock
 from fedrec.local.postgres import LocalPostgres
 with LocalPostgres(fsync=False) as server:
     print(server.pid, server.log.parent, flush=True)
@@ -84,11 +86,43 @@ def test_what_was_committed_survives_a_kill_of_the_server() -> None:
         assert execute(server.url, "SELECT number FROM kept") == 7
 
 
-def test_data_in_a_named_directory_outlives_the_server(reachable_directory: Path) -> None:
-    with LocalPostgres(reachable_directory / "state", fsync=False) as server:
-        execute(server.url, "CREATE TABLE kept AS SELECT 7 AS number")
-    with LocalPostgres(reachable_directory / "state", fsync=False) as server:
+@pytest.fixture(scope="module")
+def home() -> Iterator[Path]:
+    """A named directory in which a server has stored a 7, and ended."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as path:
+        Path(path).chmod(0o755)
+        home = Path(path) / "state"
+        (home / "data.unfinished").mkdir(parents=True)  # what is left of an initdb that was killed
+        (home / "data.unfinished" / "PG_VERSION").touch()
+        with LocalPostgres(home, fsync=False) as server:
+            execute(server.url, "CREATE TABLE kept AS SELECT 7 AS number")
+        yield home
+
+
+def test_data_in_a_named_directory_outlives_the_server_and_what_a_killed_initdb_left(home: Path) -> None:
+    assert sorted(path.name for path in home.iterdir()) == ["data", "lock"]
+    with LocalPostgres(home, fsync=False) as server:
         assert execute(server.url, "SELECT number FROM kept") == 7
+
+
+def test_the_empty_pid_file_of_a_server_that_lost_power_as_it_started_is_removed(home: Path) -> None:
+    (home / "data" / "postmaster.pid").touch()
+    with LocalPostgres(home, fsync=False) as server:
+        assert execute(server.url, "SELECT number FROM kept") == 7
+
+
+def test_data_that_a_server_uses_is_refused_to_another_one(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(DataLock.__init__, "__kwdefaults__", {"patience_seconds": 0.0})
+    with LocalPostgres(home, fsync=False) as server:
+        with pytest.raises(DataInUse, match="state is in use"), LocalPostgres(home):
+            pass
+        assert execute(server.url, "SELECT number FROM kept") == 7
+
+
+def test_a_folder_that_is_a_file_is_refused_with_the_reason(reachable_directory: Path) -> None:
+    (reachable_directory / "state").touch()
+    with pytest.raises(PostgresFailed, match="state: File exists"), LocalPostgres(reachable_directory / "state"):
+        pass
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root runs Postgres as somebody else")
