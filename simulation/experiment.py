@@ -132,7 +132,7 @@ def _read(options: Options, console: Console) -> tuple[Split, tuple[str, ...]]:
         console.print(remark, soft_wrap=True, highlight=False, markup=False)
     histories = [history for history in interactions.histories() if len(history) >= 3][: options.participants]
     if not histories:
-        raise DataError(f"{options.data}: nobody has three interactions")
+        raise DataError(f"{options.data}: nobody has three different items")
     return leave_last_out(histories), interactions.item_ids
 
 

@@ -97,7 +97,8 @@ def advise_on(interactions: Interactions, wishes: Wishes, progress: Progress) ->
     found = survey(interactions, histories)
     if not found.people:
         raise DataError(
-            f"{wishes.data}: nobody has three different items, so that nothing can be held out to measure by"
+            f"{wishes.data}: nobody has three different items, so that nothing can be held out to measure by. "
+            + " ".join(interactions.remarks)
         )
     known = [history.without_last(1) for history in histories if len(history) >= 3]
     question = question_of(known, found.items, found.order, wishes.largest_bytes, wishes.seed)
@@ -200,7 +201,7 @@ def _remarks(found: Survey, outcome: Outcome) -> list[str]:
             f"{outcome.missing_seconds / 60:.0f} minutes here: --minutes {outcome.minutes_for_everybody}."
         )
     ndcg, of_popularity = expected.metrics["ndcg@10"], baseline.metrics["ndcg@10"]
-    if outcome.chosen == 0:
+    if outcome.chosen == 0 or ndcg.mean <= of_popularity.mean:
         remarks.append("Nothing did better than popularity: there may be too few people to learn from.")
     elif ndcg.low <= of_popularity.high:
         remarks.append("The interval overlaps that of popularity: on so few people the difference may be chance.")
