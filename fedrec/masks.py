@@ -14,9 +14,10 @@ def with_masks(manifest: TaskManifest, *, value_bits: int | None = None) -> Task
 
     Args:
         manifest: The plain task.
-        value_bits: Bits of one participant's coordinate; None takes enough for the plain task's grid, and the
-            models are the same, bit for bit. With 16, and up to 255 participants, a coordinate takes 24 bits of upload:
-            state a tight `maximum_norm`, for the grid's step is about that divided by 2**15.
+        value_bits: Bits of one participant's coordinate; None takes enough for the plain task's grid, or for steps of
+            one where reports are whole numbers, and the models are the same, bit for bit. With 16, and up to 255
+            participants, a coordinate takes 24 bits of upload: state a tight `maximum_norm`, for the grid's step is
+            about that divided by 2**15.
 
     Raises:
         ValueError: the cohort is too small to hide in, or the grid too fine for a 64-bit modulus.
@@ -39,9 +40,15 @@ def with_masks(manifest: TaskManifest, *, value_bits: int | None = None) -> Task
 
 
 def _fits(manifest: TaskManifest, value_bits: int) -> bool:
-    """Whether a report of the plain task's grid fits in so many bits."""
+    """Whether so many bits hold a report on a grid that loses nothing of what the plain task's keeps."""
     report = manifest.report
     finest = largest_fraction_bits(
         clipping_norm=report.maximum_norm, maximum_weight=report.maximum_weight, value_bits=value_bits
     )
-    return finest >= manifest.fraction_bits or value_bits == _WIDEST_VALUE
+    needed = min(manifest.fraction_bits, 0) if _is_whole(manifest) else manifest.fraction_bits
+    return finest >= needed or value_bits == _WIDEST_VALUE
+
+
+def _is_whole(manifest: TaskManifest) -> bool:
+    """Whether reports, and what is added to them, are whole numbers."""
+    return manifest.privacy is None and not any(spec.dtype.is_floating for spec in manifest.report_tensors)

@@ -80,9 +80,15 @@ def usual_recipe(number_of_items: int, histories: Sequence[History]) -> str:
     """
     if number_of_items <= MOST_ITEMS_OF_DENSE_MODELS:
         return _DENSE_IN_TIME[0]
-    pairs = sum(len(history) * (len(history) - 1) // 2 for history in histories)
-    cells = number_of_items * HashedPairsConfig(number_of_items=number_of_items).cells_per_item
-    return _HASHED if pairs <= _FULLEST_TABLE * cells else _SKETCHED_IN_TIME
+    config = HashedPairsConfig(number_of_items=number_of_items)
+    pairs = sum(_pairs_within(config.window, len(history)) for history in histories)
+    return _HASHED if pairs <= _FULLEST_TABLE * number_of_items * config.cells_per_item else _SKETCHED_IN_TIME
+
+
+def _pairs_within(window: int, length: int) -> int:
+    """Pairs of a history of this length whose items are at most `window` places apart."""
+    distances = min(window, max(length - 1, 0))
+    return distances * length - distances * (distances + 1) // 2
 
 
 def _recipe(name: str, number_of_items: int, **config: JsonValue) -> Recipe[Any]:

@@ -20,18 +20,3 @@ def recent_contexts(rows: Rows, weights: NDArray[np.float64]) -> Rows:
     for age, weight in enumerate(weights[: len(contexts)].astype(np.float32)):
         contexts[age:] += weight * rows[: len(contexts) - age]
     return contexts
-
-
-def other_contexts(rows: Rows) -> Rows:
-    """For each item the sum of all the others, divided by the root of their number.
-
-    Every item is predicted from the others only, which is what the zero diagonal of EASE is for.
-
-    Args:
-        rows: Vectors of the items, shape (n, dimension); their order does not matter.
-
-    Returns:
-        Shape (n, dimension); zeros for a single item.
-    """
-    others = rows.sum(axis=0, dtype=np.float32) - rows
-    return np.asarray(others / np.float32(max(len(rows) - 1, 1) ** 0.5), dtype=np.float32)

@@ -24,19 +24,25 @@ _LARGEST_CELL = int(np.iinfo(np.int8).max)
 class HashedPairsConfig(StatisticsConfig):
     """Hyperparameters of `hashed-pairs`."""
 
-    cells_per_item: PositiveInt = 512
+    cells_per_item: PositiveInt = 1024
     """Bytes of a report for each item. Eight times the different pairs that an item is in lose little."""
     hashes: PositiveInt = 4
     """Cells that each pair is counted in."""
     neighbours: PositiveInt = 64
     """Items that an item speaks for; six bytes of the model each."""
     is_ordered: bool = True
-    """False where histories have no order: every pair of a person's items then weighs the same."""
+    """False where histories have no order: all pairs of a person's items weigh the same, and all items when scoring."""
+    window: PositiveInt = 32
+    """Places apart that the items of a pair are at most."""
     offset: PositiveFloat = 2.0
-    """Places apart at which the weight of a pair has fallen to a half: it is 1 / (1 + k / offset)."""
+    """With `power`: a pair with k items between weighs (1 + k / offset)^-power."""
+    power: PositiveFloat = 0.5
+    """See `offset`. Pairs far apart say nearly as much as close ones of which items go together."""
+    recency_power: PositiveFloat = 1.5
+    """Scores forget faster: an item of the history with k later ones weighs (1 + k / offset)^-recency_power."""
     backward: float = Field(default=0.25, ge=0, le=1)
     """What it counts that the neighbour came before, beside that it came after."""
-    regularisation: NonNegativeFloat = 4.0
+    regularisation: NonNegativeFloat = 2.0
     """People that are added to each item's, as a multiple of their mean: rare items say less."""
     source_damping: float = Field(default=0.75, ge=0, le=1)
     """Weights are divided by this power of the number of people of the item that speaks."""
@@ -54,8 +60,7 @@ class HashedPairs(StatisticsRecipe[HashedPairsConfig]):
     columns cannot hold the rest, and a table that is a few times larger than what does occur holds it nearly exactly.
     There the matrix that `slit` would invert is almost its diagonal, and dividing by that is as good.
 
-    A device scores by the same weights of recency. Statistics are integers: the federated model is the central one
-    bit for bit.
+    A device scores by weights of recency. Statistics are integers: the federated model is the central one bit for bit.
     """
 
     name = "hashed-pairs"
@@ -92,9 +97,8 @@ class HashedPairs(StatisticsRecipe[HashedPairsConfig]):
     def largest_norm(self) -> float:
         """From the pairs of the longest history, each added to a cell that is at most full."""
         longest = min(self.config.maximum_history, self.config.number_of_items)
-        ages = np.arange(longest - 1)
-        weights = self._ordered_weights(longest) if self.config.is_ordered else np.full(longest - 1, _LARGEST_WEIGHT)
-        added = float(weights @ (longest - 1 - ages[: len(weights)]))
+        weights = self._pair_weights(longest)
+        added = float(weights @ (longest - 1 - np.arange(len(weights))))
         square_of_table = _LARGEST_CELL * min(added, float(self.table.cells * _LARGEST_CELL))
         return float((self.table.hashes * square_of_table + longest) ** 0.5)
 
@@ -115,25 +119,27 @@ class HashedPairs(StatisticsRecipe[HashedPairsConfig]):
 
     def _pairs(self, items: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
         """First items, second items and integer weights; without order the first is the one of the lower index."""
-        count = len(items)
-        if self.config.is_ordered:
-            by_age = self._ordered_weights(count)
-        else:
-            items = np.sort(items)
-            by_age = np.full(max(count - 1, 0), max(round(_LARGEST_WEIGHT / max(count, 1) ** 0.5), 1))
-        lengths = count - 1 - np.arange(len(by_age))
-        ages = np.repeat(np.arange(len(by_age)), lengths)
-        first = np.arange(len(ages)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-        return items[first], items[first + ages + 1], by_age[ages].astype(np.int64)
+        items = items if self.config.is_ordered else np.sort(items)
+        by_distance = self._pair_weights(len(items))
+        lengths = len(items) - 1 - np.arange(len(by_distance))
+        between = np.repeat(np.arange(len(by_distance)), lengths)
+        first = np.arange(len(between)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+        return items[first], items[first + between + 1], by_distance[between]
 
-    def _ordered_weights(self, length: int) -> NDArray[np.int64]:
-        """Integer weights of the items before one of a history of this length, newest first, without zeros."""
-        weights = np.rint(_LARGEST_WEIGHT * self._recency(max(length - 1, 0))).astype(np.int64)
+    def _pair_weights(self, length: int) -> NDArray[np.int64]:
+        """Integer weights of a history's pairs by the number of items between, without zeros."""
+        distances = max(length - 1, 0)
+        if not self.config.is_ordered:
+            return np.full(distances, max(round(_LARGEST_WEIGHT / max(length, 1) ** 0.5), 1), dtype=np.int64)
+        by_distance = self._recency(min(distances, self.config.window), self.config.power)
+        weights = np.rint(_LARGEST_WEIGHT * by_distance).astype(np.int64)
         return weights[weights > 0]
 
-    def _recency(self, length: int) -> NDArray[np.float32]:
-        """Weights of the last items, newest first."""
-        return np.asarray(1 / (1 + np.arange(length) / self.config.offset), dtype=np.float32)
+    def _recency(self, length: int, power: float) -> NDArray[np.float32]:
+        """Weights by distance, nearest first; all alike without order."""
+        if not self.config.is_ordered:
+            return np.ones(length, dtype=np.float32)
+        return np.asarray((1 + np.arange(length) / self.config.offset) ** -power, dtype=np.float32)
 
     def solve(
         self,
@@ -178,13 +184,12 @@ class HashedPairs(StatisticsRecipe[HashedPairsConfig]):
         history: History,
     ) -> NDArray[np.float32]:
         """Each item's share of what the history speaks for, and a little of its share of all interactions."""
-        items, people = self.config.number_of_items, shared[ITEM_COUNT]
         newest_first = history.items[::-1]
-        recency = self._recency(len(history)) if self.config.is_ordered else np.ones(len(history), dtype=np.float32)
+        recency = self._recency(len(history), self.config.recency_power)
         weights = recency[:, None] * shared[NEIGHBOUR_WEIGHTS][newest_first].astype(np.float32)
         neighbours = shared[NEIGHBOURS][newest_first].astype(np.int64)
-        spoken_for = np.bincount(neighbours.ravel(), weights=weights.ravel(), minlength=items)
-        return np.asarray(_shares(spoken_for) + self.config.popularity * _shares(people), dtype=np.float32)
+        spoken_for = np.bincount(neighbours.ravel(), weights=weights.ravel(), minlength=self.config.number_of_items)
+        return np.asarray(_shares(spoken_for) + self.config.popularity * _shares(shared[ITEM_COUNT]), dtype=np.float32)
 
     def item_vectors(self, shared: Tensors) -> NDArray[np.float32]:
         """What an item says of its neighbours, folded into as many columns as it has neighbours."""

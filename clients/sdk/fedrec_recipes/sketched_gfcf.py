@@ -6,11 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, PositiveInt
 
-from fedrec_protocol.tensors import DType, Initialiser, InitialiserKind, Tensors, TensorSpec
+from fedrec_protocol.tensors import DType, Tensors, TensorSpec
 from fedrec_recipes.recipe import History
 from fedrec_recipes.statistics_recipe import StatisticsConfig, StatisticsRecipe, Totals, last, without_repeats
+from fedrec_recipes.subspace import BASIS, next_basis, random_basis
 
-BASIS = "basis"
 PEOPLE = "people"
 SKETCH = "sketch"
 ITEM_COUNT = "item_count"
@@ -33,8 +33,7 @@ class SketchedGfcf(StatisticsRecipe[SketchedGfcfConfig]):
     Q spans the leading eigenvectors of D^-a G D^-a, where G = sum n^-b h h^T over people of n items: the ideal low-pass
     filter of Shen et al. 2021 (https://arxiv.org/abs/2108.07567), whose linear term is left out. G, items x items, is
     never formed: a device is given B = D^-a Q and reports n^-b h (h^T B), items x dimension, and the sum of those
-    is one step of subspace iteration (Halko, Martinsson and Tropp 2011, https://arxiv.org/abs/0909.4061, section 4.4).
-    The first basis is random; after three rounds further ones bring little.
+    is one step of subspace iteration. The first basis is random; after three rounds further ones bring little.
 
     Since Q has orthonormal columns, h^T B is no longer than the root of n. A device holds it to that, which bounds
     what one person can add by n^(1 - b).
@@ -45,26 +44,17 @@ class SketchedGfcf(StatisticsRecipe[SketchedGfcfConfig]):
     usual_rounds = 3
 
     @property
-    def dimension(self) -> int:
-        """Columns of the basis: no more than there are items."""
-        return min(self.config.dimension, self.config.number_of_items)
-
-    @property
     def shared(self) -> tuple[TensorSpec, ...]:
         """B, the next round's basis and the model; and how many people chose each item."""
         items = self.config.number_of_items
-        random = Initialiser(kind=InitialiserKind.NORMAL, scale=0.5 / items**0.5)
-        return (
-            TensorSpec(name=BASIS, dtype=DType.F16, shape=(items, self.dimension), init=random),
-            TensorSpec(name=PEOPLE, shape=(items,)),
-        )
+        return random_basis(items, self.config.dimension), TensorSpec(name=PEOPLE, shape=(items,))
 
     @property
     def statistics(self) -> tuple[TensorSpec, ...]:
         """A person's part of G B, and the person's items."""
         items = self.config.number_of_items
         return (
-            TensorSpec(name=SKETCH, dtype=DType.F16, shape=(items, self.dimension)),
+            TensorSpec(name=SKETCH, dtype=DType.F16, shape=self.shared[0].shape),
             TensorSpec(name=ITEM_COUNT, dtype=DType.I8, shape=(items,)),
         )
 
@@ -90,8 +80,10 @@ class SketchedGfcf(StatisticsRecipe[SketchedGfcfConfig]):
         """An orthonormal basis of what the sketch spans, damped."""
         people = np.maximum(totals[ITEM_COUNT], 1.0)
         damping = (people**-self.config.popularity_damping)[:, None]
-        basis, _ = np.linalg.qr(totals[SKETCH] * damping)
-        return {BASIS: (basis * damping).astype(np.float16), PEOPLE: people.astype(np.float32)}
+        return {
+            BASIS: (next_basis(totals[SKETCH], damping) * damping).astype(np.float16),
+            PEOPLE: people.astype(np.float32),
+        }
 
     def score(
         self,

@@ -4,15 +4,15 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
-from fedrec_protocol.tensors import DType, Initialiser, InitialiserKind, Tensors, TensorSpec
-from fedrec_recipes.contexts import other_contexts, recent_contexts
+from fedrec_protocol.tensors import DType, Tensors, TensorSpec
+from fedrec_recipes.contexts import recent_contexts
 from fedrec_recipes.packed import packed_size, unpack, upper_triangle
 from fedrec_recipes.recipe import History
 from fedrec_recipes.statistics_recipe import StatisticsConfig, StatisticsRecipe, Totals, last, without_repeats
+from fedrec_recipes.subspace import BASIS, next_basis, random_basis
 
-BASIS = "basis"
 CONTEXT_FACTORS = "context_factors"
 ITEM_FACTORS = "item_factors"
 CONTEXT_GRAM = "context_gram"
@@ -25,8 +25,6 @@ class SketchedSlitConfig(StatisticsConfig):
 
     dimension: PositiveInt = 128
     """Columns of the basis. A report has 2 bytes for each and each item: 0.95 MB for 3,706 items."""
-    is_ordered: bool = True
-    """False where histories have no order: the context of an item is then all the person's other items."""
     window: PositiveInt = 50
     """Items of a context; older ones weigh nothing."""
     power: PositiveFloat = 1.25
@@ -38,15 +36,24 @@ class SketchedSlitConfig(StatisticsConfig):
     popularity_damping: float = Field(default=0.5, ge=0, le=2)
     """The next basis sees items divided by this power of their number of people, or a few items would fill it."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _has_an_order(cls, values: Any) -> Any:
+        # `is_ordered` was an option until histories without an order had a recipe of their own.
+        if not isinstance(values, dict) or "is_ordered" not in values:
+            return values
+        if values["is_ordered"] is not True:
+            raise ValueError("is_ordered: histories without an order are for recipe 'sketched-gfcf'")
+        return {name: value for name, value in values.items() if name != "is_ordered"}
+
 
 class SketchedSlit(StatisticsRecipe[SketchedSlitConfig]):
     """`slit` with T = Q (Q^T S Q + λ I)^-1 Q^T C, for a basis Q of few columns that each round improves.
 
     S = sum z z^T and C = sum z y^T over contexts z and next items y are never reported: a device reports C^T Q
-    and Q^T S Q, number_of_items x dimension and dimension x dimension. C^T Q is also a step of subspace iteration
-    (Halko, Martinsson and Tropp 2011, https://arxiv.org/abs/0909.4061, section 4.4): its orthonormalised columns,
-    damped by popularity, are the next round's basis. The first basis is random, so the model of the first
-    round is weak; that of the third is close to what further rounds bring.
+    and Q^T S Q, number_of_items x dimension and dimension x dimension. C^T Q is also a step of subspace iteration:
+    its orthonormalised columns, damped by popularity, are the next round's basis. The first basis is random, so the
+    model of the first round is weak; that of the third is close to what further rounds bring.
 
     The rows of a basis have length 1 at most, which bounds what one person can add.
     """
@@ -68,12 +75,11 @@ class SketchedSlit(StatisticsRecipe[SketchedSlitConfig]):
     @property
     def shared(self) -> tuple[TensorSpec, ...]:
         """The next round's basis; and the model: the basis it was solved in, and the weights of the items there."""
-        shape = (self.config.number_of_items, self.dimension)
-        random = Initialiser(kind=InitialiserKind.NORMAL, scale=0.5 / shape[0] ** 0.5)
+        basis = random_basis(self.config.number_of_items, self.config.dimension)
         return (
-            TensorSpec(name=BASIS, dtype=DType.F16, shape=shape, init=random),
-            TensorSpec(name=CONTEXT_FACTORS, dtype=DType.F16, shape=shape),
-            TensorSpec(name=ITEM_FACTORS, shape=shape),
+            basis,
+            TensorSpec(name=CONTEXT_FACTORS, dtype=DType.F16, shape=basis.shape),
+            TensorSpec(name=ITEM_FACTORS, shape=basis.shape),
         )
 
     @property
@@ -90,22 +96,17 @@ class SketchedSlit(StatisticsRecipe[SketchedSlitConfig]):
     def largest_norm(self) -> float:
         """From the length of the longest context and the number of contexts."""
         longest = min(self.config.maximum_history, self.config.number_of_items)
-        weights = float(self.context_weights[:longest].sum()) if self.config.is_ordered else longest**0.5
-        square = (1.01 * weights) ** 2  # 1%: float16 rounds
+        square = (1.01 * float(self.context_weights[:longest].sum())) ** 2  # 1%: float16 rounds
         return float((longest**2 * square**2 + longest * square + longest) ** 0.5)
 
     def add(self, totals: dict[str, NDArray[Any]], base: Tensors, history: History) -> None:
         """Add one person's contexts and next items, seen from the basis."""
         items = without_repeats(last(history, self.config.maximum_history))
         totals[ITEM_COUNT][items] += 1
-        rows = _within_unit_ball(base[BASIS][items])
-        if self.config.is_ordered:
-            contexts, following = recent_contexts(rows, self.context_weights), items[1:]
-        else:
-            contexts, following = other_contexts(rows), items
+        contexts = recent_contexts(_within_unit_ball(base[BASIS][items]), self.context_weights)
         # As in a report, so that a central sum adds the numbers that a device would send.
         contexts = contexts.astype(np.float16)
-        totals[NEXT_ITEM_SKETCH][following] += contexts
+        totals[NEXT_ITEM_SKETCH][items[1:]] += contexts
         wide = contexts.astype(np.float32)
         totals[CONTEXT_GRAM] += (wide.T @ wide).ravel()[upper_triangle(self.dimension)]
 
@@ -115,7 +116,7 @@ class SketchedSlit(StatisticsRecipe[SketchedSlitConfig]):
         sketch = totals[NEXT_ITEM_SKETCH]
         gram = unpack(totals[CONTEXT_GRAM], self.dimension)
         gram[np.diag_indices_from(gram)] += self.config.regularisation * float(people.mean())
-        basis, _ = np.linalg.qr(sketch / (people**self.config.popularity_damping)[:, None])
+        basis = next_basis(sketch, (people**-self.config.popularity_damping)[:, None])
         return {
             BASIS: basis.astype(np.float16),
             CONTEXT_FACTORS: np.asarray(base[BASIS], dtype=np.float16),
@@ -139,8 +140,6 @@ class SketchedSlit(StatisticsRecipe[SketchedSlitConfig]):
 
     def _history_weights(self, length: int) -> NDArray[np.float32]:
         """Weights of a history in the context of what comes next, oldest first."""
-        if not self.config.is_ordered:
-            return np.full(length, max(length, 1) ** -0.5, dtype=np.float32)
         weights = np.zeros(length, dtype=np.float32)
         newest_first = self.context_weights[:length]
         weights[length - len(newest_first) :] = newest_first[::-1]

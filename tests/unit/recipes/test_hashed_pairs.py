@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from fedrec.manifests import manifest_for
+from fedrec.masks import with_masks
 from fedrec_protocol.manifest import RoundPolicy
 from fedrec_recipes.hashed_pairs import ITEM_COUNT, NEIGHBOUR_WEIGHTS, NEIGHBOURS, PAIR_COUNT
 from fedrec_recipes.hashed_pairs import HashedPairs as Recipe
@@ -77,15 +78,15 @@ def test_the_table_is_where_every_device_and_version_expects_it() -> None:
 
 @pytest.mark.parametrize("is_ordered", [True, False])
 def test_with_room_for_everything_weights_are_damped_frequencies(is_ordered: bool) -> None:
-    model = solved(recipe(is_ordered=is_ordered, cells_per_item=20_000, neighbours=ITEMS))
+    model = solved(recipe(is_ordered=is_ordered, window=5, cells_per_item=20_000, neighbours=ITEMS))
     following, people = np.zeros((ITEMS, ITEMS)), np.zeros(ITEMS)
     for history in HISTORIES:
         people[history.items] += 1
         for later, item in enumerate(history.items):
-            for earlier, other in enumerate(history.items[:later]):
-                following[other, item] += round(16 / (1 + (later - earlier - 1) / 2)) / 16 if is_ordered else 5 / 16
+            for between, other in enumerate(history.items[:later][::-1][: 5 if is_ordered else None]):
+                following[other, item] += round(16 / (1 + between / 2) ** 0.5) / 16 if is_ordered else 5 / 16
     near = following + (0.25 if is_ordered else 1.0) * following.T
-    expected = near * (people / people.mean() + 4)[:, None] ** -0.75 * people[None, :] ** -0.15
+    expected = near * (people / people.mean() + 2)[:, None] ** -0.75 * people[None, :] ** -0.15
     np.testing.assert_allclose(weights_of(model), expected, rtol=1e-3, atol=1e-7)  # weights have 11 bits
 
 
@@ -112,7 +113,7 @@ def test_the_newest_item_says_most() -> None:
     walks = [History(np.array(pair)) for pair in ([1, 2], [3, 4]) for _ in range(5)]
     model = solved(recipe(), walks)
     scores = recipe().score(model, {}, History(np.array([1, 3])))
-    assert scores[4] == pytest.approx(1.5 * scores[2], rel=1e-2)
+    assert scores[4] == pytest.approx(1.5**1.5 * scores[2], rel=1e-2)
 
 
 def test_who_has_no_history_gets_what_is_popular_and_nobody_what_nobody_chose() -> None:
@@ -150,5 +151,15 @@ def test_the_longest_history_fits_a_byte_and_stays_within_the_norm(is_ordered: b
 def test_what_12101_items_cost() -> None:
     chosen = recipe(number_of_items=12_101)
     assert chosen.usual_rounds == 1
-    assert sum(spec.size_bytes for spec in chosen.statistics) == pytest.approx(6.2e6, rel=0.01)
+    assert sum(spec.size_bytes for spec in chosen.statistics) == pytest.approx(12.4e6, rel=0.01)
     assert sum(spec.size_bytes for spec in chosen.shared) == pytest.approx(4.7e6, rel=0.01)
+
+
+def test_masked_bytes_are_four_for_a_cell_among_fifty_thousand_people() -> None:
+    """Steps of one lose nothing of whole numbers, and the window bounds the norm of the longest history."""
+    policy = RoundPolicy(aggregation_goal=50_000)
+    plain = manifest_for(recipe(number_of_items=12_101), name="task", rounds=policy, round_budget=1, metrics=())
+    masked = with_masks(plain)
+    assert masked.fraction_bits >= 0
+    assert masked.secure_aggregation is not None
+    assert masked.secure_aggregation.modulus_bits == 32

@@ -6,7 +6,8 @@ import pytest
 from fedrec.manifests import manifest_for
 from fedrec_protocol.manifest import RoundPolicy
 from fedrec_recipes.recipe import History
-from fedrec_recipes.sketched_gfcf import BASIS, SketchedGfcf, SketchedGfcfConfig
+from fedrec_recipes.sketched_gfcf import SketchedGfcf, SketchedGfcfConfig
+from fedrec_recipes.subspace import BASIS
 from simulation.population import Population
 from simulation.simulation import Simulation
 from tests.unit.recipes.data import people_with_taste

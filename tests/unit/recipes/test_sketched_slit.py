@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 
 from fedrec.manifests import manifest_for
-from fedrec_protocol.manifest import RoundPolicy
-from fedrec_recipes.contexts import other_contexts, recent_contexts
+from fedrec_protocol.manifest import RecipeChoice, RoundPolicy
+from fedrec_recipes import catalogue
+from fedrec_recipes.contexts import recent_contexts
 from fedrec_recipes.recipe import History
-from fedrec_recipes.sketched_slit import BASIS, ITEM_COUNT, SketchedSlit, SketchedSlitConfig
+from fedrec_recipes.sketched_slit import SketchedSlit, SketchedSlitConfig
 from fedrec_recipes.slit import Slit, SlitConfig
+from fedrec_recipes.subspace import BASIS
 from simulation.population import Population
 from simulation.simulation import Simulation
 from tests.unit.recipes.data import people_with_taste
@@ -90,24 +92,8 @@ def test_a_context_is_the_weighted_sum_of_the_rows_before_it() -> None:
         np.testing.assert_allclose(context, expected, atol=1e-6)
 
 
-def test_without_order_a_context_is_all_the_others_and_any_order_gives_the_same_report() -> None:
-    rows = np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)
-    np.testing.assert_allclose(other_contexts(rows)[2], np.delete(rows, 2, axis=0).sum(axis=0) / 2.0, atol=1e-6)
-    recipe = sketched(dimension=4, is_ordered=False)
-    base = {BASIS: np.random.default_rng(1).normal(0, 0.05, (ITEMS, 4)).astype(np.float16)}
-    items = HISTORIES[0].items
-    reports = [
-        recipe.train(base, {}, History(order), recipe.training, np.random.default_rng(0)).report
-        for order in (items, items[::-1].copy())
-    ]
-    for name, value in reports[0].items():
-        np.testing.assert_allclose(value.astype(float), reports[1][name].astype(float), atol=2e-3)
-    assert reports[0][ITEM_COUNT].sum() == len(items)
-
-
-@pytest.mark.parametrize("is_ordered", [True, False])
-def test_a_basis_with_long_rows_takes_no_report_over_the_norm_bound(is_ordered: bool) -> None:
-    recipe = sketched(dimension=4, is_ordered=is_ordered)
+def test_a_basis_with_long_rows_takes_no_report_over_the_norm_bound() -> None:
+    recipe = sketched(dimension=4)
     base = {BASIS: np.full((ITEMS, 4), 1000.0, dtype=np.float16)}
     report = recipe.train(base, {}, History(np.arange(ITEMS)), recipe.training, np.random.default_rng(0)).report
     norm = sum(float((value.astype(np.float64) ** 2).sum()) for value in report.values()) ** 0.5
@@ -118,3 +104,11 @@ def test_three_reports_for_3706_items_stay_under_a_megabyte_each() -> None:
     recipe = SketchedSlit(SketchedSlitConfig(number_of_items=3706))
     assert sum(spec.size_bytes for spec in recipe.statistics) < 1_000_000
     assert recipe.usual_rounds == 3
+
+
+def test_histories_without_an_order_are_sent_to_the_recipe_for_them() -> None:
+    """`is_ordered` was an option: manifests that have it written out are read while it is on."""
+    config = {"number_of_items": ITEMS, "is_ordered": True}
+    assert catalogue.recipe(RecipeChoice(name="sketched-slit", config=config)).config.number_of_items == ITEMS
+    with pytest.raises(catalogue.InvalidRecipeConfig, match="sketched-gfcf"):
+        catalogue.recipe(RecipeChoice(name="sketched-slit", config=config | {"is_ordered": False}))

@@ -13,7 +13,7 @@ from fedrec.cli import app
 from fedrec.data.interactions import from_columns
 from fedrec_protocol.manifest import TaskManifest
 from fedrec_recipes.recipe import History
-from fedrec_recipes.sketched_slit import SketchedSlit, SketchedSlitConfig
+from fedrec_recipes.slit import Slit, SlitConfig
 from simulation.advice.advice import Wishes, task_for
 from simulation.advice.candidates import candidates, cost_of, label, usual_recipe
 from simulation.advice.survey import Order, Survey, survey
@@ -152,7 +152,9 @@ def test_on_a_large_catalogue_the_usual_recipe_is_a_table_of_pairs_while_they_ar
         return usual_recipe(6_000, [History(np.arange(length)) for length in lengths])
 
     assert of(*[10] * 20_000) == "hashed-pairs"  # 45 pairs of each of 20,000 people: 150 for an item
-    assert of(*[10] * 40_000) == "sketched-slit"  # 300 for an item
+    assert of(*[10] * 80_000) == "sketched-slit"  # 600 for an item
+    assert of(*[4_000] * 20) == "hashed-pairs"  # 127,472 pairs within 32 places of each of 20 people: 425 for an item
+    assert of(*[4_000] * 30) == "sketched-slit"
     assert usual_recipe(5_000, []) == "blend"
 
 
@@ -205,21 +207,21 @@ def test_few_people_cannot_hide_each_other(tmp_path: Path) -> None:
     assert "do not allow" in output
 
 
-def test_of_many_people_in_a_large_catalogue_the_longest_histories_are_cut_before_anybody_is_left_out() -> None:
+def test_of_many_people_the_longest_histories_are_cut_before_anybody_is_left_out() -> None:
     many = Survey(
-        people=30_000,
+        people=200_000,
         left_out=0,
-        items=40_000,
-        interactions=800_000,
+        items=4_000,
+        interactions=4_000_000,
         median_history=16,
         longest_history=811,
-        density=0.001,
+        density=0.005,
         repeated=0.0,
         order=Order.ITEM,
         tied=None,
     )
-    sketched = SketchedSlit(SketchedSlitConfig(number_of_items=many.items, is_ordered=False))
-    manifest = task_for(Wishes(data=Path()), sketched, many)
+    slit = Slit(SlitConfig(number_of_items=many.items))
+    manifest = task_for(Wishes(data=Path()), slit, many)
     assert manifest.rounds.aggregation_goal == many.people
     bound = manifest.recipe.config["maximum_history"]
     assert isinstance(bound, int)
