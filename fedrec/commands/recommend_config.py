@@ -1,6 +1,7 @@
 """`fedrec recommend-config`: a task that suits a data set."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +14,7 @@ from fedrec.data.choice import ColumnChoice
 
 PRIVACY = ("plain", "secagg", "dp")
 _USUAL_EPSILON = 8.0
+_WIDTH_OF_A_FILE = 120
 
 
 def recommend_config(
@@ -76,7 +78,7 @@ def recommend_config(
     if as_json:
         typer.echo(json.dumps(encoded(advice), indent=2))
         return
-    console = Console()
+    console = Console() if sys.stdout.isatty() else Console(width=_WIDTH_OF_A_FILE)
     show(advice, console)
     support = "" if minimum_support == 1 else f" --minimum-support {minimum_support}"
     console.print(

@@ -10,7 +10,11 @@ from numpy.typing import NDArray
 from fedrec.data.interactions import Interactions
 from fedrec_recipes.recipe import History
 
-_SORTED = 0.95
+_TIED = 0.95
+"""Share of neighbours at the same time beyond which times tell no order."""
+_SORTED = 0.8
+"""Share of steps in one direction from which rows are taken to be sorted; by chance it is a half. Parts that are sorted
+each, such as what was set aside to train and to test, have breaks between them."""
 _FEWEST_STEPS = 100
 
 
@@ -66,7 +70,7 @@ def survey(interactions: Interactions, histories: list[History]) -> Survey:
 
 
 def _order(interactions: Interactions, histories: list[History], tied: float | None) -> Order:
-    if tied is not None and tied < _SORTED:
+    if tied is not None and tied < _TIED:
         return Order.TIME
     place = _places(interactions.item_ids)
     steps = _steps(histories, lambda history: place[history.items])

@@ -84,15 +84,15 @@ def trial_of(
 
 
 def preferred(trials: Sequence[Trial]) -> int:
-    """Which trial's recipe to propose: the first one that the best does not clearly surpass.
+    """Which trial's recipe to propose: the first that the best does not clearly surpass.
 
-    Candidates come in the order of preference after the baseline, and the baseline is the last to be preferred. Clearly
-    is by more than half a standard error of the difference on the same people.
+    The baseline comes first, as it costs least, and then the candidates in the order of preference. Clearly is by more
+    than half a standard error of the difference on the same people.
     """
     best = max(trials, key=lambda trial: trial.metrics["ndcg@10"].mean)
-    places: list[int] = [*range(1, len(trials)), 0]
-    for place in places:
-        difference: NDArray[np.float64] = best.gains - trials[place].gains
-        if float(difference.mean()) <= 0.5 * float(difference.std()) / math.sqrt(len(difference)):
-            return place
-    raise ValueError("no trials to choose from")
+    return next(place for place, trial in enumerate(trials) if not _surpasses(best, trial))
+
+
+def _surpasses(one: Trial, other: Trial) -> bool:
+    difference: NDArray[np.float64] = one.gains - other.gains
+    return float(difference.mean()) > 0.5 * float(difference.std()) / math.sqrt(len(difference))

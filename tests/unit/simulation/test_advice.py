@@ -117,6 +117,8 @@ def test_rows_sorted_by_item_are_seen_not_to_be_in_time_order() -> None:
     users = [str(person) for person in range(30) for _ in range(8)]
     items = [str(item * 7 + person) for person in range(30) for item in range(8)]
     assert surveyed(users, items).order is Order.ITEM
+    parts = [*items[::2], *items[1::2]], [*users[::2], *users[1::2]]  # to train and to test, one after the other
+    assert surveyed(parts[1], parts[0]).order is Order.ITEM
     shuffled = np.random.default_rng(0).permutation(len(items))
     assert surveyed([users[row] for row in shuffled], [items[row] for row in shuffled]).order is Order.FILE
 
