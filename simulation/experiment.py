@@ -19,6 +19,8 @@ from fedrec_recipes.ease import Ease, EaseConfig
 from fedrec_recipes.recipe import History, Recipe
 from fedrec_recipes.two_tower import TwoTower
 from simulation.advice.candidates import usual_recipe
+from simulation.advice.pace import solution_seconds
+from simulation.advice.survey import SORTED_BY_ITEM, Order, order_of
 from simulation.attacks.attack import with_attackers
 from simulation.attacks.catalogue import attack_named
 from simulation.availability import AlwaysAvailable, Availability, AvailabilityTrace, DailyCycle
@@ -35,6 +37,8 @@ from simulation.simulation import Simulation
 
 MOST_ITEMS_OF_EASE = 5_000
 """EASE is a baseline up to here: solving it takes cubic time."""
+_LONG_SECONDS = 60.0
+"""To solve a model: then it is said before."""
 DAILY = "daily"
 """Availability that needs no file."""
 
@@ -103,6 +107,10 @@ def run_experiment(options: Options, console: Console) -> list[TestRow]:
         f"[bold]{len(population)} people[/], {number_of_items} items, recipe [bold]{recipe.name}[/], "
         f"{manifest.rounds.cohort_size} asked per round, seed {options.seed}"
     )
+    if (seconds := solution_seconds(recipe)) > _LONG_SECONDS:
+        console.print(
+            f"Solving {recipe.name} for {number_of_items:,} items takes about {seconds / 60:.0f} minutes here."
+        )
     engine: Engine = RayEngine(population) if options.engine == "ray" else LocalEngine(population)
     try:
         simulation = Simulation(
@@ -127,10 +135,14 @@ def run_experiment(options: Options, console: Console) -> list[TestRow]:
 
 def _read(options: Options, console: Console) -> tuple[Split, tuple[str, ...]]:
     """The split, and the names of the items."""
-    interactions = read_interactions(options.data, options.columns).with_item_support(options.minimum_support)
+    with console.status(f"reading {options.data}"):
+        interactions = read_interactions(options.data, options.columns).with_item_support(options.minimum_support)
+        everybody = interactions.histories()
     for remark in interactions.remarks:
         console.print(remark, soft_wrap=True, highlight=False, markup=False)
-    histories = [history for history in interactions.histories() if len(history) >= 3][: options.participants]
+    if order_of(interactions, everybody) is Order.ITEM:
+        console.print(f"{SORTED_BY_ITEM}: figures on last items say nothing.")
+    histories = [history for history in everybody if len(history) >= 3][: options.participants]
     if not histories:
         raise DataError(f"{options.data}: nobody has three different items")
     return leave_last_out(histories), interactions.item_ids

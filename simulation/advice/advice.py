@@ -20,7 +20,7 @@ from services.aggregator.domain.errors import InvalidManifest
 from services.aggregator.domain.runnable import check_runnable
 from simulation.advice.candidates import LARGEST_TRANSFER_BYTES, Cost, cost_of
 from simulation.advice.private_trial import private_trial
-from simulation.advice.survey import Order, Survey, survey
+from simulation.advice.survey import SORTED_BY_ITEM, Order, Survey, survey
 from simulation.advice.trial import Trial
 from simulation.advice.trials import Outcome, Progress, question_of, run_trials
 
@@ -188,17 +188,15 @@ def _protected(wishes: Wishes, found: Survey, plain: TaskManifest, masked: TaskM
 def _remarks(found: Survey, outcome: Outcome) -> list[str]:
     remarks = []
     if found.order is Order.ITEM:
-        remarks.append(
-            "Rows are sorted by item, not by time: next items cannot be learnt or measured; any item was held out."
-        )
+        remarks.append(f"{SORTED_BY_ITEM}; any item was held out.")
     elif found.order is Order.FILE:
         remarks.append("Without timestamps (or with ties throughout), the order of the rows is taken for that of time.")
     expected, baseline = outcome.expected, outcome.baseline
     if expected.people < found.people or expected.items < found.items:
         remarks.append(
             f"The figures are of {expected.people:,} of {found.people:,} people and {expected.items:,} of "
-            f"{found.items:,} items: more people do better, more items make ranking harder. Everybody would take about "
-            f"{outcome.missing_seconds / 60:.0f} minutes here: --minutes {outcome.minutes_for_everybody}."
+            f"{found.items:,} items: more people do better, more items make ranking harder. For all of them: "
+            f"--minutes {outcome.minutes_for_everybody}."
         )
     ndcg, of_popularity = expected.metrics["ndcg@10"], baseline.metrics["ndcg@10"]
     if outcome.chosen == 0 or ndcg.mean <= of_popularity.mean:

@@ -26,6 +26,13 @@ def affordable_items(recipes: Sequence[Recipe[Any]], seconds: float) -> int | No
     return max(min(int((flops / _FLOPS[power]) ** (1 / power)) for power in powers), _TIMED_ORDER)
 
 
+def solution_seconds(recipe: Recipe[Any]) -> float:
+    """About how long this machine takes to solve a recipe from its sums, where that grows fast with the catalogue."""
+    power = growth(recipe)
+    items = float(recipe.config.number_of_items)
+    return _FLOPS.get(power, 0.0) * items**power / _flops_per_second()
+
+
 def predicted_seconds(before: Trial, last: Trial, people: int) -> float:
     """What a trial with more people takes, as a straight line through the last two of this recipe says.
 

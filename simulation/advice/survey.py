@@ -18,6 +18,10 @@ each, such as what was set aside to train and to test, have breaks between them.
 _FEWEST_STEPS = 100
 
 
+SORTED_BY_ITEM = "Rows are sorted by item, not by time: next items cannot be learnt or measured"
+"""What to say of data in the order of items."""
+
+
 class Order(StrEnum):
     """What the order of a person's interactions rests on."""
 
@@ -67,6 +71,11 @@ def survey(interactions: Interactions, histories: list[History]) -> Survey:
         order=_order(interactions, histories, tied),
         tied=tied,
     )
+
+
+def order_of(interactions: Interactions, histories: list[History]) -> Order:
+    """What the order of histories rests on."""
+    return survey(interactions, histories).order
 
 
 def _order(interactions: Interactions, histories: list[History], tied: float | None) -> Order:

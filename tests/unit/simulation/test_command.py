@@ -141,3 +141,17 @@ def test_without_a_recipe_the_blend_is_tuned_in_its_usual_rounds(data: Path, tmp
     rounds = parquet.read_table(tmp_path / "rounds.parquet").to_pylist()
     assert [row["kind"] for row in rounds] == ["training", "training", "evaluation"]
     assert "blend, federated" in result.output
+
+
+def test_what_was_taken_for_what_is_said_before_anything_is_trained(data: Path, tmp_path: Path) -> None:
+    output = simulate(data, tmp_path)
+    assert "users from 'user', items from 'item', times from 'time'" in output.partition("round")[0]
+
+
+def test_of_rows_in_the_order_of_items_it_is_said_that_there_is_no_last_one(data: Path, tmp_path: Path) -> None:
+    path = tmp_path / "sorted.csv"
+    rows = [line.split(",")[:2] for line in (data / "interactions.csv").read_text().splitlines()[1:]]
+    ordered = sorted((int(user), int(item)) for user, item in rows)
+    path.write_text("\n".join(["user,item", *(f"{user},{item}" for user, item in ordered)]) + "\n")
+    assert "figures on last items say nothing" in simulate(path, tmp_path)
+    assert "figures on last items say nothing" not in simulate(data, tmp_path)
