@@ -65,7 +65,7 @@ def _summarise(console: Console, soak: Soak) -> None:
     console.print(
         f"{soak.home}: {tally.operations} operations, {sum(tally.stopped.values())} of them at a breakpoint "
         f"({len(tally.stopped)} different ones of {len(AT_BREAKPOINTS) * len(BREAKPOINTS)}); "
-        f"rounds: {rounds}; {tally.reports} acknowledged reports and {tally.masked_reports} masked ones, "
+        f"rounds: {rounds}; {tally.reports} acknowledged reports and {tally.app_reports} from apps, "
         "each in one sum, once",
         soft_wrap=True,
     )

@@ -15,6 +15,7 @@ from tests.integration.aggregator.powers import Ballot, power_of_two, powers_tas
 
 NOISE_MULTIPLIER = 1e-8
 """Nobody is protected by it, but the ledger is charged all the same, and who was counted stays legible."""
+BUDGET = {"noise_multiplier": NOISE_MULTIPLIER, "budget_epsilon": 1e300, "target_delta": 1e-5}
 _NOISY_BITS = 10
 
 EVALUATION = FederatedEvaluation(
@@ -30,8 +31,7 @@ EVALUATION = FederatedEvaluation(
 
 def private_task(*, goal: int, **rounds: Any) -> dict[str, Any]:
     """A task of powers of two with central differential privacy."""
-    privacy = {"noise_multiplier": NOISE_MULTIPLIER, "budget_epsilon": 1e300, "target_delta": 1e-5}
-    return powers_task(goal=goal, **rounds) | {"privacy": privacy}
+    return powers_task(goal=goal, **rounds) | {"privacy": BUDGET}
 
 
 def measuring_task(*, goal: int, **rounds: Any) -> dict[str, Any]:

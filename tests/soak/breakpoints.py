@@ -71,6 +71,10 @@ class Step(StrEnum):
     )
     REVEAL = "AFTER UPDATE ON aggregator.secure_participants WHEN OLD.reveal IS NULL AND NEW.reveal IS NOT NULL"
     END_PHASE = "AFTER UPDATE ON aggregator.secure_rounds WHEN OLD.phase <> NEW.phase"
+    OFFER_SUM = "AFTER INSERT ON aggregator.encrypted_sums"
+    DECRYPT = "AFTER INSERT ON aggregator.decryptions"
+    SETTLE = "AFTER UPDATE ON aggregator.encrypted_sums WHEN OLD.agreed IS NULL AND NEW.agreed IS NOT NULL"
+    REMEMBER_NOISE = "AFTER INSERT ON aggregator.noise_vectors"
     OPEN = "AFTER INSERT ON aggregator.rounds"
     STEER = "AFTER UPDATE ON aggregator.tasks WHEN OLD.state <> NEW.state"
 

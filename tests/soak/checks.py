@@ -9,9 +9,8 @@ from sqlalchemy import text
 from tests.integration.aggregator.book import Book
 from tests.integration.aggregator.deployment import Task
 from tests.integration.aggregator.fleet import Fleet
-from tests.integration.aggregator.powers import counted
+from tests.soak.apps import AppMember
 from tests.soak.ballots import NOISE_MULTIPLIER
-from tests.soak.secure_crowd import SecureMember
 from tests.soak.tally import Tally
 
 UNDER_WAY = "state IN ('collecting', 'aggregating')"
@@ -30,10 +29,10 @@ def is_idle(fleet: Fleet, task: Task) -> bool:
     return fleet.value(f"SELECT count(*) FROM aggregator.rounds WHERE task_id = :id AND {UNDER_WAY}", id=task.id) == 0
 
 
-def every_round_has_ended(fleet: Fleet, books: list[Book], masked: list[SecureMember]) -> bool:
+def every_round_has_ended(fleet: Fleet, books: list[Book], with_app: list[list[AppMember]]) -> bool:
     """Whether no round that anybody was assigned to is under way."""
     rounds = {work.round_id for book in books for work in book.work.values()}
-    rounds |= set(_receipts_by_round(fleet, masked[0].task))
+    rounds = rounds.union(*(_receipts_by_round(fleet, members[0].task) for members in with_app))
     query = f"SELECT count(*) FROM aggregator.rounds WHERE id = ANY(:ids) AND {UNDER_WAY}"
     return fleet.value(query, ids=list(rounds)) == 0
 
@@ -46,8 +45,8 @@ def compare(fleet: Fleet, book: Book, minimum_reports: int, tally: Tally) -> Non
     _require_ended(fleet, book.task, tally)
 
 
-def compare_masked(fleet: Fleet, members: list[SecureMember], tally: Tally) -> None:
-    """Hold the sums of a task of masked reports against its receipts, whoever left while they were unmasked.
+def compare_with_app(fleet: Fleet, members: list[AppMember], tally: Tally) -> None:
+    """Hold the sums of a task against its receipts, whoever left while they were unmasked or decrypted.
 
     Nobody is blamed, since nobody did anything wrong.
     """
@@ -60,32 +59,43 @@ def compare_masked(fleet: Fleet, members: list[SecureMember], tally: Tally) -> N
         assert not round_["blamed"], round_
         if round_["state"] == "published":
             promised = {numbers[client_id] for client_id in of_round.values()}
-            assert counted(task, round_["published_version_id"]) == promised, round_
+            members[0].ballot.require(task, round_, promised)
         elif round_["state"] == "abandoned":
             assert round_["waiting_for"].startswith("nothing; it was abandoned: "), round_
-        tally.masked_reports += len(of_round)
+        tally.app_reports += len(of_round)
     _require_ended(fleet, task, tally)
 
 
 def require_every_release_charged(fleet: Fleet) -> None:
-    """A round whose sum was stored with noise, also one that was not published, is in its model's ledger."""
+    """A round whose sum was stored, also one that was not published, is in its model's ledger.
+
+    With noise on every report, each round that has one: it was seen with the first.
+    """
     query = """SELECT r.task_id, count(*), count(*) FILTER (WHERE NOT EXISTS (
             SELECT FROM aggregator.privacy_charges c WHERE c.lineage = l.lineage AND c.round_number = r.number))
         FROM aggregator.rounds r JOIN aggregator.privacy_ledgers l USING (task_id)
-        WHERE r.report_count IS NOT NULL GROUP BY r.task_id"""
+        WHERE r.report_count IS NOT NULL OR l.lineage LIKE 'local-%' AND EXISTS (
+            SELECT FROM aggregator.receipts e WHERE e.round_id = r.id) GROUP BY r.task_id"""
     with fleet.engine.connect() as connection:
         released = connection.execute(text(query)).all()
     for task_id, rounds, uncharged in released:
         assert uncharged == 0, "a sum was released and not charged"
-        # Gaussian releases of multiplier z are rounds / (2 z^2)-zCDP, which costs at least that epsilon. So large a
-        # number is computed to eight digits; one release that is missing would show in the third.
-        spent = Task(fleet, task_id).get("/privacy")["spent_epsilon"]
-        assert 1.000_001 * spent >= rounds / (2 * NOISE_MULTIPLIER**2), "a release was charged for too little"
+        privacy = Task(fleet, task_id).get()["manifest"]["privacy"]
+        if privacy.get("correlated") is None:  # which costs less than as many releases
+            _require_price(Task(fleet, task_id), rounds)
+
+
+def _require_price(task: Task, releases: int) -> None:
+    # Gaussian releases of multiplier z are releases / (2 z^2)-zCDP, which costs at least that epsilon. So large a
+    # number is computed to eight digits; one release that is missing would show in the third.
+    spent = task.get("/privacy")["spent_epsilon"]
+    assert 1.000_001 * spent >= releases / (2 * NOISE_MULTIPLIER**2), "a release was charged for too little"
 
 
 def require_nothing_left(fleet: Fleet) -> None:
     """No object is pointed to by nothing, and no secret is kept: all rounds are over."""
-    for table in ("objects", "partial_sums", "secure_rounds", "secure_participants"):
+    of_rounds = ("partial_sums", "secure_rounds", "secure_participants", "encrypted_sums", "decryptions")
+    for table in ("objects", "noise_vectors", *of_rounds):
         kept = fleet.value(f"SELECT count(*) FROM aggregator.{table}")
         assert kept == 0, f"{kept} {table} belong to no round"
     assert fleet.value("SELECT count(*) FROM aggregator.rounds WHERE wrapped_key IS NOT NULL") == 0

@@ -26,11 +26,16 @@ from tests.soak.tasks import DEADLINE_SECONDS, PATIENCE_SECONDS, Tasks
 
 ARRIVAL_SECONDS = 8.0
 SECURE_ARRIVAL_SECONDS = 20.0
-"""A masked round takes five phases."""
+"""A masked round takes five phases, an encrypted one two, and noise is remembered of rounds of few people."""
 REPLICAS = (1, 3)
 """API processes and workers each, at least and at most."""
 
-_SECURE = frozenset({Step.ADVERTISE, Step.SHARE, Step.CONFIRM, Step.REVEAL, Step.END_PHASE})
+_SECURE = frozenset({Step.ADVERTISE, Step.SHARE, Step.CONFIRM, Step.REVEAL, Step.END_PHASE}) | {
+    Step.OFFER_SUM,
+    Step.DECRYPT,
+    Step.SETTLE,
+    Step.REMEMBER_NOISE,
+}
 
 
 class Machine:

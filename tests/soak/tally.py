@@ -15,6 +15,6 @@ class Tally:
 
     operations: int = 0
     reports: int = 0
-    masked_reports: int = 0
+    app_reports: int = 0
     rounds: Counter[str] = field(default_factory=Counter)
     stopped: Counter[tuple[Verb, Breakpoint]] = field(default_factory=Counter)

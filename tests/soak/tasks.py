@@ -7,15 +7,16 @@ import time
 from pathlib import Path
 from typing import Any
 
+from fedrec_protocol.encrypted.parameters import Scheme
 from tests.integration.aggregator.book import Book
 from tests.integration.aggregator.deployment import Task
 from tests.integration.aggregator.fleet import Fleet, until
 from tests.integration.aggregator.powers import powers_task
-from tests.soak import checks
+from tests.soak import app_tasks, checks
+from tests.soak.apps import AppMember, AppTask, AppTransport
 from tests.soak.ballots import MEASURED, PRIVATE, measuring_task, private_task
 from tests.soak.clocks import SharedClock
 from tests.soak.crowd import LATER, Crowd, Member
-from tests.soak.secure_crowd import PEOPLE, SecureMember, SoakTransport, secure_task
 from tests.soak.tally import Tally
 
 PATIENCE_SECONDS = 120.0
@@ -30,7 +31,7 @@ _numbers = itertools.count(1)
 
 
 class Tasks:
-    """Five tasks, with their crowd.
+    """Eight tasks, with their crowd. Masks are with noise every other time, and so the scheme of encryption changes.
 
     Attributes:
         fed: has as many devices as it needs.
@@ -45,17 +46,19 @@ class Tasks:
         self.starving = self._task("starving", powers_task(goal=4, **_rounds(minimum=STARVING_MINIMUM)))
         private = self._task("private", private_task(goal=2, **_rounds()))
         measuring = self._task("measuring", measuring_task(goal=2, **_rounds()))
-        masked = self._task("masked", secure_task(deadline_seconds=DEADLINE_SECONDS))
-        self._progressing = (self.fed, private, measuring, masked)
+        folder /= str(self._number)
+        apps = self._apps(folder)
+        self._transport = AppTransport(clock, timeout=REQUEST_SECONDS, connections=sum(a.people for a in apps.values()))
+        self._members_by_app = [self._with_app(name, kind, folder, seed) for name, kind in apps.items()]
+        self._progressing = (self.fed, private, measuring, *(members[0].task for members in self._members_by_app))
         self._books = [
             Book(self.fed, later=LATER),
             Book(self.starving, later=LATER),
             Book(private, later=LATER, ballot=PRIVATE),
             Book(measuring, later=LATER, ballot=MEASURED),
         ]
-        self._transport, stores = SoakTransport(clock, timeout=REQUEST_SECONDS), folder / str(self._number)
-        self._masked = [SecureMember(masked, number, stores, self._transport, seed) for number in range(PEOPLE)]
-        self._crowd = Crowd([*self._members(seed), *self._masked])
+        with_apps = itertools.chain.from_iterable(self._members_by_app)
+        self._crowd = Crowd([*self._members(seed), *with_apps])
 
     def require_well(self) -> None:
         """Raise what anybody met that may not happen."""
@@ -82,19 +85,34 @@ class Tasks:
         until(self._has_every_round_ended, patience_seconds=PATIENCE_SECONDS)
         for book, minimum in zip(self._books, (MINIMUM, STARVING_MINIMUM, MINIMUM, MINIMUM), strict=True):
             checks.compare(self._fleet, book, minimum, tally)
-        checks.compare_masked(self._fleet, self._masked, tally)
+        for members in self._members_by_app:
+            checks.compare_with_app(self._fleet, members, tally)
         checks.require_every_release_charged(self._fleet)
         checks.require_nothing_left(self._fleet)
 
     def _has_every_round_ended(self) -> bool:
         self._clock.jump(2 * DEADLINE_SECONDS)
         time.sleep(0.3)
-        return checks.every_round_has_ended(self._fleet, self._books, self._masked)
+        return checks.every_round_has_ended(self._fleet, self._books, self._members_by_app)
 
     def _members(self, seed: str) -> list[Member]:
         """Everybody is in the first task, and in one of the others."""
         fed, *others = self._books
         return [Member(self._fleet, [fed, others[number % 3]], f"{seed}.{number}") for number in range(MEMBERS)]
+
+    def _apps(self, folder: Path) -> dict[str, AppTask]:
+        """The tasks of participants with an app, by name."""
+        is_odd = self._number % 2 == 1
+        return {
+            "masked": app_tasks.masked(with_noise=not is_odd, deadline_seconds=DEADLINE_SECONDS),
+            "encrypted": app_tasks.encrypted(folder, Scheme.CKKS if is_odd else Scheme.BFV, **_rounds()),
+            "correlated": app_tasks.correlated(**_rounds()),
+            "local": app_tasks.local(**_rounds()),
+        }
+
+    def _with_app(self, name: str, kind: AppTask, folder: Path, seed: str) -> list[AppMember]:
+        task = self._task(name, kind.manifest)
+        return [AppMember(kind, task, number, folder / name, self._transport, seed) for number in range(kind.people)]
 
     def _task(self, kind: str, manifest: dict[str, Any]) -> Task:
         name = f"{kind}-{self._number}"

@@ -13,8 +13,7 @@ from fedrec_protocol.manifest import ReportContent, TrainingPlan
 from fedrec_protocol.tensors import Tensors
 from fedrec_recipes.recipe import History, LocalResult
 from fedrec_sdk import Contributed, Evaluation, Outcome, Participant, WaitingForOthers
-from tests.integration.aggregator.deployment import Task
-from tests.integration.aggregator.world import World
+from tests.integration.aggregator.deployment import Deployment, Task
 
 SIZE = 12
 NORM = 4.0
@@ -49,7 +48,7 @@ def update_of(number: int) -> NDArray[np.float32]:
     return (drawn / np.linalg.norm(drawn)).astype(np.float32)
 
 
-def secure_task(world: World, people: int = 8, **changes: Any) -> Task:
+def secure_task(world: Deployment, people: int = 8, **changes: Any) -> Task:
     """A task of masked reports of one float64 tensor."""
     manifest = {
         "shared": [{"name": "items", "shape": [SIZE], "dtype": "F64"}],

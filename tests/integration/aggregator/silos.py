@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from tests.integration.aggregator.cohort import NORM, SIZE, Cohort
-from tests.integration.aggregator.deployment import Task
-from tests.integration.aggregator.world import World
+from tests.integration.aggregator.deployment import Deployment, Task
 
 pytest.importorskip("tenseal", reason="homomorphic encryption needs pip install 'fedrec-sdk[ckks]'")
 
@@ -25,7 +24,7 @@ def silo_key(path: Path, scheme: Scheme = Scheme.CKKS) -> SiloKey:
     return make_silo_key(path, scheme)
 
 
-def encrypted_task(world: World, key: SiloKey, silos: int = 4, **changes: Any) -> Task:
+def encrypted_task(world: Deployment, key: SiloKey, silos: int = 4, **changes: Any) -> Task:
     """A task of encrypted reports of one float64 tensor, for silos with this key."""
     encryption = {"scheme": key.scheme, "key_fingerprint": key.fingerprint} | changes.pop("encryption", {})
     manifest: dict[str, Any] = {

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
 from fedrec.local.stack import local_stack
+from fedrec_protocol.secure_messages import SecurePhase
+from fedrec_sdk import Contributed, Participant, Unavailable
+from tests.integration.aggregator.cohort import Cohort, integer_sum, published_sum, secure_task
 from tests.integration.aggregator.crowd import CROWD, assert_all_counted_once, crowd_reports
+from tests.integration.aggregator.deployment import Task
 from tests.integration.aggregator.fleet import Fleet, until
 from tests.integration.aggregator.powers import powers_task
+from tests.integration.aggregator.silos import encrypted_task, silo_key
+
+PEOPLE = 5
+"""In rounds that have phases."""
 
 
 @pytest.fixture(scope="module")
@@ -113,3 +124,80 @@ def test_postgres_killed_under_load_loses_no_acknowledged_report(deployment: Fle
             deployment.postgres.kill()
             deployment.postgres.start()
         assert_all_counted_once(task, number)
+
+
+def test_a_sum_that_is_decrypted_survives_every_process_and_postgres(deployment: Fleet, tmp_path: Path) -> None:
+    path = tmp_path / "silo.key"
+    policy = {"aggregation_goal": PEOPLE, "minimum_reports": 4, "deadline_seconds": 600}
+    task = encrypted_task(deployment, silo_key(path), PEOPLE, rounds=policy, encryption={"decryption_quorum": 4})
+    cohort = Cohort(task, tmp_path, PEOPLE, silo_key=path)
+    with contextlib.closing(cohort):
+        until(lambda: bring_to(cohort, "decrypting"))
+        finish_while_everything_is_killed(deployment, cohort)
+    assert rows_of_phases(deployment, task) == 0
+    assert published_sum(task, PEOPLE) == integer_sum(range(PEOPLE))
+
+
+def test_masks_are_taken_off_though_every_process_and_postgres_are_killed(deployment: Fleet, tmp_path: Path) -> None:
+    task = secure_task(deployment, PEOPLE)
+    cohort = Cohort(task, tmp_path, PEOPLE)
+    with contextlib.closing(cohort):
+        until(lambda: bring_to(cohort, SecurePhase.REVEALING))
+        finish_while_everything_is_killed(deployment, cohort)
+    assert rows_of_phases(deployment, task) == 0
+    assert published_sum(task, PEOPLE) == integer_sum(range(PEOPLE))
+
+
+def bring_to(cohort: Cohort, phase: str) -> bool:
+    """Everybody answers what can be answered, up to a phase, in which nobody has done anything yet."""
+    for participant in cohort.people.values():
+        if cohort.phase == phase:
+            return True
+        participant.contribute()
+    return False
+
+
+def finish_while_everything_is_killed(deployment: Fleet, cohort: Cohort) -> None:
+    """One has answered; all devices are switched off and on, and while the others answer everything is killed."""
+    first, *others = cohort.people
+    assert isinstance(cohort.people[first].contribute(), Contributed)
+    cohort.restart()
+    with ThreadPoolExecutor(PEOPLE) as pool:
+        answers = [pool.submit(contribute_in_the_end, cohort.people[number]) for number in others]
+        kill_everything(deployment)
+        for answer in answers:
+            answer.result()
+    until(lambda: cohort.task.get()["rounds_published"] == 1)
+
+
+def contribute_in_the_end(participant: Participant) -> None:
+    """As an app does: what cannot be done now is done later."""
+
+    def has_contributed() -> bool:
+        try:
+            return isinstance(participant.contribute(), Contributed)
+        except Unavailable:
+            return False
+
+    until(has_contributed)
+
+
+def kill_everything(deployment: Fleet) -> None:
+    """Each with `kill -9`, Postgres as well; all of it starts again, and nobody waits for old leases."""
+    for process in deployment.stack.processes.values():
+        process.kill()
+    deployment.postgres.kill()
+    deployment.postgres.start()
+    deployment.let_leases_expire()
+    for process in deployment.stack.processes.values():
+        process.start()
+    for process in deployment.stack.processes.values():
+        process.wait_until_ready()
+
+
+def rows_of_phases(deployment: Fleet, task: Task) -> int:
+    """What is kept of the phases of a task's first round."""
+    tables = ("secure_rounds", "encrypted_sums", "decryptions", "partial_sums")
+    of_round = "round_id = (SELECT id FROM aggregator.rounds WHERE task_id = :id AND number = 1)"
+    rows = " + ".join(f"(SELECT count(*) FROM aggregator.{table} WHERE {of_round})" for table in tables)
+    return int(str(deployment.value(f"SELECT {rows}", id=task.id)))
