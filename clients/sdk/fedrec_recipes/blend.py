@@ -1,4 +1,4 @@
-"""A blend of next-item, co-occurrence and popularity scores that tunes itself, in two rounds (`blend`)."""
+"""A blend of next-item, co-occurrence, popularity and trend scores that tunes itself, in two rounds (`blend`)."""
 
 from typing import Any
 
@@ -23,11 +23,14 @@ from fedrec_recipes.mixture import (
 from fedrec_recipes.packed import positions
 from fedrec_recipes.recipe import History
 from fedrec_recipes.slit import Slit, SlitConfig
-from fedrec_recipes.statistics_recipe import StatisticsConfig, StatisticsRecipe, Totals
+from fedrec_recipes.statistics_recipe import StatisticsConfig, StatisticsRecipe, Totals, last
+from fedrec_recipes.trend import LATEST, latest_items, trend
 
 CO_OCCURRENCE_WEIGHTS = "co_occurrence_weights"
 NEXT_ITEM_WEIGHTS = "next_item_weights"
 ITEM_COUNT = "item_count"
+LATEST_COUNT = "latest_count"
+TREND = "trend"
 MIXTURE = "mixture"
 LEFT_OUT = "left_out"
 GAINS = "gains"
@@ -51,7 +54,7 @@ class BlendConfig(StatisticsConfig):
 
 
 class Blend(StatisticsRecipe[BlendConfig]):
-    """`slit`, `ease` with recency, and popularity, each standardised over the items, added up.
+    """`slit`, `ease` with recency, and popularity, each standardised over the items, and the items' trend, added up.
 
     What is chosen on validation data elsewhere is chosen from sums too. The first round fits both models without
     each person's last interactions, with either regularisation. In the second, each device ranks those interactions
@@ -65,7 +68,7 @@ class Blend(StatisticsRecipe[BlendConfig]):
 
     @property
     def shared(self) -> tuple[TensorSpec, ...]:
-        """Two models of item weights by regularisation, the items' counts, the mixture, and what the fit left out.
+        """Two models of item weights by regularisation, what is known of items, the mixture, and what the fit left out.
 
         Weights are float16, so that both regularisations have the bytes of one in float32. Their rounding is far
         below what tells two items apart.
@@ -76,29 +79,32 @@ class Blend(StatisticsRecipe[BlendConfig]):
             TensorSpec(name=CO_OCCURRENCE_WEIGHTS, dtype=DType.F16, shape=weights),
             TensorSpec(name=NEXT_ITEM_WEIGHTS, dtype=DType.F16, shape=weights),
             TensorSpec(name=ITEM_COUNT, shape=(items,)),
+            TensorSpec(name=TREND, shape=(items,)),
             TensorSpec(name=MIXTURE, shape=DEFAULT_MIXTURE.as_tensor().shape),
             TensorSpec(name=LEFT_OUT, shape=(1,)),
         )
 
     @property
     def statistics(self) -> tuple[TensorSpec, ...]:
-        """What `ease` and `slit` report, and the gains of the mixtures with their squares, shape (len(GRID),)."""
+        """What `ease` and `slit` report, the latest items, and the mixtures' gains and squares, shape (len(GRID),)."""
+        latest = TensorSpec(name=LATEST_COUNT, dtype=DType.I8, shape=(self.config.number_of_items,))
         gains = TensorSpec(name=GAINS, dtype=DType.I8, shape=(len(GRID),))
         squares = TensorSpec(name=SQUARED_GAINS, dtype=DType.I8, shape=(len(GRID),))
-        return (*self._ease(0).statistics, *self._slit(0).statistics, gains, squares)
+        return (*self._ease(0).statistics, *self._slit(0).statistics, latest, gains, squares)
 
     @property
     def largest_norm(self) -> float:
-        """Of both reports together, with every gain at its largest."""
+        """Of both reports and the latest items together, with every gain at its largest."""
         of_gains = 2 * GAIN_STEPS**2 * len(GRID)
-        return float((self._ease(0).largest_norm ** 2 + self._slit(0).largest_norm ** 2 + of_gains) ** 0.5)
+        return float((self._ease(0).largest_norm ** 2 + self._slit(0).largest_norm ** 2 + LATEST + of_gains) ** 0.5)
 
     def add(self, totals: dict[str, NDArray[Any]], base: Tensors, history: History) -> None:
-        """Add the statistics of both models; gains, if the base was fitted without the last interactions."""
+        """Add what both models and the trend are made of; gains, if the base was fitted without last interactions."""
         held_out = held_out_count(len(history))
         learnt_from = history.without_last(held_out) if self._leaves_out(base) else history
         self._ease(0).add(totals, base, learnt_from)
         self._slit(0).add(totals, base, learnt_from)
+        totals[LATEST_COUNT][latest_items(last(learnt_from, self.config.maximum_history))] += 1
         if base[LEFT_OUT].any() and len(history) > 1:
             gains = gains_of(self._scores(base, history).ranks_of_last(held_out))
             totals[GAINS] += gains.astype(totals[GAINS].dtype)
@@ -110,7 +116,7 @@ class Blend(StatisticsRecipe[BlendConfig]):
         While devices have yet to choose, there are weights for both regularisations; then zeros for the other one.
         """
         items = np.arange(self.config.number_of_items)
-        diagonal = positions(items, items, self.config.number_of_items)
+        item_count = totals[ITEM_GRAM][positions(items, items, self.config.number_of_items)]
         mixture, leaves_out = _next_mixture(base, totals), self._leaves_out(base)
         weights = np.zeros((2, len(STRENGTHS), len(items), len(items)), dtype=np.float16)
         for strength in STRENGTHS if leaves_out else (mixture.strength,):
@@ -119,7 +125,8 @@ class Blend(StatisticsRecipe[BlendConfig]):
         return {
             CO_OCCURRENCE_WEIGHTS: weights[0],
             NEXT_ITEM_WEIGHTS: weights[1],
-            ITEM_COUNT: totals[ITEM_GRAM][diagonal].astype(np.float32),
+            ITEM_COUNT: item_count.astype(np.float32),
+            TREND: trend(totals[LATEST_COUNT], item_count),
             MIXTURE: mixture.as_tensor(),
             LEFT_OUT: np.array([leaves_out], dtype=np.float32),
         }
@@ -154,6 +161,7 @@ class Blend(StatisticsRecipe[BlendConfig]):
             co_occurrence_weights=shared[CO_OCCURRENCE_WEIGHTS],
             next_item_weights=shared[NEXT_ITEM_WEIGHTS],
             item_count=shared[ITEM_COUNT],
+            trend=shared[TREND],
         )
 
     def _ease(self, strength: int) -> Ease:

@@ -25,6 +25,8 @@ class BlendScores:
     """Item weights of `slit` with both regularisations, same shape."""
     item_count: Scores
     """Number of people that the fit saw with each item, shape (number_of_items,)."""
+    trend: Scores
+    """What `fedrec_recipes.trend` says of the items, same shape."""
 
     def mixed(self, mixture: Mixture) -> Scores:
         """The scores of a mixture, shape (number_of_items,); items that nobody chose come last.
@@ -33,7 +35,7 @@ class BlendScores:
         somebody's last interactions are left out, they are the items that were left out: rewarding that would
         choose a mixture for knowing the answer.
         """
-        scores = np.float32(mixture.popularity) * self.popularity()
+        scores = np.float32(mixture.popularity) * self.popularity() + np.float32(mixture.trend) * self.trend
         if mixture.next_item:
             scores += np.float32(mixture.next_item) * self.next_item(mixture.damping, mixture.strength)
         if mixture.co_occurrence:
@@ -74,7 +76,7 @@ class BlendScores:
         Returns:
             Shape (len(ends), parts, number_of_items).
         """
-        parts: list[list[Scores]] = [[self.popularity()] for _ in ends]
+        parts: list[list[Scores]] = [[self.popularity(), self.trend] for _ in ends]
         # A row is looked up once for all ends, half-lives and dampings: it has the whole catalogue in it.
         for strength in STRENGTHS:
             rows = self.next_item_weights[strength, self.history].astype(np.float32)
@@ -113,8 +115,8 @@ class BlendScores:
 
 
 def _coefficients(mixture: Mixture) -> list[float]:
-    """Weights of popularity and, for both regularisations, of next item by damping and co-occurrence by half-life."""
-    coefficients = [mixture.popularity]
+    """Weights of popularity and trend, and for both regularisations of next item and co-occurrence, in this order."""
+    coefficients = [mixture.popularity, mixture.trend]
     for strength in STRENGTHS:
         is_used = mixture.strength == strength
         coefficients += [mixture.next_item * (is_used and mixture.damping == value) for value in DAMPINGS]

@@ -7,10 +7,12 @@ import pytest
 
 from fedrec_recipes.blend import (
     GAINS,
+    ITEM_COUNT,
     LEFT_OUT,
     MIXTURE,
     NEXT_ITEM_WEIGHTS,
     SQUARED_GAINS,
+    TREND,
     Blend,
     BlendConfig,
     held_out_count,
@@ -20,6 +22,7 @@ from fedrec_recipes.metrics import metric_value, rank_of
 from fedrec_recipes.mixture import DEFAULT_MIXTURE, GAIN_STEPS, GRID, Mixture, chosen_mixture
 from fedrec_recipes.recipe import History
 from fedrec_recipes.slit import Slit, SlitConfig
+from fedrec_recipes.trend import trend
 from tests.unit.recipes.data import people_with_taste
 
 ITEMS = 60
@@ -79,9 +82,34 @@ def test_the_first_model_has_both_regularisations_and_the_last_one_the_chosen_on
 
 def test_the_second_round_learns_from_all_of_a_history() -> None:
     final = blend().train_central(HISTORIES, GENERATOR)
-    whole = blend(chooses_mixture=False).train_central(HISTORIES, GENERATOR, rounds=1)
+    strength = Mixture.from_tensor(final[MIXTURE]).strength
+    alone = Slit(SlitConfig(number_of_items=ITEMS, regularisation=(200.0, 800.0)[strength]))
+    whole = alone.train_central(HISTORIES, GENERATOR)[ITEM_WEIGHTS]
     assert final[LEFT_OUT] == 0
-    np.testing.assert_array_equal(final[NEXT_ITEM_WEIGHTS], whole[NEXT_ITEM_WEIGHTS])
+    np.testing.assert_array_equal(final[NEXT_ITEM_WEIGHTS][strength], whole.astype(np.float16))
+
+
+def test_the_trend_compares_how_many_have_an_item_among_their_last_three_and_at_all() -> None:
+    final = blend().train_central(HISTORIES, GENERATOR)
+    people = [history.items.tolist() for history in HISTORIES]
+    latest = np.array([sum(item in items[-3:] for items in people) for item in range(ITEMS)], dtype=float)
+    counts = np.array([sum(item in items for items in people) for item in range(ITEMS)], dtype=float)
+    np.testing.assert_array_equal(final[ITEM_COUNT], counts)
+    np.testing.assert_array_equal(final[TREND], trend(latest, counts))
+
+
+def test_the_trend_is_added_to_the_scores() -> None:
+    final, known = blend().train_central(HISTORIES, GENERATOR), History(np.array([3, 1, 4]))
+    without, with_it = (blend().mixed(final, known, replace(DEFAULT_MIXTURE, trend=weight)) for weight in (0.0, 2.0))
+    assert final[TREND].any()
+    np.testing.assert_allclose(with_it - without, 2 * final[TREND], atol=1e-5)
+
+
+def test_the_first_rounds_trend_knows_nothing_of_left_out_interactions() -> None:
+    first = blend().train_central(HISTORIES, GENERATOR, rounds=1)
+    without = [History(history.items[:10]) for history in HISTORIES]  # of 12
+    expected = blend(chooses_mixture=False).train_central(without, GENERATOR, rounds=1)
+    np.testing.assert_array_equal(first[TREND], expected[TREND])
 
 
 def test_gains_are_the_mean_ndcg_of_the_left_out_items_beyond_that_of_the_default_mixture() -> None:
