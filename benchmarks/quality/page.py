@@ -21,8 +21,8 @@ to. FOLDER holds the data sets in folders of their own; `fedrec_recipes`' shippe
 - **Central** rows train the same recipe with the data in one place, from the same first parameters.
 - **Test items** were looked at more than once while the linear recipes were developed; choices were made on validation.
   Seconds are of one run on a shared machine of two cores, and say little.
-- **An older row**: `blend` on Amazon Instant Video was made with the defaults of before
-  [ADR 0013](adr/0013-devices-choose-the-regularisation-too.md).
+- **Older rows**: those of `blend` were made before it knew the items' trend ([recipes](recipes.md#the-blend)), and that
+  on Amazon Instant Video before [ADR 0013](adr/0013-devices-choose-the-regularisation-too.md) too.
 - **Up** and **down** are the bytes of one person over all rounds; everybody takes part in every round.
 """
 _COLUMNS = [
