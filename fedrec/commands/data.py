@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from fedrec.commands.columns import AtLeast, Item, Rating, Time, TimeFormat, User
+from fedrec.data.choice import ColumnChoice
 from fedrec.data.public_sets import PUBLIC_SETS
 
 data = typer.Typer(help="Public data sets, for simulation.", no_args_is_help=True)
@@ -15,6 +17,31 @@ def list_command() -> None:
     """The data sets that can be downloaded, with their publishers' terms."""
     for name, source in PUBLIC_SETS.items():
         typer.echo(f"{name:<16} {source.size_bytes / 1e6:>7.1f} MB  {source.terms}")
+
+
+@data.command("show")
+def show_command(
+    path: Annotated[Path, typer.Argument(metavar="DATA", help="A file of interactions, an archive, or a folder.")],
+    user: User = None,
+    item: Item = None,
+    time: Time = None,
+    time_format: TimeFormat = None,
+    rating: Rating = None,
+    at_least: AtLeast = None,
+) -> None:
+    """Read a data set, and say what was taken for what and what it is like."""
+    from rich.console import Console  # noqa: PLC0415 - --help need not load it
+
+    from fedrec.data.interactions import DataError  # noqa: PLC0415 - --help need not load numpy
+    from fedrec.data.opening import read_interactions  # noqa: PLC0415 - as above
+    from simulation.advice.screen import show_survey  # noqa: PLC0415 - as above
+    from simulation.advice.survey import survey  # noqa: PLC0415 - as above
+
+    try:
+        found = read_interactions(path, ColumnChoice(user, item, time, rating, time_format, at_least))
+    except (DataError, OSError, ImportError) as problem:
+        raise typer.BadParameter(str(problem)) from problem
+    show_survey(found.remarks, survey(found, found.histories()), Console())
 
 
 @data.command("download")

@@ -1,5 +1,6 @@
 """Advice for people to read, and for programs."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -9,18 +10,24 @@ from rich.table import Table
 from fedrec_recipes.catalogue import recipe as recipe_of
 from simulation.advice.advice import Advice
 from simulation.advice.candidates import label
+from simulation.advice.survey import Survey
 from simulation.advice.trial import Trial
 
 
 def show(advice: Advice, console: Console) -> None:
     """What the data is like, how the candidates did, and what is proposed."""
-    for remark in advice.reading:
-        console.print(remark, soft_wrap=True, highlight=False, markup=False)
-    console.print(_survey_table(advice))
+    show_survey(advice.reading, advice.survey, console)
     console.print(_trial_table(advice))
     console.print(_proposal_table(advice))
     for remark in advice.remarks:
         console.print(f"- {remark}", markup=False)
+
+
+def show_survey(reading: Sequence[str], found: Survey, console: Console) -> None:
+    """What of the data was taken for what, and what it is like."""
+    for remark in reading:
+        console.print(remark, soft_wrap=True, highlight=False, markup=False)
+    console.print(_survey_table(found))
 
 
 def as_json(advice: Advice) -> dict[str, Any]:
@@ -51,8 +58,7 @@ def _as_json(trial: Trial) -> dict[str, Any]:
     }
 
 
-def _survey_table(advice: Advice) -> Table:
-    found = advice.survey
+def _survey_table(found: Survey) -> Table:
     table = _table("data", "")
     table.add_row("people who can take part", f"{found.people:,} (left out: {found.left_out:,})")
     table.add_row("items, interactions", f"{found.items:,}, {found.interactions:,} (density {found.density:.2%})")

@@ -197,6 +197,17 @@ def test_an_epsilon_gets_a_task_with_noise_and_the_quality_of_its_simulation(tmp
     assert any("no more than popularity" in remark for remark in found["0.01"]["remarks"])
 
 
+def test_a_data_set_is_shown_without_any_trial(tmp_path: Path) -> None:
+    data = write(tmp_path, rows_of_people(), header="customer,product,when")
+    result = CliRunner().invoke(app, ["data", "show", str(data)])
+    assert result.exit_code == 0, result.output
+    assert "users from 'customer', items from 'product', times from 'when'" in result.output
+    assert "40 (left out: 0)" in result.output
+    refused = CliRunner().invoke(app, ["data", "show", str(data), "--user", "nobody"])
+    assert refused.exit_code == 2
+    assert "nobody" in refused.output
+
+
 def test_an_epsilon_that_nothing_would_spend_is_refused(tmp_path: Path) -> None:
     code, output = recommend(write(tmp_path, rows_of_people()), tmp_path, "--privacy", "secagg", "--epsilon", "2")
     assert code == 2
