@@ -68,6 +68,8 @@ class Advice:
     survey: Survey
     trials: list[Trial]
     """On validation items of the same people, the baseline first."""
+    whole: list[Trial]
+    """Of the baseline and the best on everybody and all items; empty where there was no time for it, or no need."""
     expected: Trial
     """What to expect of the proposed task on validation items; with `dp` it is its own simulation, with its noise."""
     baseline: Trial
@@ -113,6 +115,7 @@ def advise_on(interactions: Interactions, wishes: Wishes, progress: Progress) ->
         reading=interactions.remarks,
         survey=found,
         trials=outcome.trials,
+        whole=outcome.whole,
         expected=with_noise or outcome.expected,
         baseline=outcome.baseline,
         manifest=manifest,

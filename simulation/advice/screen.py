@@ -36,6 +36,7 @@ def as_json(advice: Advice) -> dict[str, Any]:
         "reading": list(advice.reading),
         "survey": asdict(advice.survey),
         "trials": [_as_json(trial) for trial in advice.trials],
+        "whole": [_as_json(trial) for trial in advice.whole],
         "proposal": {
             "recipe": advice.manifest.recipe.name,
             "expected": _as_json(advice.expected),
@@ -73,10 +74,11 @@ def _trial_table(advice: Advice) -> Table:
     table = _table("validation", "hr@10", "ndcg@10", "people", "items", "seconds")
     for trial in advice.trials:
         table.add_row(trial.recipe, *_figures(trial))
-    if advice.expected not in advice.trials:
-        table.add_section()
-        for trial in (advice.baseline, advice.expected):
-            table.add_row(f"{trial.recipe}, to expect", *_figures(trial))
+    table.add_section()
+    for trial in advice.whole:
+        table.add_row(trial.recipe, *_figures(trial))
+    if advice.expected not in (*advice.trials, *advice.whole):
+        table.add_row(advice.expected.recipe, *_figures(advice.expected))
     return table
 
 

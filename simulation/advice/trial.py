@@ -87,7 +87,7 @@ def preferred(trials: Sequence[Trial]) -> int:
     """Which trial's recipe to propose: the first that the best does not clearly surpass.
 
     The baseline comes first, as it costs least, and then the candidates in the order of preference. Clearly is by more
-    than half a standard error of the difference on the same people.
+    than a standard error of the difference on the same people.
     """
     best = max(trials, key=lambda trial: trial.metrics["ndcg@10"].mean)
     return next(place for place, trial in enumerate(trials) if not _surpasses(best, trial))
@@ -95,4 +95,4 @@ def preferred(trials: Sequence[Trial]) -> int:
 
 def _surpasses(one: Trial, other: Trial) -> bool:
     difference: NDArray[np.float64] = one.gains - other.gains
-    return float(difference.mean()) > 0.5 * float(difference.std()) / math.sqrt(len(difference))
+    return float(difference.mean()) > float(difference.std()) / math.sqrt(len(difference))

@@ -32,27 +32,24 @@ class Outcome:
 
     trials: list[Trial]
     """Of the candidates on the same people and items, the baseline first."""
-    chosen: int
-    """The place of what is proposed among the trials, and among the candidates."""
     whole: list[Trial]
-    """The baseline and what is proposed, on everybody and all items; empty where there was no time for it."""
+    """The baseline and the finalists on everybody and all items; empty where there was no time for it, or no need."""
+    chosen: int
+    """The place of what is proposed among the candidates."""
+    expected: Trial
+    """The best guess at the quality of what is proposed."""
     missing_seconds: float
-    """What the trials on everybody would have taken, where there was no time for them; else 0."""
+    """What a trial of it on everybody would have taken, where there was no time for one; else 0."""
+
+    @property
+    def baseline(self) -> Trial:
+        """Popularity on the same people and items as what is expected."""
+        return (self.whole or self.trials)[0]
 
     @property
     def minutes_for_everybody(self) -> int:
         """A `--minutes` that should be enough for trials on everybody."""
         return ceil(self.missing_seconds / 60 / _SAFETY / (1 - _SHARE_OF_THE_CHOICE))
-
-    @property
-    def expected(self) -> Trial:
-        """The best guess at the quality of what is proposed."""
-        return self.whole[-1] if self.whole else self.trials[self.chosen]
-
-    @property
-    def baseline(self) -> Trial:
-        """Popularity on the same people and items."""
-        return self.whole[0] if self.whole else self.trials[0]
 
 
 @dataclass(frozen=True)
@@ -75,7 +72,7 @@ class Question:
 
 
 def run_trials(question: Question, *, seconds: float, progress: Progress) -> Outcome:
-    """Choose among the candidates on a few people, then measure the chosen one on everybody, as time allows.
+    """Choose among the candidates on a few people, and between the best two on everybody, as time allows.
 
     Two stages with a few people tell how long a last one would take, which gets as many as fit into half of the time.
     All candidates of a stage are measured on the same people.
@@ -102,9 +99,15 @@ def run_trials(question: Question, *, seconds: float, progress: Progress) -> Out
         stages.append(stage(min(_FIRST_STAGES[1], most)))
         people = _last_stage(stages, left(_SHARE_OF_THE_CHOICE), most)
         stages += [] if people is None else [stage(people)]
-    place = preferred(stages[-1])
-    whole, missing = _on_everybody(question, place, stages, left(1.0), progress)
-    return Outcome(stages[-1], place, whole, missing)
+    trials = stages[-1]
+    finalists, missing = _affordable_finalists(question, stages, left(1.0))
+    if not finalists:
+        place = preferred(trials)
+        return Outcome(trials, [], place, trials[place], missing)
+    recipes = question.candidates(question.number_of_items)
+    whole = [_told(recipes[place], question.histories, question.seed, progress) for place in finalists]
+    found = preferred(whole)
+    return Outcome(trials, whole, finalists[found], whole[found], 0.0)
 
 
 def _last_stage(stages: list[list[Trial]], left: float, most: int) -> int | None:
@@ -118,21 +121,27 @@ def _last_stage(stages: list[list[Trial]], left: float, most: int) -> int | None
     return None
 
 
-def _on_everybody(
-    question: Question, place: int, stages: list[list[Trial]], left: float, progress: Progress
-) -> tuple[list[Trial], float]:
-    """The baseline and the chosen recipe with all people and items; nothing, and how long it takes, if that is long."""
-    last = stages[-1][place]
-    if last.people == len(question.histories) and last.items == question.number_of_items:
+def _affordable_finalists(question: Question, stages: list[list[Trial]], left: float) -> tuple[list[int], float]:
+    """The baseline and what may be proposed, to be tried on everybody: one or two, as time allows.
+
+    Nobody, and the seconds that are missing, where one takes too long; nobody where the last stage was of everybody.
+    """
+    trials, before = stages[-1], stages[-2 if len(stages) > 1 else -1]
+    if trials[0].people == len(question.histories) and trials[0].items == question.number_of_items:
         return [], 0.0
+    first = preferred(trials)
+    second = max(
+        set(range(1, len(trials))) - {first}, key=lambda place: trials[place].metrics["ndcg@10"].mean, default=0
+    )
     recipes = question.candidates(question.number_of_items)
-    larger = (question.number_of_items / last.items) ** growth(recipes[place])
-    before = stages[-2][place] if len(stages) > 1 else last
-    expected = larger * predicted_seconds(before, last, len(question.histories))
-    if expected > left:
-        return [], expected
-    both = dict.fromkeys((0, place))
-    return [_told(recipes[each], question.histories, question.seed, progress) for each in both], 0.0
+    seconds = {
+        place: (question.number_of_items / trials[place].items) ** growth(recipes[place])
+        * predicted_seconds(before[place], trials[place], len(question.histories))
+        for place in (first, second)
+    }
+    if seconds[first] > left:
+        return [], seconds[first]
+    return sorted({0, first, second} if sum(seconds.values()) <= left else {0, first}), 0.0
 
 
 def _told(recipe: Recipe[Any], histories: Sequence[History], seed: int, progress: Progress) -> Trial:
