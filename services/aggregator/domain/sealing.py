@@ -51,14 +51,17 @@ def unwrap(wrapped: bytes, deployment_keys: Iterable[bytes], round_id: str) -> b
     raise SealBroken(f"no deployment key opens the key of round {round_id}")
 
 
-def seal(plain: memoryview, round_key: bytes, name: str) -> Iterator[bytes]:
+def seal(plain: memoryview, round_key: bytes, name: str) -> Iterator[memoryview]:
     """Sealed chunks of up to `CHUNK_BYTES` plain bytes each, bound to `name`, their place and their number."""
     cipher = AESGCM(round_key)
     count = -(-len(plain) // CHUNK_BYTES)
     for index in range(count):
         nonce = os.urandom(_NONCE_BYTES)
         chunk = plain[index * CHUNK_BYTES : (index + 1) * CHUNK_BYTES]
-        yield b"".join((_FORMAT, nonce, cipher.encrypt(nonce, chunk, _FORMAT + _place(name, index, count))))
+        sealed = memoryview(bytearray(_NONCE.stop + len(chunk) + _TAG_BYTES))
+        sealed[: _NONCE.stop] = _FORMAT + nonce
+        cipher.encrypt_into(nonce, chunk, _FORMAT + _place(name, index, count), sealed[_NONCE.stop :])
+        yield sealed
 
 
 def unseal(chunks: Iterable[bytes], size_bytes: int, round_key: bytes, name: str) -> Iterator[bytes]:

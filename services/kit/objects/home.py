@@ -82,23 +82,22 @@ class ObjectHome(Protocol):
         ...
 
 
-def rechunk(chunks: Iterable[bytes | memoryview], size: int = CHUNK_BYTES) -> Iterator[bytes]:
-    """The same bytes in pieces of `size`, the last one shorter; nothing for no bytes."""
-    held = bytearray()
+Piece = bytearray | memoryview
+
+
+def rechunk(chunks: Iterable[bytes | memoryview], size: int = CHUNK_BYTES) -> Iterator[Piece]:
+    """The same bytes in pieces of `size`, the last one shorter; nothing for no bytes.
+
+    What comes in one piece is not copied.
+    """
+    held: Piece = bytearray()
     for chunk in chunks:
-        if not held and len(chunk) == size and isinstance(chunk, bytes):
-            yield chunk  # without a copy
-            continue
-        view = memoryview(chunk).cast("B")
-        while len(view) > 0:
-            taken = view[: size - len(held)]
-            view = view[len(taken) :]
-            if not held and len(taken) == size:
-                yield bytes(taken)
-                continue
-            held += taken
+        rest = memoryview(chunk).cast("B")
+        while len(rest) > 0:
+            taken, rest = rest[: size - len(held)], rest[size - len(held) :]
+            held = bytearray().join((held, taken)) if held else taken
             if len(held) == size:
-                yield bytes(held)
-                held.clear()
+                yield held
+                held = bytearray()
     if held:
-        yield bytes(held)
+        yield held

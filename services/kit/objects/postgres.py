@@ -1,20 +1,30 @@
 """Objects as rows of chunks in Postgres: one database, one backup, one transaction."""
 
+import struct
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
+from itertools import chain, islice
 
 import psycopg
 from psycopg import sql
+from psycopg.copy import LibpqWriter
 from sqlalchemy import Connection, LargeBinary, delete, insert, literal, select, update
 
 from services.kit.db import Database, DatabaseUnavailable
 from services.kit.ids import new_id
-from services.kit.objects.home import CHUNK_BYTES, ORPHAN_AGE, ObjectMissing, rechunk
+from services.kit.objects.home import CHUNK_BYTES, ORPHAN_AGE, ObjectMissing, Piece, rechunk
 from services.kit.objects.tables import ObjectTables
 
 _SELECT_PART = (
     "SELECT substring(data FROM %(first)s FOR %(count)s) FROM {chunks} WHERE key = %(key)s AND number = %(number)s"
 )
+_COPY = "COPY {chunks} (key, number, data) FROM STDIN (FORMAT BINARY)"
+_COPY_HEAD, _COPY_END = b"PGCOPY\n\xff\r\n\0" + bytes(8), b"\xff\xff"
+_COPY_WAITING_BYTES = 128 * 1024
+"""More than this is not written to a connection's buffer, which never shrinks, before it is sent."""
+_COPY_BYTES = 8 * CHUNK_BYTES
+"""By one statement: each has 30 seconds, whatever the size of the object."""
 
 
 class PostgresHome:
@@ -23,28 +33,50 @@ class PostgresHome:
     def __init__(self, tables: ObjectTables) -> None:
         self._objects = tables.objects
         self._chunks = tables.chunks
-        self._select_part = sql.SQL(_SELECT_PART).format(
-            chunks=sql.Identifier(str(tables.chunks.schema), tables.chunks.name)
-        )
+        chunks = sql.Identifier(str(tables.chunks.schema), tables.chunks.name)
+        self._select_part = sql.SQL(_SELECT_PART).format(chunks=chunks)
+        self._copy = sql.SQL(_COPY).format(chunks=chunks)
 
     def put(self, tx: Connection, chunks: Iterable[bytes | memoryview]) -> str:
         """Store a new object as part of the transaction."""
         key, pieces = new_id("obj"), rechunk(chunks)
-        size = self._put_first(tx, key, next(pieces, b""))
-        first = size
-        for number, data in enumerate(pieces, start=1):
-            tx.execute(insert(self._chunks), {"key": key, "number": number, "data": data})
-            size += len(data)
-        if size > first:
-            tx.execute(update(self._objects).where(self._objects.c.key == key).values(size_bytes=size))
+        first = next(pieces, bytearray())
+        if len(first) < CHUNK_BYTES:
+            self._put_small(tx, key, first)
+        else:
+            every = chain(iter([first]), pieces)
+            del first  # while the others are made, nobody needs its megabyte
+            self._put_large(tx, key, every)
         return key
 
-    def _put_first(self, tx: Connection, key: str, data: bytes) -> int:
-        """The object with its first chunk, in one statement: most partial sums of small models have no other."""
-        size = len(data)
-        row = insert(self._objects).values(key=key, size_bytes=size).returning(self._objects.c.key).cte("object")
+    def _put_small(self, tx: Connection, key: str, data: Piece) -> None:
+        """The object with its only chunk, in one statement: most partial sums of small models."""
+        row = insert(self._objects).values(key=key, size_bytes=len(data)).returning(self._objects.c.key).cte("object")
         chunk = select(row.c.key, literal(0), literal(data, LargeBinary))
         tx.execute(insert(self._chunks).from_select(["key", "number", "data"], chunk))
+
+    def _put_large(self, tx: Connection, key: str, pieces: Iterable[Piece]) -> None:
+        """The object, and its chunks as streams. As parameters of statements they are copied twice more."""
+        tx.execute(insert(self._objects).values(key=key, size_bytes=0))
+        size, copied, numbered = 0, _COPY_BYTES, enumerate(pieces)
+        while copied == _COPY_BYTES:
+            copied = self._copy_chunks(tx, key, islice(numbered, _COPY_BYTES // CHUNK_BYTES))
+            size += copied
+        tx.execute(update(self._objects).where(self._objects.c.key == key).values(size_bytes=size))
+
+    def _copy_chunks(self, tx: Connection, key: str, numbered: Iterable[tuple[int, Piece]]) -> int:
+        """Write chunks in COPY's binary format (https://www.postgresql.org/docs/current/sql-copy.html); their size."""
+        size, key_bytes = 0, key.encode()
+        with _driver(tx) as connection, connection.cursor() as cursor:
+            writer = LibpqWriter(cursor, flush_threshold=_COPY_WAITING_BYTES)
+            with cursor.copy(self._copy, writer=writer) as copy:
+                copy.write(_COPY_HEAD)
+                for number, data in numbered:
+                    fields = (3, len(key_bytes), key_bytes, 4, number, len(data))  # each after its length
+                    copy.write(struct.pack(f">hi{len(key_bytes)}siii", *fields))
+                    copy.write(data)
+                    size += len(data)
+                copy.write(_COPY_END)
         return size
 
     def read(self, tx: Connection, key: str) -> Iterator[bytes]:
@@ -88,12 +120,20 @@ class PostgresHome:
         SQLAlchemy reads results in the text format, which turns every byte into two hexadecimal digits and
         costs ten times the CPU; psycopg's own cursor reads them as they are.
         """
-        connection = tx.connection.driver_connection
-        assert isinstance(connection, psycopg.Connection)  # noqa: S101 - the only driver, see Database
         values = {"first": start + 1, "count": end - start, "key": key, "number": number}
-        try:
-            with connection.cursor(binary=True) as cursor:
-                row = cursor.execute(self._select_part, values).fetchone()
-        except psycopg.OperationalError as error:
-            raise DatabaseUnavailable(f"reading an object: {type(error).__name__}") from error
+        with _driver(tx) as connection, connection.cursor(binary=True) as cursor:
+            row = cursor.execute(self._select_part, values).fetchone()
         return None if row is None else bytes(row[0])
+
+
+@contextmanager
+def _driver(tx: Connection) -> Iterator[psycopg.Connection]:
+    """The transaction's connection without SQLAlchemy; what goes wrong with it comes out as it does from `Database`."""
+    connection = tx.connection.driver_connection
+    assert isinstance(connection, psycopg.Connection)  # noqa: S101 - the only driver, see Database
+    try:
+        yield connection
+    except psycopg.Error as error:
+        if isinstance(error, psycopg.OperationalError) or connection.broken:
+            raise DatabaseUnavailable(f"reading or writing an object: {type(error).__name__}") from error
+        raise

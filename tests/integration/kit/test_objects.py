@@ -13,7 +13,16 @@ from sqlalchemy import Connection, text
 from services.kit.db import Database
 from services.kit.objects import CHUNK_BYTES, ObjectHome, ObjectMissing
 
-SIZES = [0, 1, CHUNK_BYTES - 1, CHUNK_BYTES, CHUNK_BYTES + 1, 3 * CHUNK_BYTES + 17]
+SIZES = [
+    0,
+    1,
+    CHUNK_BYTES - 1,
+    CHUNK_BYTES,
+    CHUNK_BYTES + 1,
+    3 * CHUNK_BYTES + 17,
+    8 * CHUNK_BYTES,
+    9 * CHUNK_BYTES + 5,
+]
 
 
 def random_bytes(size: int) -> bytes:

@@ -15,7 +15,7 @@ SIZES = [1, 100, CHUNK_BYTES - 1, CHUNK_BYTES, CHUNK_BYTES + 1, 2 * CHUNK_BYTES 
 
 
 def sealed(plain: bytes, name: str = "psm_1") -> list[bytes]:
-    return list(sealing.seal(memoryview(plain), KEY, name))
+    return [bytes(chunk) for chunk in sealing.seal(memoryview(plain), KEY, name)]
 
 
 def opened(chunks: list[bytes], size: int, key: bytes = KEY, name: str = "psm_1") -> bytes:
