@@ -24,8 +24,8 @@ HEAD_SECONDS = 20.0
 LINGER_SECONDS = 20.0
 """A request that was answered before it was complete may go on for so long, so that its sender reads the answer."""
 _UNREAD_BYTES = 256 * 1024
-_HEAD_PART_BYTES = 8 * 1024
-_BODY_PART_BYTES = 256 * 1024
+_HEAD_PART_BYTES = 4 * 1024
+_BODY_PART_BYTES = 64 * 1024  # fits a core's cache: reading and hashing 256 KiB at a time takes a quarter longer
 _RETRY_SECONDS = "5"
 
 _REFUSED = Counter("fedrec_connections_refused_total", "Connections closed before they made a request", ["slug"])
