@@ -68,7 +68,7 @@ class Settings(BaseSettings):
     """Bytes a second at least; who is slower is given up."""
     contended_body_rate: PositiveFloat = 256 * 1024
     """Bytes a second at least while others wait for room; who is slower gives way to them."""
-    intake_bytes: PositiveInt = 16 * 1024 * 1024
+    intake_bytes: PositiveInt = 8 * 1024 * 1024
     """Memory for bodies of reports in one process, or two bodies, whichever is more."""
     rates: RateSettings = RateSettings()
     """`FEDREC_AGGREGATOR_RATES__PARTICIPANTS__PER_SECOND` and so on."""
