@@ -26,7 +26,7 @@ class HashedPairsConfig(StatisticsConfig):
 
     cells_per_item: PositiveInt = 1024
     """Bytes of a report for each item. Eight times the different pairs that an item is in lose little."""
-    hashes: PositiveInt = 4
+    hashes: PositiveInt = 6
     """Cells that each pair is counted in."""
     neighbours: PositiveInt = 64
     """Items that an item speaks for; six bytes of the model each."""
