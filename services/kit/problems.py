@@ -32,6 +32,12 @@ _FRAMEWORK = {
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: Slug.BODY_TOO_LARGE,
 }
 
+_UNREAD = "send the body as JSON, with `Content-Type: application/json`"
+_HINTS = {
+    Slug.NOT_FOUND: "/docs lists what is served here",
+    Slug.METHOD_NOT_ALLOWED: "the header Allow says which methods are; /docs lists what is served here",
+}
+
 
 class DomainError(Protocol):
     """What a domain's errors look like. Domains do not import this module; they have these attributes."""
@@ -81,13 +87,15 @@ def install(app: FastAPI, errors: type[Exception], status_of: Mapping[type[Excep
         mistakes = cast("RequestValidationError", error).errors()
         malformed = any(item["type"] == "json_invalid" for item in mistakes)
         status = HTTPStatus.BAD_REQUEST if malformed else HTTPStatus.UNPROCESSABLE_ENTITY
-        return problem_response(status, Slug.INVALID_REQUEST, _explain(mistakes), request_id=request_id(request))
+        detail = _UNREAD if _is_unread(request, mistakes) else _explain(mistakes)
+        return problem_response(status, Slug.INVALID_REQUEST, detail, request_id=request_id(request))
 
     def framework_error(request: Request, error: Exception) -> Response:
         refused = cast("HTTPException", error)
         slug = _FRAMEWORK.get(HTTPStatus(refused.status_code), Slug.INVALID_REQUEST)
+        detail = _HINTS.get(slug, str(refused.detail))
         return problem_response(
-            refused.status_code, slug, str(refused.detail), request_id=request_id(request), headers=refused.headers
+            refused.status_code, slug, detail, request_id=request_id(request), headers=refused.headers
         )
 
     def storage_unavailable(request: Request, error: Exception) -> Response:
@@ -126,6 +134,13 @@ def refusal(request: Request, error: Exception) -> Response | None:
             response: Response = handlers[kind](request, error)
             return response
     return None
+
+
+def _is_unread(request: Request, mistakes: Sequence[Any]) -> bool:
+    """Whether there is a body that was not said to be JSON: the framework takes it for one piece of text."""
+    media_type = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    is_json = media_type == "application/json" or media_type.endswith("+json")
+    return not is_json and any(item["loc"] == ("body",) and item["type"] != "missing" for item in mistakes)
 
 
 def _explain(mistakes: Sequence[Any]) -> str:

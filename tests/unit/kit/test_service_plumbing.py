@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 from fastapi import Depends, FastAPI, HTTPException
 from fastapi.testclient import TestClient
+from pydantic import BaseModel
 
 from fedrec_protocol.problems import Slug
 from services.kit import health, metrics, observation, openapi, problems
@@ -36,6 +37,7 @@ def client(ready: dict[str, bool]) -> Iterator[TestClient]:
     app = FastAPI(title="Example", docs_url=None, redoc_url=None)
     app.get("/v1/things/{thing}", responses=problems.documented(404))(lambda thing: {"thing": thing})
     app.get("/v1/numbers/{number}")(number)
+    app.post("/v1/things")(make)
     problems.install(app, Broken, {})
     health.install(app, {"database": database})
     metrics.install(app)
@@ -47,6 +49,35 @@ def client(ready: dict[str, bool]) -> Iterator[TestClient]:
 
 def number(number: int) -> int:
     return number
+
+
+class Wish(BaseModel):
+    name: str
+
+
+def make(wish: Wish) -> str:
+    return wish.name
+
+
+@pytest.mark.parametrize("media_type", ["application/x-www-form-urlencoded", "text/plain", ""])
+def test_a_body_that_is_not_said_to_be_json_is_answered_with_how_to_say_so(client: TestClient, media_type: str) -> None:
+    answer = client.post("/v1/things", content=b'{"name": "a"}', headers={"Content-Type": media_type})
+    assert answer.status_code == 422
+    assert answer.json()["detail"] == "send the body as JSON, with `Content-Type: application/json`"
+
+
+@pytest.mark.parametrize("media_type", ["application/json; charset=utf-8", "application/problem+json"])
+def test_what_is_wrong_in_a_body_of_json_is_named(client: TestClient, media_type: str) -> None:
+    answer = client.post("/v1/things", content=b'{"nam": "a"}', headers={"Content-Type": media_type})
+    assert answer.json()["detail"] == "body.name: Field required"
+    answer = client.post("/v1/things", content=b"[]", headers={"Content-Type": media_type})
+    assert "dictionary" in answer.json()["detail"]
+
+
+def test_an_address_at_which_there_is_nothing_says_where_to_look(client: TestClient) -> None:
+    for answer in (client.get("/"), client.delete("/v1/things/1")):
+        assert answer.status_code in {404, 405}
+        assert "/docs lists what is served here" in answer.json()["detail"]
 
 
 def test_the_documentation_needs_no_other_host(client: TestClient) -> None:
