@@ -81,10 +81,22 @@ def order_of(interactions: Interactions, histories: list[History]) -> Order:
 def _order(interactions: Interactions, histories: list[History], tied: float | None) -> Order:
     if tied is not None and tied < _TIED:
         return Order.TIME
-    place = _places(interactions.item_ids)
-    steps = _steps(histories, lambda history: place[history.items])
+    steps = _steps_to_known_items(histories, _places(interactions.item_ids))
     is_sorted = len(steps) >= _FEWEST_STEPS and max(_share(steps > 0), _share(steps < 0)) > _SORTED
     return Order.ITEM if is_sorted else Order.FILE
+
+
+def _steps_to_known_items(histories: list[History], place: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Differences in place between neighbours, where somebody had the second item before.
+
+    Ids are often numbers in the order in which a file names items first: those steps go up in any order of rows.
+    """
+    people = np.repeat(np.arange(len(histories)), [len(history) for history in histories])
+    items = np.concatenate([history.items for history in histories])
+    is_known = np.ones(len(items), dtype=np.bool_)
+    is_known[np.unique(items, return_index=True)[1]] = False
+    steps: NDArray[np.float64] = np.diff(place[items])[is_known[1:] & (np.diff(people) == 0)]
+    return steps
 
 
 def _places(item_ids: tuple[str, ...]) -> NDArray[np.float64]:

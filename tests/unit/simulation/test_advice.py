@@ -104,6 +104,14 @@ def test_data_in_which_nobody_has_three_items_is_refused(tmp_path: Path) -> None
     assert "three different items" in output
 
 
+def test_a_support_that_no_item_has_leaves_nobody(tmp_path: Path) -> None:
+    for rows in (rows_of_people(), [row.rpartition(",")[0] for row in rows_of_people()]):
+        data = write(tmp_path, rows, header=HEADER if rows[0].count(",") == 2 else "user,item")
+        code, output = recommend(data, tmp_path, "--minimum-support", "10000")
+        assert code == 2
+        assert "three different items" in output
+
+
 def test_a_survey_counts_people_items_and_repeats() -> None:
     found = surveyed(["a", "a", "a", "a", "b"], ["x", "y", "z", "x", "x"], [1, 2, 2, 4, 1])
     assert (found.people, found.left_out, found.items, found.interactions) == (1, 1, 3, 5)
@@ -121,6 +129,17 @@ def test_rows_sorted_by_item_are_seen_not_to_be_in_time_order() -> None:
     assert surveyed(parts[1], parts[0]).order is Order.ITEM
     shuffled = np.random.default_rng(0).permutation(len(items))
     assert surveyed([users[row] for row in shuffled], [items[row] for row in shuffled]).order is Order.FILE
+
+
+def test_items_that_are_numbered_as_they_appear_are_not_sorted() -> None:
+    generator = np.random.default_rng(0)
+    users = np.repeat(np.arange(60), 8)
+    items = np.concatenate([generator.permutation(400)[:8] for _ in range(60)])
+    numbered = {item: str(number) for number, item in enumerate(dict.fromkeys(items.tolist()))}
+    names = [numbered[item] for item in items.tolist()]
+    ascending = np.diff([int(name) for name in names]) > 0
+    assert ascending.mean() > 0.65
+    assert surveyed([str(user) for user in users], names).order is Order.FILE
 
 
 def test_without_an_order_in_time_no_next_item_model_is_tried() -> None:
