@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from benchmarks.quality.entries import TABLES
 from benchmarks.quality.rows import Interval, Row
+from benchmarks.quality.run import CENTRAL
 
 _HEADER = """# Results
 
@@ -37,7 +38,8 @@ def page(rows: Sequence[Row], probes: dict[str, float]) -> str:
     for table in TABLES:
         places = {entry.model: place for place, entry in reversed(list(enumerate(table.entries)))}
         own = sorted(
-            (row for row in rows if row.slug == table.slug and row.model in places), key=lambda r: places[r.model]
+            (row for row in rows if row.slug == table.slug and row.model in places),
+            key=lambda row: (places[row.model], row.how == CENTRAL),
         )
         if own:
             parts.append(f"## {own[0].data}\n\nProtocol: {table.protocol}.\n\n{_table(own, table.metrics)}\n")

@@ -81,6 +81,12 @@ def test_a_row_made_again_takes_the_place_of_the_old_one(tmp_path: Path) -> None
     assert "| Small | 0.100 |" in text
 
 
+def test_a_federated_row_stands_before_its_central_one_whichever_was_made_first() -> None:
+    federated, central = rows(Entry("ease", (Stage("ease"),), with_central=True))
+    text = page([central, federated], {})
+    assert text.index("| ease | federated |") < text.index("| ease | central |")
+
+
 def test_a_split_of_pfedrec_puts_validation_before_test(tmp_path: Path) -> None:
     folder = tmp_path / "x" / "pfedrec_split"
     folder.mkdir(parents=True)
