@@ -89,13 +89,13 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
         _jwks(access)
     )
     kit_problems.install(app, AggregatorError, problems.STATUS)
-    app.add_middleware(ShortCut, routes=reports.router.routes)
     signed_requests.check_bodies(app, except_for=_UPLOADS)
     body_limit.install(app, except_for=_UPLOADS, at_most=_SMALL_BODIES)
     openapi.install(app)
     dashboard.install(app, _DASHBOARD, other_page=f"{context.registry.public_url}/dashboard")
     health.install(app, {"database": lambda: _ping(context.db)})
     metrics.install(app, [Depends(operator(Role.READ))])
+    app.add_middleware(ShortCut, routes=reports.router.routes)
     observation.install(app, "aggregator")
     return app
 
