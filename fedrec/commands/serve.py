@@ -14,7 +14,7 @@ from rich.markup import escape
 
 from fedrec.local.ports import ANY
 from fedrec.local.stack import LocalStack, local_stack
-from fedrec.local.supervisor import Supervisor
+from fedrec.local.supervisor import Part, Supervisor
 
 SYSTEM_STATE = Path("/var/lib/fedrec")
 
@@ -49,7 +49,7 @@ def serve(
             progress=lambda step: console.print(f"[dim]{step} ...[/]"),
         ) as stack:
             _introduce(console, stack, directory)
-            supervisor = Supervisor(stack.processes, lambda words: console.print(f"[bold red]{escape(words)}[/]"))
+            supervisor = Supervisor(_parts(stack), lambda words: console.print(f"[bold red]{escape(words)}[/]"))
             while True:
                 supervisor.look()
                 time.sleep(0.5)
@@ -67,6 +67,12 @@ def default_state(working_directory: Path) -> Path:
 def settings_from(environment: Mapping[str, str]) -> dict[str, str]:
     """Settings for the services that somebody made in the environment; the stack overrides what connects its parts."""
     return {name: value for name, value in environment.items() if name.startswith("FEDREC_")}
+
+
+def _parts(stack: LocalStack) -> dict[str, Part]:
+    """What is started again when it ends, Postgres first: the others need it."""
+    postgres: dict[str, Part] = {} if stack.postgres is None else {stack.postgres.name: stack.postgres}
+    return {**postgres, **stack.processes}
 
 
 def _introduce(console: Console, stack: LocalStack, directory: Path) -> None:

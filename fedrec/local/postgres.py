@@ -45,6 +45,8 @@ class LocalPostgres:
         max_connections: connections at the same time.
     """
 
+    name = "Postgres"
+
     def __init__(self, directory: Path | None = None, *, fsync: bool = True, max_connections: int = 100) -> None:
         self._account: Account = unprivileged_account()
         self._binaries = find_binaries(self._account)
@@ -135,6 +137,15 @@ class LocalPostgres:
         """Stop and start again with the same data."""
         self.stop()
         self.start()
+
+    def start_again(self) -> None:
+        """Start it after it has ended by itself; what was committed is there."""
+        self.restart()
+
+    def last_words(self) -> str:
+        """With which status it ended, and the end of its log."""
+        status = None if self._process is None else self._process.poll()
+        return f"Postgres ended with status {status}; the end of its log:\n{self._last_log_lines()}"
 
     def kill(self) -> None:
         """End the whole server at once with SIGKILL, as a crash would; `start` then recovers (Linux)."""

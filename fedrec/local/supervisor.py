@@ -4,16 +4,33 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
-from fedrec.local.process import ProcessFailed, ServiceProcess
+from fedrec.local.process import ProcessFailed
 
 FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 30.0
 MOST_ENDS = 5
 """A process that ends so often within `WITHIN_SECONDS` will not get better by itself."""
 WITHIN_SECONDS = 600.0
+
+
+class Part(Protocol):
+    """A process of a deployment: a service, a worker, Postgres."""
+
+    name: str
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it was started and has not ended."""
+
+    def last_words(self) -> str:
+        """How it ended, and the end of its log."""
+
+    def start_again(self) -> None:
+        """Start it where it ran."""
 
 
 @dataclass
@@ -36,7 +53,7 @@ class Supervisor:
 
     def __init__(
         self,
-        processes: dict[str, ServiceProcess],
+        processes: Mapping[str, Part],
         say: Callable[[str], None],
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -58,7 +75,7 @@ class Supervisor:
             elif not process.is_running:
                 self._note_end(process, record)
 
-    def _note_end(self, process: ServiceProcess, record: _Record) -> None:
+    def _note_end(self, process: Part, record: _Record) -> None:
         now = self._monotonic()
         record.ends.append(now)
         while record.ends[0] < now - WITHIN_SECONDS:
@@ -70,7 +87,7 @@ class Supervisor:
         record.start_at = now + pause
         self._say(f"{words}\n{process.name} is started again in {pause:.0f} s")
 
-    def _start_if_due(self, process: ServiceProcess, record: _Record) -> None:
+    def _start_if_due(self, process: Part, record: _Record) -> None:
         if record.start_at is not None and self._monotonic() >= record.start_at:
             record.start_at = None
             process.start_again()

@@ -129,7 +129,7 @@ def test_serve_leaves_no_process_behind_when_it_is_ended(number: signal.Signals,
     assert not [part for part in left if runs(part)]
 
 
-def test_serve_starts_a_killed_part_again_on_its_port_and_says_so(state: Path) -> None:
+def test_serve_starts_a_killed_part_and_a_killed_postgres_again_and_says_so(state: Path) -> None:
     serving = serve(state)
     [registry] = [part for part in serving.parts if "model_registry" in " ".join(part.cmdline())]
     registry.kill()
@@ -137,6 +137,13 @@ def test_serve_starts_a_killed_part_again_on_its_port_and_says_so(state: Path) -
     assert output is not None
     said = "".join(takewhile(lambda line: line != "registry is started again\n", output))
     assert said.startswith("registry ended with status -9")
+    while not answers(serving.registry_url):
+        time.sleep(0.05)
+    children = psutil.Process(serving.process.pid).children()
+    [postmaster] = [child for child in children if child.name() == "postgres"]
+    postmaster.kill()
+    said = "".join(takewhile(lambda line: line != "Postgres is started again\n", output))
+    assert said.startswith("Postgres ended with status -9")
     while not answers(serving.registry_url):
         time.sleep(0.05)
     assert serving.end(signal.SIGINT) == 0
