@@ -7,6 +7,7 @@ validation items: test items are not looked at.
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import typer
 from rich.console import Console
 
@@ -58,14 +59,18 @@ def main(
 
 
 def _fewer(interactions: Interactions, people: int) -> Interactions:
-    """The first people of the data, in its order."""
-    if len(interactions.user_ids) <= people:
+    """Some of the people, drawn with one seed. The first of a file may have little in common: Beauty's have nothing."""
+    number = len(interactions.user_ids)
+    if number <= people:
         return interactions
-    rows = interactions.users < people
+    drawn = np.zeros(number, dtype=np.bool_)
+    drawn[np.random.default_rng(0).permutation(number)[:people]] = True
+    rows = drawn[interactions.users]
+    places = np.cumsum(drawn) - 1
     return Interactions(
-        interactions.users[rows],
+        places[interactions.users[rows]],
         interactions.items[rows],
-        interactions.user_ids[:people],
+        tuple(id_ for id_, is_drawn in zip(interactions.user_ids, drawn, strict=True) if is_drawn),
         interactions.item_ids,
     ).with_item_support(1)
 
