@@ -25,9 +25,12 @@ def trend(latest_count: NDArray[np.float64], item_count: NDArray[np.float64]) ->
         latest_count: People with the item in their `latest_items`, shape (number_of_items,).
         item_count: People with the item anywhere, same shape.
 
+    Where noise has made a count negative it is taken as none.
+
     Returns:
         Shape (number_of_items,); zeros for items without interactions.
     """
-    expected = item_count * latest_count.sum() / max(float(item_count.sum()), 1.0)
-    ratio = (latest_count + _PRIOR_COUNT) / (expected + _PRIOR_COUNT)
+    latest, known = np.maximum(latest_count, 0.0), np.maximum(item_count, 0.0)
+    expected = known * latest.sum() / max(float(known.sum()), 1.0)
+    ratio = (latest + _PRIOR_COUNT) / (expected + _PRIOR_COUNT)
     return np.asarray(np.log(ratio), dtype=np.float32)

@@ -28,3 +28,9 @@ def test_few_interactions_say_less_than_many_of_the_same_share(people: int) -> N
     found = trend(np.array([0.3, 0.1]) * people, np.array([1.0, 1.0]) * people)
     assert 0 < found[0] < np.log(1.5)  # 0.3 where 0.2 are expected
     assert (found[0] > 0.9 * np.log(1.5)) == (people == 2000)
+
+
+def test_a_count_that_noise_made_negative_is_taken_as_none() -> None:
+    found = trend(np.array([16.0, -500.0, 2.0]), np.array([30.0, 60.0, -700.0]))
+    np.testing.assert_array_equal(found, trend(np.array([16.0, 0.0, 2.0]), np.array([30.0, 60.0, 0.0])))
+    assert np.isfinite(found).all()
