@@ -9,17 +9,21 @@ import typer
 from pydantic import ValidationError
 
 from fedrec_protocol.base import reasons
+from fedrec_recipes.catalogue import UnknownRecipe
 from services.aggregator.domain.errors import InvalidManifest
 
 
 @contextlib.contextmanager
 def refusing_arguments() -> Iterator[None]:
-    """Within the block a value that does not fit, or a file that cannot be used, is a refusal of what was typed."""
+    """Within the block a value that does not fit, or a file that cannot be used, is a refusal of what was typed.
+
+    A missing key or index is nobody's typing error: such a defect keeps its traceback.
+    """
     try:
         yield
     except ValidationError as problem:
         raise typer.BadParameter(reasons(problem)) from problem
-    except (InvalidManifest, LookupError, OSError, ValueError) as problem:
+    except (InvalidManifest, UnknownRecipe, OSError, ValueError) as problem:
         raise typer.BadParameter(str(problem)) from problem
 
 

@@ -10,6 +10,7 @@ from threading import Thread
 import pytest
 
 from fedrec import cli
+from fedrec.commands.refusals import refusing_arguments
 
 DATA = "user,item,rating,timestamp\n" + "".join(f"{user},{item},5,{item}\n" for user in range(8) for item in range(6))
 RECOMMENDER = ["privacy", "recommender", "films", "--items", "9", "--people", "50", "--epsilon", "1"]
@@ -101,3 +102,14 @@ def test_a_disk_that_is_full_is_named_with_the_file(
 
     monkeypatch.setattr(cli, "app", full)
     assert typed([], monkeypatch, capsys) == "fedrec: /data/logs: No space left on device"
+
+
+def test_a_defect_in_what_a_command_runs_does_not_pass_for_a_typing_error() -> None:
+    with pytest.raises(KeyError), refusing_arguments():
+        raise KeyError("items")
+
+
+def test_a_recipe_that_is_not_known_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "nonsense" in typed(["tune", "data.csv", "--recipe", "nonsense"], monkeypatch, capsys)
