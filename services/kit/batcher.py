@@ -61,6 +61,7 @@ class Batcher(Generic[T, R]):
             while self._waiting:
                 # Without a wait, one turn of the loop still lets those join that are ready now.
                 await asyncio.sleep(self.gather_seconds)
+                # Without a name: a variable would keep the batch, with its bodies, until the next one has gathered.
                 await self._answer([self._waiting.popleft() for _ in range(min(self._maximum, len(self._waiting)))])
         finally:
             self._worker = None

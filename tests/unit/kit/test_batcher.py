@@ -2,6 +2,9 @@
 
 import asyncio
 import time
+import weakref
+
+import pytest
 
 from services.kit.batcher import Batcher
 
@@ -24,3 +27,28 @@ def test_after_a_slow_batch_those_who_come_a_moment_later_join_the_next() -> Non
 
     asyncio.run(scenario())
     assert sizes == [1, 2]
+
+
+class Body:
+    """Something large that a batch holds."""
+
+
+def test_a_batch_is_let_go_of_while_the_next_one_gathers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.kit.batcher._GATHER_FRACTION", 1e9)
+    monkeypatch.setattr("services.kit.batcher._LONGEST_GATHER_SECONDS", 60.0)
+
+    async def scenario() -> None:
+        batcher = Batcher[Body, int](lambda bodies: [0] * len(bodies), maximum=1)
+        body = Body()
+        known = weakref.ref(body)
+        first, second = (asyncio.create_task(batcher.submit(each)) for each in (body, Body()))
+        del body
+        await first
+        del first
+        deadline = time.monotonic() + 5.0  # the thread that worked on it lets go a moment later
+        while known() is not None and time.monotonic() < deadline:
+            await asyncio.sleep(0.01)
+        assert known() is None
+        assert not second.done()
+
+    asyncio.run(scenario())
