@@ -10,11 +10,14 @@ from fedrec.commands.audit import audit
 from fedrec.commands.catalogue import catalogue
 from fedrec.commands.data import data
 from fedrec.commands.demo import demo
+from fedrec.commands.keys import enrolment_key, operator_key
 from fedrec.commands.migrate import migrate
+from fedrec.commands.model import model
 from fedrec.commands.privacy import privacy
 from fedrec.commands.recommend_config import recommend_config
 from fedrec.commands.serve import serve
 from fedrec.commands.simulate import simulate
+from fedrec.commands.task import task
 from fedrec.commands.train import train
 from fedrec.commands.tune import tune
 from fedrec.local.errors import LocalFailure
@@ -29,8 +32,15 @@ app = typer.Typer(
 app.command()(demo)
 for command in (serve, migrate, simulate, recommend_config, tune, train, audit, catalogue):
     app.command()(command)
-app.add_typer(privacy, name="privacy")
-app.add_typer(data, name="data")
+for name, group in {
+    "task": task,
+    "model": model,
+    "enrolment-key": enrolment_key,
+    "operator-key": operator_key,
+    "privacy": privacy,
+    "data": data,
+}.items():
+    app.add_typer(group, name=name)
 
 
 def main() -> None:

@@ -3,7 +3,8 @@
 import time
 from collections.abc import Callable, Iterator
 
-from fedrec.operator import Operator, OperatorError
+from fedrec.operator import Operator
+from fedrec.service_client import OperatorError
 from fedrec_protocol.manifest import TaskManifest
 from fedrec_protocol.messages import RoundState, TaskState
 from fedrec_protocol.operator_messages import RoundView, TaskView

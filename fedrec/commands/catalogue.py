@@ -6,16 +6,14 @@ from typing import Annotated
 import typer
 
 from fedrec.commands.refusals import refusing_arguments
-from fedrec.operator import Operator, OperatorError
+from fedrec.commands.services import REGISTRY_URL, RegistryKey, RegistryUrl, registry
 from fedrec_protocol.item_catalogue import MAXIMUM_CHANGES, ItemCatalogue
 
 
 def catalogue(
     model: Annotated[str, typer.Argument(help="Name of the model.")],
-    key: Annotated[str, typer.Option(envvar="FEDREC_REGISTRY_KEY", help="The registry's operator key of role run.")],
-    url: Annotated[
-        str, typer.Option(envvar="FEDREC_REGISTRY_URL", help="The model registry.")
-    ] = "http://127.0.0.1:8001",
+    key: RegistryKey,
+    url: RegistryUrl = REGISTRY_URL,
     capacity: Annotated[
         int | None, typer.Option(min=1, help="Make the catalogue: rows of the item tensors, the number_of_items.")
     ] = None,
@@ -25,18 +23,14 @@ def catalogue(
     """Add and retire items; prints the catalogue's version, size and digest."""
     with refusing_arguments():
         adding, retiring = _lines(add), _lines(retire)
-    try:
-        with Operator("", url, aggregator_key="", registry_key=key) as operator:
-            if capacity is not None:
-                operator.make_catalogue(model, capacity)
-            for start in range(0, len(adding), MAXIMUM_CHANGES):
-                operator.change_catalogue(model, add=adding[start : start + MAXIMUM_CHANGES])
-            for start in range(0, len(retiring), MAXIMUM_CHANGES):
-                operator.change_catalogue(model, retire=retiring[start : start + MAXIMUM_CHANGES])
-            view = operator.catalogue(model)
-    except (OperatorError, ValueError) as refusal:
-        typer.echo(f"fedrec: {refusal}", err=True)
-        raise typer.Exit(1) from refusal
+    with registry(url, key) as operator:
+        if capacity is not None:
+            operator.make_catalogue(model, capacity)
+        for start in range(0, len(adding), MAXIMUM_CHANGES):
+            operator.change_catalogue(model, add=adding[start : start + MAXIMUM_CHANGES])
+        for start in range(0, len(retiring), MAXIMUM_CHANGES):
+            operator.change_catalogue(model, retire=retiring[start : start + MAXIMUM_CHANGES])
+        view = operator.catalogue(model)
     items = ItemCatalogue().with_changes(view.changes)
     typer.echo(
         f"catalogue {view.number} of {model}: {len(items)} items, {len(items.retired)} of them retired, "

@@ -6,17 +6,16 @@ from typing import Annotated
 import typer
 
 from fedrec.commands.refusals import refusing_arguments
-from fedrec.operator import Operator, OperatorError
+from fedrec.commands.services import AGGREGATOR_URL, REGISTRY_URL, AggregatorKey, AggregatorUrl, explaining_refusals
+from fedrec.operator import Operator
 
 
 def train(
     file: Annotated[Path, typer.Argument(help="A task manifest, e.g. of `recommend-config`.")],
-    key: Annotated[str, typer.Option(envvar="FEDREC_OPERATOR_KEY", help="Operator key of role run.")],
-    url: Annotated[str, typer.Option(envvar="FEDREC_URL", help="The aggregator.")] = "http://127.0.0.1:8000",
+    key: AggregatorKey,
+    url: AggregatorUrl = AGGREGATOR_URL,
     promote: Annotated[str | None, typer.Option(help="Move this alias to the last version, e.g. production.")] = None,
-    registry_url: Annotated[
-        str, typer.Option(envvar="FEDREC_REGISTRY_URL", help="The model registry.")
-    ] = "http://127.0.0.1:8001",
+    registry_url: Annotated[str, typer.Option(envvar="FEDREC_REGISTRY_URL", help="The model registry.")] = REGISTRY_URL,
     registry_key: Annotated[
         str | None, typer.Option(envvar="FEDREC_REGISTRY_KEY", help="The registry's operator key of role run.")
     ] = None,
@@ -35,15 +34,15 @@ def train(
     with refusing_arguments():
         manifest = read_manifest(file)
     try:
-        with Operator(url, registry_url, aggregator_key=key, registry_key=registry_key or "") as operator:
+        with (
+            explaining_refusals(),
+            Operator(url, registry_url, aggregator_key=key, registry_key=registry_key or "") as operator,
+        ):
             task, is_new = find_or_create(operator, manifest)
             typer.echo(f"task {task.task_id} {'created' if is_new else 'found'}: {manifest.name}")
             if is_new or not operator.enrolment_keys(task.task_id):  # who made the task may have been stopped here
                 typer.echo(f"enrolment key for the app: {operator.create_enrolment_key(task.task_id).secret}")
             _follow(operator, task.task_id, promote)
-    except OperatorError as refusal:
-        typer.echo(f"fedrec: {refusal}", err=True)
-        raise typer.Exit(1) from refusal
     except KeyboardInterrupt:
         typer.echo("stopped watching; the task goes on. Run the same command to watch again.")
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from fedrec.administrator import Administrator
 from fedrec.cli import app
-from fedrec.operator import read_audit
 from tests.integration.aggregator.world import World
 
 
@@ -86,7 +86,8 @@ def test_a_proxy_in_the_environment_is_not_asked_for_what_is_on_this_machine(
         monkeypatch.setenv(name, "http://127.0.0.1:9")  # nobody answers there
     for name in ("no_proxy", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
-    assert read_audit(world.aggregator_urls[0], world.secrets.aggregator_admin_key, limit=1)
+    with Administrator(world.aggregator_urls[0], world.secrets.aggregator_admin_key) as administrator:
+        assert administrator.audit(limit=1)
 
 
 @pytest.mark.parametrize("key", ["fo_" + "x" * 43, "read"])

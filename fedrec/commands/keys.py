@@ -1,0 +1,93 @@
+"""`fedrec operator-key` and `fedrec enrolment-key`: make, list and revoke credentials."""
+
+from typing import Annotated
+
+import typer
+
+from fedrec.administrator import Administrator
+from fedrec.commands.listing import minute, print_listing
+from fedrec.commands.services import (
+    AGGREGATOR_URL,
+    AdministratorKey,
+    AggregatorKey,
+    AggregatorUrl,
+    EitherUrl,
+    aggregator,
+    explaining_refusals,
+)
+from fedrec.commands.task import Task, find
+from fedrec_protocol.messages import Role
+from fedrec_protocol.operator_messages import EnrolmentKeyView, OperatorKeyView
+
+DAY_SECONDS = 86400.0
+
+operator_key = typer.Typer(help="Operator keys of either service: make, list, revoke.", no_args_is_help=True)
+enrolment_key = typer.Typer(help="Keys by which an app's devices enrol: make, list, revoke.", no_args_is_help=True)
+
+Days = Annotated[
+    float | None, typer.Option(min=0.001, max=3650, help="Life of the key  [default: until it is revoked]")
+]
+KeyId = Annotated[str, typer.Argument(metavar="ID", help="The key's id, as `list` shows it.")]
+
+
+@operator_key.command("make")
+def make_operator_key(
+    name: Annotated[str, typer.Argument(help="Whose key it is.")],
+    key: AdministratorKey,
+    role: Annotated[Role, typer.Option(help="What it may do; each role includes the ones before it.")] = Role.READ,
+    days: Days = None,
+    url: EitherUrl = AGGREGATOR_URL,
+) -> None:
+    """Print a new operator key, this once: only a hash of it is stored."""
+    with explaining_refusals(), Administrator(url, key) as administrator:
+        typer.echo(administrator.create_operator_key(name, role, life_seconds=_seconds(days)).secret)
+
+
+@operator_key.command("list")
+def list_operator_keys(key: AdministratorKey, url: EitherUrl = AGGREGATOR_URL) -> None:
+    """All operator keys of a service, the newest first, without their secrets."""
+    with explaining_refusals(), Administrator(url, key) as administrator:
+        keys = administrator.operator_keys()
+    headings = ("NAME", "ROLE", "MADE (UTC)", "ENDS (UTC)", "REVOKED (UTC)", "ID")
+    print_listing(headings, [(each.name, each.role, *_times(each), each.key_id) for each in keys])
+
+
+@operator_key.command("revoke")
+def revoke_operator_key(key_id: KeyId, key: AdministratorKey, url: EitherUrl = AGGREGATOR_URL) -> None:
+    """Refuse a key from now on, for good."""
+    with explaining_refusals(), Administrator(url, key) as administrator:
+        administrator.revoke_operator_key(key_id)
+    typer.echo(f"{key_id} is revoked")
+
+
+@enrolment_key.command("make")
+def make_enrolment_key(task: Task, key: AggregatorKey, days: Days = None, url: AggregatorUrl = AGGREGATOR_URL) -> None:
+    """Print a new enrolment key of a task, this once: only a hash of it is stored."""
+    with aggregator(url, key) as operator:
+        made = operator.create_enrolment_key(find(operator, task).task_id, life_seconds=_seconds(days))
+    typer.echo(made.secret)
+
+
+@enrolment_key.command("list")
+def list_enrolment_keys(task: Task, key: AggregatorKey, url: AggregatorUrl = AGGREGATOR_URL) -> None:
+    """A task's enrolment keys, the newest first, without their secrets."""
+    with aggregator(url, key) as operator:
+        keys = operator.enrolment_keys(find(operator, task).task_id)
+    headings = ("MADE (UTC)", "ENDS (UTC)", "REVOKED (UTC)", "ID")
+    print_listing(headings, [(*_times(each), each.key_id) for each in keys])
+
+
+@enrolment_key.command("revoke")
+def revoke_enrolment_key(task: Task, key_id: KeyId, key: AggregatorKey, url: AggregatorUrl = AGGREGATOR_URL) -> None:
+    """Enrol nobody else by this key; who enrolled by it stays."""
+    with aggregator(url, key) as operator:
+        operator.revoke_enrolment_key(find(operator, task).task_id, key_id)
+    typer.echo(f"{key_id} is revoked")
+
+
+def _seconds(days: float | None) -> float | None:
+    return None if days is None else days * DAY_SECONDS
+
+
+def _times(view: OperatorKeyView | EnrolmentKeyView) -> tuple[str, str, str]:
+    return minute(view.created_at), minute(view.expires_at, "never"), minute(view.revoked_at)

@@ -1,0 +1,23 @@
+"""Rows for people to read and for programs to cut: nothing is shortened, whatever the terminal's width."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import typer
+
+
+def print_listing(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print columns that line up, two spaces apart."""
+    widths = [max(map(len, column)) for column in zip(headings, *rows, strict=True)]
+    for row in (headings, *rows):
+        typer.echo("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
+
+
+def minute(time: datetime | None, otherwise: str = "") -> str:
+    """A time of the services (UTC), to the minute."""
+    return otherwise if time is None else f"{time:%Y-%m-%d %H:%M}"
+
+
+def figures(metrics: dict[str, float] | None) -> str:
+    """Metrics in one cell."""
+    return ", ".join(f"{name} {value:.4f}" for name, value in sorted((metrics or {}).items()))
