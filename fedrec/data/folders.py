@@ -5,7 +5,7 @@ from pathlib import Path
 
 from fedrec.data.interactions import DataError
 
-KNOWN_FILES = ("ratings.csv", "ratings.dat", "u.data", "*.inter", "*.sequences.txt", "interactions.*")
+KNOWN_FILES = ("ratings.csv", "ratings.dat", "u.data", "*.inter", "*.sequences.txt", "interactions.*", "behaviors.tsv")
 """What is looked for first, in this order."""
 _ENDINGS = re.compile(r"\.(csv|tsv|txt|dat|data|json|jsonl|ndjson|inter|parquet|rating|ratings|edges)(\.(gz|bz2|xz))?$")
 _PARTS = ("train", "valid", "val", "test")

@@ -4,6 +4,7 @@ import csv
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from enum import Enum
 
 from fedrec.data import headers
 from fedrec.data.clock import look_like_times
@@ -11,8 +12,24 @@ from fedrec.data.clock import look_like_times
 WHITESPACE = ""
 """Runs of blanks and tabs between cells."""
 _DELIMITERS = ("::", "\t", ";", "|", ",")
+IMPRESSION = ("impression", "user", "time", "history", "shown")
+"""Cells of a line of `Shape.IMPRESSIONS`."""
 _ENOUGH = 0.9
 """Share of the lines that have as many cells as most."""
+
+
+class Shape(Enum):
+    """What the lines of a file are."""
+
+    TABLE = "a line for each interaction"
+    SEQUENCES = "a line for each user"
+    """`user item item ...`"""
+    COUNTED = "a line for each user, without a name, that begins with the number of items"
+    """`3 item item item` (CiteULike)"""
+    GROUPED = "a group of lines for each item"
+    """`item:`, and then lines `user,rating,date` (the Netflix Prize)"""
+    IMPRESSIONS = "a line for each list of items that was shown"
+    """`impression, user, time, items chosen before, items shown`, these with `-1` or `-0` behind them (MIND)"""
 
 
 @dataclass(frozen=True)
@@ -21,10 +38,7 @@ class Layout:
 
     delimiter: str
     has_header: bool = False
-    is_sequences: bool = False
-    """Each line is `user item item ...`."""
-    is_grouped: bool = False
-    """A line `item:` comes before the lines `user,rating,date` of an item (the Netflix Prize)."""
+    shape: Shape = Shape.TABLE
     is_quoted: bool = True
     """Quotation marks enclose cells, instead of being a part of them."""
 
@@ -39,7 +53,9 @@ def layout_of(lines: Sequence[str], *, is_table: bool) -> Layout:
     if not lines:
         return Layout(",")
     if lines[0].endswith(":") and lines[0][:-1].isdecimal():
-        return Layout(",", is_grouped=True)
+        return Layout(",", shape=Shape.GROUPED)
+    if all(map(_is_impression, lines)):
+        return Layout("\t", shape=Shape.IMPRESSIONS)
     even = [each for each in _DELIMITERS if _evenness(lines, each) >= _ENOUGH]
     delimiter = max(even, key=lambda each: _width(lines, each)) if even else _most_frequent(lines[0], is_table=is_table)
     is_quoted = delimiter != "\t" or not any(_is_stray(cell) for line in lines for cell in line.split("\t"))
@@ -47,7 +63,7 @@ def layout_of(lines: Sequence[str], *, is_table: bool) -> Layout:
     rows = list(cells_of(lines, layout))
     has_header = _has_header(rows) or (is_table and _is_unlike(rows))
     if not is_table and not has_header and _are_sequences(rows, is_even=bool(even)):
-        return Layout(delimiter, is_sequences=True)
+        return Layout(delimiter, shape=Shape.COUNTED if _are_counted(rows) else Shape.SEQUENCES)
     return Layout(delimiter, has_header=has_header, is_quoted=is_quoted)
 
 
@@ -60,6 +76,11 @@ def cells_of(lines: Iterable[str], layout: Layout) -> Iterator[list[str]]:
     if layout.is_quoted:
         return csv.reader(lines, delimiter=layout.delimiter, skipinitialspace=True)
     return csv.reader(lines, delimiter=layout.delimiter, quoting=csv.QUOTE_NONE)
+
+
+def _is_impression(line: str) -> bool:
+    cells = line.split("\t")
+    return len(cells) == len(IMPRESSION) and all(shown[-2:] in ("-0", "-1") for shown in cells[-1].split() or [""])
 
 
 def _width(lines: Sequence[str], delimiter: str) -> int:
@@ -124,3 +145,8 @@ def _are_sequences(rows: Sequence[Sequence[str]], *, is_even: bool) -> bool:
         return True
     has_one_line_each = len({row[0] for row in rows}) == len(rows)
     return not is_even and has_one_line_each and max(widths) > 2
+
+
+def _are_counted(rows: Sequence[Sequence[str]]) -> bool:
+    """Every line begins with how many items it has, as no list of names of users would."""
+    return all(row[0] == str(len(row) - 1) for row in rows if row)

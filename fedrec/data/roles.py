@@ -74,7 +74,8 @@ def _by_name(table: Table, choice: ColumnChoice) -> dict[str, int]:
         "label": flags,
     }
     for what, positions in named.items():
-        best = next((each for each in positions if each in free), None)
+        candidates = [each for each in positions if each in free]
+        best = next((each for each in candidates if table.values(each)), next(iter(candidates), None))
         if what not in found and best is not None:
             twins = [name for name in names if headers.plain(name) == headers.plain(names[best])]
             if len(twins) > 1:
@@ -124,7 +125,7 @@ def _are_numbers(values: Sequence[str]) -> bool:
 
 def _are_ratings(values: Sequence[str]) -> bool:
     numbers = {_number(value) for value in values}
-    return 0 < len(numbers) <= _MOST_RATINGS and all(n is not None and -1 <= n <= _LARGEST_RATING for n in numbers)
+    return 1 < len(numbers) <= _MOST_RATINGS and all(n is not None and -1 <= n <= _LARGEST_RATING for n in numbers)
 
 
 def _are_flags(values: Sequence[str]) -> bool:

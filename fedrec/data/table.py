@@ -8,7 +8,7 @@ from fedrec.data.interactions import DataError
 
 SAMPLE_ROWS = 2000
 """Rows at the beginning that tell what a column holds."""
-MISSING = frozenset({"", "nan", "NaN", "null", "NULL", "None", "\\N", "<NA>"})
+MISSING = frozenset({"", "NA", "nan", "NaN", "null", "NULL", "None", "\\N", "<NA>"})
 """Cells without a value, as common tools write them."""
 
 Cells = tuple[int, tuple[str, ...]]

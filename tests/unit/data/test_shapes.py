@@ -57,6 +57,7 @@ SHAPES = {
     "bars.psv": lines("User Name|Movie Title|Rated At", "{user}|{item}|2015-05-{day} 10:00:00+02:00"),
     "dots.dat": lines("", "{user}::{item}::5::{s}"),
     "blanks.txt": lines("user item ts", "{user} {item} {s}"),
+    "diginetica.csv": lines("sessionId;userId;itemId;timeframe;eventdate", "{user};NA;{item};7;2016-05-{day}"),
     "hetrec.dat": lines("userID\tartistID\tweight\ttimestamp", "{user}\t{item}\t13\t{ms}"),
     "indexed.csv": lines(",user,item,time", "7,{user},{item},{s}"),
     "strange.csv": lines("alpha,beta,gamma", "{user},{item},2015-05-{day}T00:00:00Z"),
@@ -66,6 +67,9 @@ SHAPES = {
     "old-steam.jsonl": lines("", "{{u'username': u'{user}', 'product_id': u'{item}', 'date': u'2015-05-{day}'}}"),
     "sequences.txt": "ann Heat Ran Alien\nbob Ran Heat\n",
     "commas.txt": "ann,Heat,Ran,Alien\nbob,Ran,Heat\n",
+    "news.tsv": "1\tann\t5/14/2019 8:00:00 AM\tHeat Ran\tAlien-1 Up-0\n"
+    "2\tbob\t5/13/2019 8:00:00 PM\t\tUp-0 Ran-1\n3\tann\t5/13/2019 8:00:00 PM\tHeat Ran\tUp-0\n"
+    "4\tbob\t5/14/2019 8:00:00 AM\tRan\tHeat-1\n",
     "netflix.txt": "1:\nann,3,2005-09-01\nbob,4,2005-09-02\n2:\nann,5,2005-09-02\nbob,1,2005-09-01\n"
     "3:\nann,4,2005-09-03\n",
 }
@@ -195,6 +199,21 @@ def test_rows_without_a_value_are_nobodys_and_counted(tmp_path: Path) -> None:
     found = read_interactions(path)
     assert chosen(found) == {"x": ["c", "a"]}
     assert "3 rows without a value were left out." in found.remarks
+
+
+def test_lines_that_begin_with_the_number_of_their_items_are_a_user_each(tmp_path: Path) -> None:
+    path = tmp_path / "users.dat"
+    path.write_text("3 7 8 9\n2 8 7\n2 9 8\n")
+    assert chosen(read_interactions(path)) == {"1": ["7", "8", "9"], "2": ["8", "7"], "3": ["9", "8"]}
+    path.write_text("3 7 8 9\n2 8 7\n1 9 8\n")
+    assert chosen(read_interactions(path)) == {"3": ["7", "8", "9"], "2": ["8", "7"], "1": ["9", "8"]}
+
+
+def test_a_column_that_is_always_the_same_is_no_rating(tmp_path: Path) -> None:
+    path = tmp_path / "steam-200k.csv"
+    path.write_text("".join(f"{hours % 3},game {hours},play,{hours + 0.5},0\n" for hours in range(30)))
+    with pytest.raises(DataError, match="no column for the rating"):
+        read_interactions(path, ColumnChoice(at_least=1))
 
 
 def test_text_that_is_not_unicode_is_read_as_latin_1(tmp_path: Path) -> None:
