@@ -8,6 +8,7 @@ import typer
 
 from fedrec.commands.audit import audit
 from fedrec.commands.catalogue import catalogue
+from fedrec.commands.client import client
 from fedrec.commands.data import data
 from fedrec.commands.demo import demo
 from fedrec.commands.keys import enrolment_key, operator_key
@@ -35,6 +36,7 @@ for command in (serve, migrate, simulate, recommend_config, tune, train, audit, 
 for name, group in {
     "task": task,
     "model": model,
+    "client": client,
     "enrolment-key": enrolment_key,
     "operator-key": operator_key,
     "privacy": privacy,

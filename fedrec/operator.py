@@ -66,6 +66,14 @@ class Operator:
         """Enrol nobody else by this key."""
         request(self._aggregator, "DELETE", f"/v1/tasks/{task_id}/enrolment-keys/{path_segment(key_id)}")
 
+    def revoke_client(self, task_id: str, client_id: str) -> None:
+        """Give a device no more work and no more tokens."""
+        request(self._aggregator, "DELETE", f"/v1/tasks/{task_id}/clients/{path_segment(client_id)}")
+
+    def erase_client(self, client_id: str) -> None:
+        """Delete what the aggregator keeps of a device; the key has role `admin`."""
+        request(self._aggregator, "DELETE", f"/v1/clients/{path_segment(client_id)}")
+
     def current_round(self, task_id: str) -> RoundView:
         """The round under way, or else the newest."""
         return send(RoundView, self._aggregator, "GET", f"/v1/tasks/{task_id}/rounds/current")

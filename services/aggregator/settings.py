@@ -28,16 +28,22 @@ class RetentionSettings(BaseModel):
     unreported_days: PositiveFloat = 7.0
     """Assignments that nobody reported to."""
     receipt_days: PositiveFloat = 90.0
-    """Receipts; those that bound how often somebody takes part stay until the task is completed."""
+    """Receipts, and abandoned rounds; receipts that still bound how often somebody takes part stay."""
     audit_days: PositiveFloat | None = None
     """Entries of the audit log; null keeps them for ever."""
+    client_days: PositiveFloat | None = 400.0
+    """Clients that got no token for so long; null keeps them for ever."""
 
 
 class Settings(BaseSettings):
     """Read once, at start, and passed down."""
 
     model_config = SettingsConfigDict(
-        env_prefix="FEDREC_AGGREGATOR_", env_nested_delimiter="__", frozen=True, use_attribute_docstrings=True
+        env_prefix="FEDREC_AGGREGATOR_",
+        env_nested_delimiter="__",
+        env_parse_none_str="null",
+        frozen=True,
+        use_attribute_docstrings=True,
     )
 
     database_url: str = Field(repr=False)
@@ -73,7 +79,7 @@ class Settings(BaseSettings):
     rates: RateSettings = RateSettings()
     """`FEDREC_AGGREGATOR_RATES__PARTICIPANTS__PER_SECOND` and so on."""
     retention: RetentionSettings = RetentionSettings()
-    """`FEDREC_AGGREGATOR_RETENTION__RECEIPT_DAYS` and `..._UNREPORTED_DAYS`."""
+    """`FEDREC_AGGREGATOR_RETENTION__RECEIPT_DAYS`, `..._CLIENT_DAYS` and so on."""
     longest_wait_seconds: PositiveFloat = 60.0
     """Longest long poll of a check-in."""
     check_ins_held: PositiveInt = 5000

@@ -23,9 +23,10 @@ from services.aggregator.pipeline.encrypted.settle import settle_if_due
 from services.aggregator.pipeline.finish_round import finish_round
 from services.aggregator.pipeline.first_version import first_version
 from services.aggregator.pipeline.forget import forget
+from services.aggregator.pipeline.forget_clients import forget_unseen
 from services.aggregator.pipeline.open_round import open_round
 from services.aggregator.pipeline.secure.advance import advance_if_due
-from services.aggregator.settings import Settings
+from services.aggregator.settings import RetentionSettings, Settings
 from services.aggregator.storage import encrypted_sums, leases, notifications, rounds, secure_rounds, tasks
 from services.aggregator.stores import make_context
 from services.kit import logs
@@ -39,6 +40,8 @@ LEASE = timedelta(seconds=30)
 RETRY = timedelta(seconds=2)
 """Pause before a round that could not be finished is tried again, by whichever worker."""
 SWEEP_SECONDS = 600.0
+CLIENTS_SWEPT = timedelta(days=1)
+"""Clients are looked through so often, by one worker: with no index on when they were seen, that reads them all."""
 
 
 class Worker:
@@ -104,6 +107,13 @@ class Worker:
         deleted = forget(self._context, self._retention)
         erased = self._context.home.sweep(self._context.db)
         log.info("swept", deleted_assignments=deleted, erased_objects=erased)
+        if self._retention.clients is not None:
+            self._forget_clients(self._retention.clients)
+
+    def _forget_clients(self, unseen: timedelta) -> None:
+        turn = ("forgetting clients", self._name, CLIENTS_SWEPT)
+        if self._context.db.run("acquire_lease", lambda tx: leases.acquire(tx, *turn)) is not None:
+            log.info("forgot clients", clients=forget_unseen(self._context, unseen))
 
     def _finish(self, round_id: str) -> None:
         db = self._context.db
@@ -149,16 +159,21 @@ class Worker:
             log.error("step failed; it will be tried again", step=what, subject=subject, exc_info=error)
 
 
+def _retention(days: RetentionSettings) -> Retention:
+    def life(days: float | None) -> timedelta | None:
+        return None if days is None else timedelta(days=days)
+
+    unreported, receipts = timedelta(days=days.unreported_days), timedelta(days=days.receipt_days)
+    return Retention(unreported, receipts, audit=life(days.audit_days), clients=life(days.client_days))
+
+
 def main() -> None:
     """Run a worker until SIGTERM or SIGINT."""
     settings = Settings()
     logs.configure(settings.log_level)
     context = make_context(settings, SystemClock())
-    days = settings.retention
-    audit = None if days.audit_days is None else timedelta(days=days.audit_days)
-    retention = Retention(timedelta(days=days.unreported_days), timedelta(days=days.receipt_days), audit)
     name = f"{socket.gethostname()}.{new_id('wrk')}"
-    worker = Worker(context, settings.worker_poll_seconds, name, retention=retention)
+    worker = Worker(context, settings.worker_poll_seconds, name, retention=_retention(settings.retention))
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signal_number, lambda *_: worker.stop())
     listener = Listener(settings.database_url, (notifications.WORK,), lambda _: worker.wake())

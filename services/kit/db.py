@@ -18,7 +18,7 @@ log = structlog.get_logger(__name__)
 _SECONDS = Histogram("fedrec_transaction_seconds", "Duration of a database transaction", ["name"])
 _RETRIES = Counter("fedrec_transaction_retries_total", "Transactions run again after a conflict", ["name"])
 
-_CONFLICTS = frozenset({"40001", "40P01"})  # serialization failure, deadlock
+_CONFLICTS = frozenset({"40001", "40P01", "23503"})  # serialization failure, deadlock, what was read is gone by now
 _ATTEMPTS = 5
 
 LONGEST_IDLE_SECONDS = 60

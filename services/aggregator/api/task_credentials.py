@@ -10,8 +10,9 @@ from fedrec_protocol.operator_messages import (
     EnrolmentKeyRequest,
     EnrolmentKeyView,
 )
-from services.aggregator.api.access import ContextDep, RunDep, access_of
+from services.aggregator.api.access import AdminDep, ContextDep, RunDep, access_of
 from services.aggregator.api.parameters import ClientId, KeyId, TaskId
+from services.aggregator.pipeline.forget_clients import erase_client
 from services.aggregator.storage import audit, credentials, tasks
 from services.kit import keys
 from services.kit.ids import new_id
@@ -99,3 +100,18 @@ def revoke_client(task_id: TaskId, client_id: ClientId, operator: RunDep, contex
         audit.record(tx, operator.name, "revoke client", client_id, context.now())
 
     context.db.run("revoke_client", step)
+
+
+@router.delete(
+    "/clients/{client_id}",
+    status_code=204,
+    operation_id="eraseClient",
+    summary="Erase a client",
+    responses=_READ,
+)
+def erase(client_id: ClientId, operator: AdminDep, context: ContextDep) -> None:
+    """The device gets no more work and no more tokens, and what is kept of it is deleted but for the hash of its key.
+
+    If it has an assignment in a round under way, that is done within minutes of the round's end.
+    """
+    erase_client(context, client_id, operator.name)

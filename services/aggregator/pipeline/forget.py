@@ -1,17 +1,19 @@
-"""Delete what is kept of rounds that were over long ago, and of who asked for work in them."""
+"""Delete what is kept of rounds that were over long ago, of who asked for work in them, and of who was erased."""
 
 from sqlalchemy import Connection
 
 from services.aggregator.domain.recent_participants import oldest_span
 from services.aggregator.domain.retention import Retention
 from services.aggregator.pipeline.context import Context
+from services.aggregator.pipeline.forget_clients import finish_erasures
 from services.aggregator.storage import audit, demand, retention
 
 
 def forget(context: Context, policy: Retention) -> int:
     """Delete assignments and receipts whose time is over, a round in each transaction; returns how many.
 
-    The counts of recent participants go as well, and old entries of the audit log where the policy says so.
+    The counts of recent participants go as well, clients that were to be erased when their round is over, and old
+    entries of the audit log where the policy says so.
     """
     now = context.now()
 
@@ -27,6 +29,7 @@ def forget(context: Context, policy: Retention) -> int:
     for name, step in (("forget_unreported", forget_unreported), ("forget_receipts", forget_receipts)):
         while (deleted := context.db.run(name, step)) is not None:
             total += deleted
+    finish_erasures(context)
     context.db.run("forget_demand", lambda tx: demand.forget(tx, oldest_span(now)))
     oldest = None if policy.audit is None else now - policy.audit
     if oldest is not None:

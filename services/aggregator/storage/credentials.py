@@ -1,8 +1,8 @@
 """Enrolment keys and clients in Postgres."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
 
 from sqlalchemy import Connection, RowMapping, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
@@ -10,6 +10,7 @@ from sqlalchemy.exc import IntegrityError
 
 from fedrec_protocol.operator_messages import EnrolmentKeyView
 from services.aggregator.domain.errors import DeviceKeyTaken, Unauthenticated, UnknownKey
+from services.aggregator.storage import refused_keys
 from services.aggregator.storage.tables import clients, enrolment_keys
 from services.kit import key_tables
 
@@ -22,6 +23,8 @@ class Client:
     task_id: str
     public_key: bytes
     is_revoked: bool
+    seen_on: date = field(compare=False)
+    """When it last enrolled, or got a token."""
 
 
 def insert_enrolment_key(tx: Connection, view: EnrolmentKeyView, lookup: str, key_hash: bytes) -> None:
@@ -74,11 +77,25 @@ def revoke_client(tx: Connection, task_id: str, client_id: str, now: datetime) -
 
 
 def enrol(tx: Connection, client_id: str, task_id: str, public_key: bytes, now: datetime) -> Client:
-    """Store a client; a public key that is enrolled already keeps its client."""
+    """Store a client; a public key that is enrolled already keeps its client.
+
+    Raises:
+        Unauthenticated: the key was that of a client which may not come back.
+    """
+    seen = {"seen_on": now.date()}
     values = {"id": client_id, "task_id": task_id, "public_key": public_key, "enrolled_at": now}
-    tx.execute(upsert(clients).values(**values).on_conflict_do_nothing(index_elements=["task_id", "public_key"]))
-    query = select(clients).where(clients.c.task_id == task_id, clients.c.public_key == public_key)
-    return _client(tx.execute(query).mappings().one())
+    statement = upsert(clients).values(**values, **seen)
+    # Changed, not left alone: so it is locked and returned, and cannot be forgotten between two statements.
+    statement = statement.on_conflict_do_update(index_elements=["task_id", "public_key"], set_=seen)
+    found = _client(tx.execute(statement.returning(clients)).mappings().one())
+    if found.is_revoked or refused_keys.is_refused(tx, task_id, public_key):
+        raise Unauthenticated("this device's client was revoked")
+    return found
+
+
+def mark_seen(tx: Connection, who: Client, today: date) -> None:
+    """Note that a client was here today."""
+    tx.execute(update(clients).where(clients.c.id == who.id, clients.c.seen_on < today).values(seen_on=today))
 
 
 def client(tx: Connection, client_id: str) -> Client | None:
@@ -97,9 +114,11 @@ def replace_key(tx: Connection, before: Client, public_key: bytes) -> None:
     """Give a client another key, if it still has the one that it had before, or has the new one by now.
 
     Raises:
-        DeviceKeyTaken: another client of the task has it.
+        DeviceKeyTaken: another client of the task has it, or had it and may not come back.
         Unauthenticated: the client was given yet another key, or revoked, meanwhile.
     """
+    if refused_keys.is_refused(tx, before.task_id, public_key):
+        raise DeviceKeyTaken("another client of the task had this key: make a new one")
     is_as_before = [
         clients.c.id == before.id,
         clients.c.public_key == before.public_key,
@@ -114,7 +133,7 @@ def replace_key(tx: Connection, before: Client, public_key: bytes) -> None:
 
 
 def _client(row: RowMapping) -> Client:
-    return Client(row["id"], row["task_id"], row["public_key"], row["revoked_at"] is not None)
+    return Client(row["id"], row["task_id"], row["public_key"], row["revoked_at"] is not None, row["seen_on"])
 
 
 def _enrolment_view(row: RowMapping) -> EnrolmentKeyView:

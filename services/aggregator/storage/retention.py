@@ -1,8 +1,8 @@
-"""Rounds that are over and whose assignments may go."""
+"""Rounds that are over, and what of them may go."""
 
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, Integer, delete, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Integer, ScalarSelect, delete, func, or_, select, update
 
 from fedrec_protocol.messages import RoundState, TaskState
 from services.aggregator.domain.retention import Kept
@@ -17,9 +17,9 @@ def next_with_unreported(tx: Connection, closed_before: datetime) -> str | None:
 def next_with_receipts(tx: Connection, closed_before: datetime) -> str | None:
     """A round whose receipts bound nobody's participation any more; locked, as above."""
     policy = tasks.c.manifest["rounds"]
-    is_unbounded = (policy["maximum_participations"].astext.is_(None)) & (
-        policy["minimum_separation"].astext.cast(Integer) <= 1
-    )
+    separation = policy["minimum_separation"].astext.cast(Integer)
+    is_long_ago = or_(separation <= 1, rounds.c.number + separation <= _newest_number())
+    is_unbounded = policy["maximum_participations"].astext.is_(None) & is_long_ago
     over = or_(tasks.c.state == TaskState.COMPLETED, is_unbounded)
     return _next(tx, Kept.RECEIPTS, closed_before, ~_is_under_way() & over)
 
@@ -33,11 +33,21 @@ def delete_unreported(tx: Connection, round_id: str) -> int:
 
 
 def delete_receipts(tx: Connection, round_id: str) -> int:
-    """Delete a round's receipts, and their assignments; returns how many."""
+    """Delete a round's receipts and their assignments, and an abandoned round itself; returns how many assignments."""
     tx.execute(delete(receipts).where(receipts.c.round_id == round_id))
     gone = tx.execute(delete(assignments).where(assignments.c.round_id == round_id)).rowcount
-    _set(tx, round_id, Kept.NOTHING)
+    # The numbers of rounds go on from the newest one, whatever became of it.
+    is_idle = (rounds.c.state == RoundState.ABANDONED) & (rounds.c.number < _newest_number())
+    if not tx.execute(delete(rounds).where(rounds.c.id == round_id, is_idle)).rowcount:
+        _set(tx, round_id, Kept.NOTHING)
     return gone
+
+
+def _newest_number() -> ScalarSelect[int]:
+    """The number of the newest round of a round's task."""
+    others = rounds.alias("others")
+    query = select(func.max(others.c.number)).where(others.c.task_id == rounds.c.task_id)
+    return query.correlate(rounds).scalar_subquery()
 
 
 def _is_under_way() -> ColumnElement[bool]:

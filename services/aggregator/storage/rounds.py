@@ -1,6 +1,6 @@
 """Rounds in Postgres."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, RowMapping, func, insert, select, update
 
@@ -97,10 +97,10 @@ def next_number(tx: Connection, task_id: str) -> int:
 
 def mean_seconds(tx: Connection, newest: Round, now: datetime) -> float:
     """Time from one round of a task to the next: the mean of the last few, or the newest one's age if that is more."""
-    first = max(newest.number - _RECENT_ROUNDS, 1)
-    query = select(rounds.c.opened_at).where(rounds.c.task_id == newest.task_id, rounds.c.number == first)
-    opened_at: datetime = tx.execute(query).scalar_one()
-    mean = (newest.opened_at - opened_at) / max(newest.number - first, 1)
+    recent = (rounds.c.task_id == newest.task_id) & (rounds.c.number >= newest.number - _RECENT_ROUNDS)
+    query = select(rounds.c.number, rounds.c.opened_at).where(recent).order_by(rounds.c.number).limit(1)
+    first = tx.execute(query).one()
+    mean: timedelta = (newest.opened_at - first.opened_at) / max(newest.number - first.number, 1)
     return max(mean, now - newest.opened_at).total_seconds()
 
 

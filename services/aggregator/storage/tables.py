@@ -3,6 +3,7 @@
 from sqlalchemy import (
     BigInteger,
     Column,
+    Date,
     DateTime,
     Double,
     ForeignKey,
@@ -95,7 +96,24 @@ clients = Table(
     Column("public_key", LargeBinary, nullable=False),
     Column("enrolled_at", _Time, nullable=False),
     Column("revoked_at", _Time),
+    Column("seen_on", Date, nullable=False, server_default=text("CURRENT_DATE")),  # when it last got a token
     UniqueConstraint("task_id", "public_key"),
+)
+
+# Of clients that are to be erased as soon as no round under way needs them.
+erasures = Table(
+    "erasures",
+    metadata,
+    Column("client_id", ForeignKey(clients.c.id), primary_key=True),
+    Column("asked_at", _Time, nullable=False),
+)
+
+# All that is left of clients that were erased, or revoked and forgotten.
+refused_keys = Table(
+    "refused_keys",
+    metadata,
+    Column("task_id", ForeignKey(tasks.c.id), primary_key=True),
+    Column("key_hash", LargeBinary, primary_key=True),
 )
 
 rounds = Table(
@@ -240,6 +258,7 @@ privacy_ledgers = Table(
     Column("budget", JSONB, nullable=False),
     Column("participation_limit", JSONB, nullable=False),
     Column("noise_key", LargeBinary),  # wrapped; where noise is correlated over rounds, until the task is over
+    Column("incarnation", String),  # of the database that knows every release; null: of this one
 )
 
 # Of lineages whose noise is correlated over rounds: emptied when the task is over.

@@ -178,6 +178,7 @@ ADMIN = {
     ("POST", "/v1/operator-keys"),
     ("GET", "/v1/operator-keys"),
     ("DELETE", "/v1/operator-keys/{key_id}"),
+    ("DELETE", "/v1/clients/{client_id}"),
 }
 READ = {
     ("GET", "/v1/tasks"),

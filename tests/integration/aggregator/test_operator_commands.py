@@ -1,4 +1,4 @@
-"""`fedrec task`, `model`, `operator-key` and `enrolment-key` on real services."""
+"""`fedrec task`, `model`, `client`, `operator-key` and `enrolment-key` on real services."""
 
 from __future__ import annotations
 
@@ -130,6 +130,16 @@ def test_an_enrolment_key_is_made_enrols_and_is_revoked(world: World) -> None:
     key_id = row[-1]
     assert said(world, "enrolment-key", "revoke", task.id, key_id) == f"{key_id} is revoked\n"
     assert Device(world).enrol(secret).status_code == 401
+
+
+def test_a_device_is_revoked_and_erased(world: World) -> None:
+    task = world.task()
+    device = task.device()
+    assert said(world, "client", "revoke", task.id, device.client_id) == f"{device.client_id} is revoked\n"
+    assert device.check_in()["reason"] == "revoked"
+    assert device.client_id in said(world, "client", "erase", device.client_id)
+    result = typed(world, "client", "erase", device.client_id)
+    assert (result.exit_code, "there is no client" in result.stderr) == (1, True)
 
 
 def test_what_no_service_would_take_is_refused_as_typed(world: World) -> None:

@@ -66,7 +66,7 @@ def test_unreported_assignments_go_after_a_week_and_receipts_after_three_months(
     assert [round_["reports"] for round_ in task.get("/rounds") if round_["state"] == "published"] == [1]
 
 
-@pytest.mark.parametrize("bound", [{"maximum_participations": 1}, {"minimum_separation": 2}])
+@pytest.mark.parametrize("bound", [{"maximum_participations": 1}, {"minimum_separation": 5}])
 def test_receipts_that_bound_participation_stay_until_the_task_is_completed(
     world: World, bound: dict[str, int]
 ) -> None:
@@ -76,6 +76,41 @@ def test_receipts_that_bound_participation_stay_until_the_task_is_completed(
     assert device.check_in()["reason"] in {"participation-cap", "too-soon"}
     assert task.steer("cancel").is_success
     assert (after(world, 0), left(world)) == (1, (0, 0))
+
+
+def test_a_receipt_that_a_separation_has_passed_bounds_nothing_and_goes(world: World) -> None:
+    task, device, _ = one_of_two_reports(world, minimum_separation=2)
+    assert device.renew().status_code == 201
+    assert device.check_in()["reason"] == "too-soon"  # in round 2, which other devices end
+    other = task.device()
+    assert other.report(other.assigned()["assignment_id"], power_of_two(5)).status_code == 201
+    world.work()
+    assert task.round["number"] == 3
+    assert (after(world, 20), left(world)) == (1, (2, 2))
+    assert (after(world, 80), left(world)) == (1, (1, 1))  # round 2's receipt still bounds round 3
+    assert device.renew().status_code == 201
+    assert device.assigned()["round_number"] == 3
+
+
+def test_abandoned_rounds_go_with_their_receipts_and_numbers_go_on(world: World) -> None:
+    task = world.task(**powers_task(goal=2, minimum_reports=2, deadline_seconds=60))
+    device = task.device()
+    for _ in range(2):
+        assert device.report(device.assigned()["assignment_id"], power_of_two(1)).status_code == 201
+        world.advance(61)
+        world.work()
+        world.advance(10)  # the next one opens after a pause
+        world.work()
+    states = [(round_["number"], round_["state"]) for round_ in task.get("/rounds")]
+    assert states == [(3, "collecting"), (2, "abandoned"), (1, "abandoned")]
+    world.advance(61)
+    world.work()
+    assert (after(world, 100), left(world)) == (2, (0, 0))
+    assert [round_["number"] for round_ in task.get("/rounds")] == [3]  # the newest says where numbers go on
+    world.work()
+    assert task.round["number"] == 4
+    assert device.renew().status_code == 201
+    assert device.assigned()["round_number"] == 4
 
 
 def test_a_round_under_way_keeps_everything_however_old_it_is(world: World) -> None:

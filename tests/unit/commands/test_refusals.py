@@ -61,6 +61,7 @@ def typed(arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.
         (["model", "list", "--url", "nonsense", *KEY], "cannot be reached"),
         (["model", "promote", "films", "ver 1", *KEY], "should match pattern"),
         (["audit", "--key", "☃"], "an operator key looks like fo_"),
+        (["client", "erase", "cli_x", "--url", "nonsense", *KEY], "cannot be reached"),
         (["migrate", "--database-url", "nonsense"], "a database URL looks like postgresql+psycopg://"),
         (["migrate", "--database-url", ""], "a database URL looks like postgresql+psycopg://"),
         (["migrate", "--database-url", "postgresql+psycopg://[::1/x"], "a database URL looks like"),

@@ -1,0 +1,71 @@
+"""Delete clients: those that were not seen for long, and those that an operator has erased."""
+
+from datetime import timedelta
+
+from sqlalchemy import Connection
+
+from services.aggregator.domain.errors import UnknownKey
+from services.aggregator.pipeline.context import Context
+from services.aggregator.storage import audit, credentials, forgetting, refused_keys
+
+_BATCH = 500
+
+
+def forget_unseen(context: Context, unseen: timedelta) -> int:
+    """Delete clients that got no token for so long, many in each transaction; returns how many.
+
+    Whose receipts still bound its participation stays, and one that was revoked leaves the hash of its key behind:
+    being forgotten gives nobody another turn. A device that comes back enrols again.
+    """
+    seen_before = (context.now() - unseen).date()
+
+    def step(tx: Connection) -> int:
+        client_ids = forgetting.lock_unseen(tx, seen_before, _BATCH)
+        refused_keys.add(tx, client_ids, revoked_only=True)
+        forgetting.delete_clients(tx, client_ids)
+        return len(client_ids)
+
+    total = 0
+    while deleted := context.db.run("forget_clients", step):
+        total += deleted
+    return total
+
+
+def erase_client(context: Context, client_id: str, operator: str) -> None:
+    """Delete a client with its assignments and receipts, and refuse its key for ever.
+
+    While a round is under way that it has an assignment in, it is revoked; the rest is done by `finish_erasures`.
+
+    Raises:
+        UnknownKey: there is no such client.
+    """
+
+    def step(tx: Connection) -> None:
+        client = credentials.client(tx, client_id)
+        if client is None or not forgetting.lock(tx, client_id):
+            raise UnknownKey(f"there is no client {client_id!r}")
+        audit.record(tx, operator, "erase client", client_id, context.now())
+        credentials.revoke_client(tx, client.task_id, client_id, context.now())
+        if forgetting.is_in_round(tx, client_id):
+            forgetting.ask_to_erase(tx, client_id, context.now())
+        else:
+            _erase(tx, client_id)
+
+    context.db.run("erase_client", step)
+
+
+def finish_erasures(context: Context) -> int:
+    """Delete the clients whose erasure had to wait for the end of a round; returns how many."""
+
+    def step(tx: Connection) -> int:
+        client_ids = forgetting.to_be_erased(tx)
+        for client_id in client_ids:
+            _erase(tx, client_id)
+        return len(client_ids)
+
+    return context.db.run("finish_erasures", step)
+
+
+def _erase(tx: Connection, client_id: str) -> None:
+    refused_keys.add(tx, [client_id], revoked_only=False)
+    forgetting.delete_clients(tx, [client_id])
