@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from fedrec.local.operator_env import write_operator_env
 from fedrec.local.ports import ANY
 from fedrec.local.stack import LocalStack, local_stack
 from fedrec.local.supervisor import Part, Supervisor
@@ -79,7 +80,8 @@ def _introduce(console: Console, stack: LocalStack, directory: Path) -> None:
     console.print(f"[bold]aggregator[/]      {stack.aggregator_url}/docs")
     console.print(f"[bold]model registry[/]  {stack.registry_url}/docs")
     console.print(f"[bold]dashboard[/]       {stack.aggregator_url}/dashboard")
-    console.print(f"[bold]operator keys[/]   {directory / 'secrets.json'}", soft_wrap=True)
+    console.print(f"[bold]operator keys[/]   . {write_operator_env(stack, directory)}", soft_wrap=True)
+    console.print("                and then, for example, [bold]fedrec task list[/]")
     console.print(f"[bold]logs[/]            {directory / 'logs'}", soft_wrap=True)
     if stack.postgres is not None:
         console.print(f"[bold]database[/]        {stack.postgres.url}", soft_wrap=True)

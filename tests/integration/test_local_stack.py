@@ -157,6 +157,10 @@ def test_after_ctrl_c_serve_keeps_its_data_and_keys_for_the_next_time(state: Pat
         headers = {"Authorization": f"Bearer {key}"}
         made = httpx.post(f"{serving.registry_url}/v1/models", json={"name": "m"}, headers=headers, trust_env=False)
         answered.append(made.status_code)
+        command = f". {state / 'operator.env'} && {sys.executable} -m fedrec model list"
+        listed = subprocess.run(["/bin/sh", "-c", command], check=True, capture_output=True, text=True)
+        assert [line.split()[0] for line in listed.stdout.splitlines()] == ["NAME", "m"]
         assert serving.end(signal.SIGINT) == 0
         assert not [part for part in serving.parts if runs(part)]
     assert answered == [201, 409]
+    assert (state / "operator.env").stat().st_mode & 0o777 == 0o600

@@ -5,8 +5,9 @@ import threading
 from collections.abc import Callable, Iterable
 from datetime import timedelta
 from functools import partial
+from operator import index
 from time import time as now
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, SupportsIndex
 from urllib.parse import urlsplit
 
 from fedrec_protocol.item_catalogue import ItemCatalogue
@@ -163,14 +164,21 @@ class Participant:
         """
         self.store.interactions.add([(item, now() if time is None else time)])
 
-    def record_many(self, history: History) -> None:
+    def record_many(self, history: History | Iterable[SupportsIndex]) -> None:
         """Remember many interactions at once, e.g. those from before the app was updated; all or none.
 
+        Args:
+            history: With times, or only the indices of the items, oldest first.
+
         Raises:
+            TypeError: an item that is no integer.
             ValueError: a negative item, or a time that is not finite.
         """
-        times = [None] * len(history) if history.times is None else history.times.tolist()
-        self.store.interactions.add(zip(history.items.tolist(), times, strict=True))
+        if isinstance(history, History):
+            items, times = history.items.tolist(), history.times
+        else:
+            items, times = [index(item) for item in history], None
+        self.store.interactions.add(zip(items, [None] * len(items) if times is None else times.tolist(), strict=True))
 
     def contribute(self, wait: timedelta = timedelta(0)) -> Outcome:
         """Do one round, or finish the one that a crash or a lost connection interrupted.

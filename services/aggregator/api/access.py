@@ -27,6 +27,7 @@ from services.kit.signed_requests import verify_signature
 
 _ROLES = (Role.READ, Role.RUN, Role.ADMIN)
 _REMEMBERED_TOKENS = 20_000
+_OPERATORS_ONLY = "this needs an operator key, `fo_...`"
 _MISSING = "send `Authorization: Bearer ...`"
 
 _participant_scheme = HTTPBearer(
@@ -157,14 +158,21 @@ def operator(least: Role) -> Callable[..., Operator]:
         secret = _credential(bearer)
         access = access_of(request)
         if not secret.startswith("fo_"):
-            access.participant(secret)  # 401 unless it is a participant's token, who may not come here
-            raise Forbidden("this needs an operator key")
+            _require_participant(access, secret)  # who may not come here
+            raise Forbidden(_OPERATORS_ONLY)
         view = access.operator(secret)
         if _ROLES.index(view.role) < _ROLES.index(least):
             raise Forbidden(f"this needs an operator key of role {least}")
         return Operator(view.name, view.role)
 
     return check
+
+
+def _require_participant(access: Access, token: str) -> None:
+    try:
+        access.participant(token)
+    except Unauthenticated as error:
+        raise Unauthenticated(_OPERATORS_ONLY) from error
 
 
 def _credential(bearer: Bearer) -> str:

@@ -119,6 +119,7 @@ def test_an_operator_key_is_made_works_within_its_role_and_is_revoked(world: Wor
     assert row[:2] == ["grace", "read"]
     assert said(world, "operator-key", "revoke", row[-1]) == f"{row[-1]} is revoked\n"
     assert typed(world, "task", "list", key=secret).exit_code == 1
+    assert "this needs an operator key, `fo_...`" in typed(world, "task", "list", key="nonsense").stderr
 
 
 def test_an_enrolment_key_is_made_enrols_and_is_revoked(world: World) -> None:

@@ -36,6 +36,17 @@ def test_without_times_the_order_of_recording_counts(aggregator: FakeAggregator,
     assert (history.items.tolist(), history.times) == ([3, 1, 2], None)
 
 
+def test_items_alone_are_recorded_in_their_order_and_something_else_is_refused_whole(
+    aggregator: FakeAggregator, join: Join
+) -> None:
+    ada = join(aggregator, "ada")
+    ada.record_many([4, np.int64(1)])
+    with pytest.raises(TypeError):
+        ada.record_many([2, 1.5])  # type: ignore[list-item]  # what a caller without types may do
+    history = ada.store.interactions.history()
+    assert (history.items.tolist(), history.times) == ([4, 1], None)
+
+
 def test_an_interaction_without_a_time_happens_now(aggregator: FakeAggregator, join: Join) -> None:
     ada = join(aggregator, "ada")
     ada.record_many(History(np.array([7]), np.array([1.0])))
