@@ -13,6 +13,7 @@ from fedrec_protocol.operator_messages import (
     PrivacyView,
     RoundView,
     TaskView,
+    UnrecordedReleases,
 )
 from fedrec_protocol.registry_messages import (
     AliasView,
@@ -52,6 +53,11 @@ class Operator:
     def privacy(self, task_id: str) -> PrivacyView:
         """What a private task has spent of its budget."""
         return send(PrivacyView, self._aggregator, "GET", f"/v1/tasks/{task_id}/privacy")
+
+    def state_unrecorded(self, task_id: str, releases: int) -> TaskView:
+        """Charge what a restored task's privacy ledger does not know; the key has role `admin`."""
+        body = UnrecordedReleases(releases=releases).model_dump(mode="json")
+        return send(TaskView, self._aggregator, "POST", f"/v1/tasks/{task_id}/unrecorded-releases", body)
 
     def create_enrolment_key(self, task_id: str, *, life_seconds: float | None = None) -> EnrolmentKeyCreated:
         """A key by which an app's devices enrol; without a life it is good until it is revoked."""

@@ -111,6 +111,21 @@ def cancel(
     _steer(name, "cancel", key, url)
 
 
+@task.command("restored")
+def restored(
+    name: Task,
+    releases: Annotated[
+        int,
+        typer.Option(help="Rounds released after the backup, or 0; rather too many than too few."),
+    ],
+    key: AggregatorKey,
+    url: AggregatorUrl = AGGREGATOR_URL,
+) -> None:
+    """After a restore: charge what a private task's ledger does not know. A key of role admin is needed."""
+    with aggregator(url, key) as operator:
+        typer.echo(_in_words(operator.state_unrecorded(find(operator, name).task_id, releases)))
+
+
 def _steer(name: str, action: str, key: str, url: str) -> None:
     with aggregator(url, key) as operator:
         typer.echo(_in_words(operator.steer(find(operator, name).task_id, action)))

@@ -25,6 +25,7 @@ from services.aggregator.pipeline.first_version import first_version
 from services.aggregator.pipeline.forget import forget
 from services.aggregator.pipeline.forget_clients import forget_unseen
 from services.aggregator.pipeline.open_round import open_round
+from services.aggregator.pipeline.restored import hold_restored
 from services.aggregator.pipeline.secure.advance import advance_if_due
 from services.aggregator.settings import RetentionSettings, Settings
 from services.aggregator.storage import encrypted_sums, leases, notifications, rounds, secure_rounds, tasks
@@ -88,6 +89,7 @@ class Worker:
     def run_once(self) -> None:
         """Do everything that is due now."""
         context = self._context
+        hold_restored(context)
         for task_id in context.db.run("find_new_tasks", tasks.without_version):
             self._attempt("first version", task_id, partial(first_version, context, task_id))
         for round_id in context.db.run("find_collecting_rounds", rounds.collecting):

@@ -89,6 +89,13 @@ class PrivacyView(Response):
     """The privacy statement of the newest version, as a paragraph."""
 
 
+class UnrecordedReleases(Message):
+    """An operator says what the privacy ledger of a restored task misses."""
+
+    releases: int = Field(ge=0, le=10_000)
+    """Rounds released after the backup, at least as many as there were; 0 where the ledger is whole."""
+
+
 class EnrolmentKeyRequest(Message):
     """An operator makes an enrolment key for a task."""
 

@@ -6,11 +6,12 @@ from fastapi import APIRouter, Query
 from sqlalchemy import Connection
 
 from fedrec_protocol.manifest import TaskManifest
-from fedrec_protocol.operator_messages import PrivacyView, RoundView, TaskView
-from services.aggregator.api.access import ContextDep, ReadDep, RunDep
+from fedrec_protocol.operator_messages import PrivacyView, RoundView, TaskView, UnrecordedReleases
+from services.aggregator.api.access import AdminDep, ContextDep, ReadDep, RunDep
 from services.aggregator.api.parameters import RoundId, TaskId
 from services.aggregator.pipeline.create_task import create_task
 from services.aggregator.pipeline.read_privacy import read_privacy
+from services.aggregator.pipeline.restored import charge_unrecorded
 from services.aggregator.pipeline.steer_task import cancel_task, pause_task, resume_task
 from services.aggregator.storage import round_views, tasks
 from services.kit.problems import documented
@@ -69,6 +70,22 @@ def resume(task_id: TaskId, operator: RunDep, context: ContextDep) -> TaskView:
 def cancel(task_id: TaskId, operator: RunDep, context: ContextDep) -> TaskView:
     """End the task; an open round is abandoned. Published versions stay."""
     return cancel_task(context, task_id, operator.name)
+
+
+@router.post(
+    "/tasks/{task_id}/unrecorded-releases",
+    operation_id="stateUnrecordedReleases",
+    summary="Complete a restored privacy ledger",
+    responses=documented(400, 401, 403, 404, 408, 409, 413, 422, 429, 503),
+)
+def state_unrecorded_releases(
+    task_id: TaskId, body: UnrecordedReleases, operator: AdminDep, context: ContextDep
+) -> TaskView:
+    """Charge what was released after the backup that the database was restored from, so that the task may be resumed.
+
+    A task that bounds participations, or whose noise is correlated, is cancelled if it misses any.
+    """
+    return charge_unrecorded(context, task_id, body.releases, operator.name)
 
 
 @router.get("/tasks/{task_id}/rounds", operation_id="listRounds", summary="List a task's rounds", responses=_READ)

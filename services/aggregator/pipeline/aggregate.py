@@ -58,6 +58,7 @@ def aggregate(context: Context, round_id: str, lease: Lease) -> None:
 
     Raises:
         FencedOff: another worker has taken over; nothing was stored.
+        LedgerRestored: the privacy ledger may miss releases; nothing was stored.
     """
     task, round_, outcome = context.db.run("read_round", lambda tx: _read(tx, round_id))
     if round_.state is not RoundState.AGGREGATING or outcome is not None:
@@ -148,6 +149,7 @@ def _store(context: Context, task: Task, round_: Round, lease: Lease, release: _
         leases.require(tx, lease)
         rounds.get(tx, round_.id, lock=True)
         if release.charge is not None:
+            ledgers.require_whole(tx, task.manifest.model)
             ledgers.charge(tx, task.manifest.model, release.charge, context.now())
         store_memory(tx, context, task, release.memory)
         outcomes.save(tx, round_.id, replace(outcome, result_object=result, rule_state_object=state))
@@ -160,4 +162,5 @@ def _store(context: Context, task: Task, round_: Round, lease: Lease, release: _
         rounds.erase_key(tx, round_.id)
 
     context.db.run("store_outcome", write)
-    log.info("round aggregated", round_id=round_.id, number=round_.number, reports=outcome.report_count)
+    ids = {"task_id": task.id, "round_id": round_.id}
+    log.info("round aggregated", **ids, number=round_.number, reports=outcome.report_count)

@@ -12,6 +12,7 @@ from services.aggregator.pipeline.encrypted.offer import waits_for_silos
 from services.aggregator.pipeline.publish import publish
 from services.aggregator.storage import leases, notifications, outcomes, rounds, tasks
 from services.aggregator.storage.leases import Lease
+from services.aggregator.storage.ledgers import LedgerRestored
 
 log = structlog.get_logger(__name__)
 
@@ -19,8 +20,8 @@ log = structlog.get_logger(__name__)
 def finish_round(context: Context, round_id: str, lease: Lease) -> None:
     """Take the sum of a closed round and publish what it comes to; ask its silos first, if only they can read it.
 
-    A registry that refuses would refuse again: the task fails with its reason, the round keeps what it came to,
-    and goes on from there when an operator resumes the task.
+    A registry that refuses would refuse again, and a ledger that was restored does not mend by itself: the task fails
+    with the reason, the round keeps what it has, and goes on from there when an operator resumes the task.
 
     Raises:
         Unavailable: the registry cannot be reached; try again later.
@@ -31,10 +32,10 @@ def finish_round(context: Context, round_id: str, lease: Lease) -> None:
             return
         aggregate(context, round_id, lease)
         publish(context, round_id, lease)
-    except RegistryRefused as refusal:
+    except (RegistryRefused, LedgerRestored) as refusal:
         reason = str(refusal)
         context.db.run("stop_task", lambda tx: _stop(tx, context, round_id, lease, reason))
-        log.error("the registry refused a round", round_id=round_id, reason=reason)
+        log.error("a round waits for an operator", round_id=round_id, reason=reason)
 
 
 def _stop(tx: Connection, context: Context, round_id: str, lease: Lease, reason: str) -> None:

@@ -4,11 +4,13 @@ from sqlalchemy import Connection
 
 from fedrec_protocol.messages import RoundState
 from fedrec_protocol.operator_messages import TaskView
+from services.aggregator.domain.errors import TaskNotActive
 from services.aggregator.domain.tasks import Task
 from services.aggregator.pipeline.close import abandon
 from services.aggregator.pipeline.context import Context
 from services.aggregator.pipeline.erase_memory import erase_memory
-from services.aggregator.storage import audit, notifications, rounds, tasks
+from services.aggregator.storage import audit, ledgers, notifications, rounds, tasks
+from services.aggregator.storage.ledgers import LedgerRestored
 
 
 def pause_task(context: Context, task_id: str, operator: str) -> TaskView:
@@ -17,26 +19,40 @@ def pause_task(context: Context, task_id: str, operator: str) -> TaskView:
 
 
 def resume_task(context: Context, task_id: str, operator: str) -> TaskView:
-    """Open rounds again."""
-    return context.db.run("resume_task", lambda tx: _save(tx, context, _get(tx, task_id).resumed(operator), operator))
+    """Open rounds again.
+
+    Raises:
+        TaskNotActive: it has not stopped, or is held because its privacy ledger was restored.
+    """
+
+    def step(tx: Connection) -> TaskView:
+        task = _get(tx, task_id)
+        try:
+            ledgers.require_whole(tx, task.manifest.model)
+        except LedgerRestored as held:
+            raise TaskNotActive(str(held)) from held
+        return _save(tx, context, task.resumed(operator), operator)
+
+    return context.db.run("resume_task", step)
 
 
 def cancel_task(context: Context, task_id: str, operator: str) -> TaskView:
     """End the task now; an open round is abandoned, and what it collected is erased."""
+    return context.db.run("cancel_task", lambda tx: cancel(tx, context, task_id, operator))
 
-    def step(tx: Connection) -> TaskView:
-        # Rounds open under their task's lock only: with it, none opens behind our back. Closing a round locks
-        # them the other way round; the database notices, and one of the two is run again.
-        cancelled = _get(tx, task_id).cancelled(operator)
-        current = rounds.current(tx, task_id)
-        last = None if current is None else rounds.get(tx, current.id, lock=True)
-        if last is not None and last.state is RoundState.COLLECTING:
-            abandon(tx, context, last.abandoned(f"the task was cancelled by {operator}", context.now()))
-        if last is None or last.state is not RoundState.AGGREGATING:  # that one still needs what the task remembers
-            erase_memory(tx, context, cancelled)
-        return _save(tx, context, cancelled, operator)
 
-    return context.db.run("cancel_task", step)
+def cancel(tx: Connection, context: Context, task_id: str, operator: str) -> TaskView:
+    """The same within a transaction."""
+    # Rounds open under their task's lock only: with it, none opens behind our back. Closing a round locks
+    # them the other way round; the database notices, and one of the two is run again.
+    cancelled = _get(tx, task_id).cancelled(operator)
+    current = rounds.current(tx, task_id)
+    last = None if current is None else rounds.get(tx, current.id, lock=True)
+    if last is not None and last.state is RoundState.COLLECTING:
+        abandon(tx, context, last.abandoned(f"the task was cancelled by {operator}", context.now()))
+    if last is None or last.state is not RoundState.AGGREGATING:  # that one still needs what the task remembers
+        erase_memory(tx, context, cancelled)
+    return _save(tx, context, cancelled, operator)
 
 
 def _get(tx: Connection, task_id: str) -> Task:

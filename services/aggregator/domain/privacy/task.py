@@ -113,6 +113,30 @@ def charge_for(round_: NoisyRound, charge_id: str) -> Charge:
     return Charge(charge_id=charge_id, round_number=round_.number, releases=tuple(releases))
 
 
+def unrecorded_charges(task: Task, policy: Privacy, ledger: Ledger, *, after: int, count: int) -> list[Charge]:
+    """What `count` rounds have released of which the ledger does not know: what training rounds release at most.
+
+    Their numbers, from `after` on, are as far apart as the limit says, so that one user may have been in all of them:
+    the real numbers are not known, and with any others the price is at most this.
+    """
+    charges = []
+    for index in range(count):
+        number = after + index * ledger.limit.minimum_separation
+        trained, norm = task.rounds_published + index, task.manifest.report.maximum_norm
+        round_ = NoisyRound(task.manifest, policy, RoundKind.TRAINING, number, trained, norm)
+        charges.append(charge_for(round_, f"unrecorded {ledger.lineage} {len(ledger.charges) + index}"))
+    return charges
+
+
+def may_go_on(manifest: TaskManifest, ledger: Ledger) -> bool:
+    """Whether a task whose ledger missed releases can be priced further, now that they are charged.
+
+    Not where a limit on each user is claimed: who took part in those rounds is not known any more. Not where noise is
+    correlated either: it comes out the same again, and the difference of two such releases has none.
+    """
+    return ledger.limit == ParticipationLimit() and manifest.correlated_noise is None
+
+
 def _central_releases(round_: NoisyRound, policy: CentralPrivacy) -> list[Release]:
     releases = []
     if round_.kind is RoundKind.TRAINING:
