@@ -48,6 +48,7 @@ class Step(StrEnum):
     """A statement of the pipeline: intake, flush, secure phases, close, publish, and what goes on around them."""
 
     ENROL = "AFTER INSERT ON aggregator.clients"
+    ERASE_CLIENT = "AFTER DELETE ON aggregator.clients"
     ASSIGN = "AFTER INSERT ON aggregator.assignments"
     FLUSH_OBJECT = "AFTER INSERT ON aggregator.objects"
     FLUSH_RECEIPTS = "AFTER INSERT ON aggregator.receipts"

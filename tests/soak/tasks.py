@@ -18,6 +18,7 @@ from tests.soak.ballots import MEASURED, PRIVATE, measuring_task, private_task
 from tests.soak.clocks import SharedClock
 from tests.soak.crowd import LATER, Crowd, Member
 from tests.soak.tally import Tally
+from tests.soak.visitors import Visitor
 
 PATIENCE_SECONDS = 120.0
 """For whatever must happen once nothing is broken any more."""
@@ -58,7 +59,8 @@ class Tasks:
             Book(measuring, later=LATER, ballot=MEASURED),
         ]
         with_apps = itertools.chain.from_iterable(self._members_by_app)
-        self._crowd = Crowd([*self._members(seed), *with_apps])
+        self._visitor = Visitor(fleet, self.fed, f"{seed}.visitor")
+        self._crowd = Crowd([*self._members(seed), *with_apps, self._visitor])
 
     def require_well(self) -> None:
         """Raise what anybody met that may not happen."""
@@ -85,6 +87,7 @@ class Tasks:
         until(self._has_every_round_ended, patience_seconds=PATIENCE_SECONDS)
         for book, minimum in zip(self._books, (MINIMUM, STARVING_MINIMUM, MINIMUM, MINIMUM), strict=True):
             checks.compare(self._fleet, book, minimum, tally)
+        self._visitor.require_gone()
         for members in self._members_by_app:
             checks.compare_with_app(self._fleet, members, tally)
         checks.require_every_release_charged(self._fleet)
