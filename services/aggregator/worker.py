@@ -89,7 +89,7 @@ class Worker:
     def run_once(self) -> None:
         """Do everything that is due now."""
         context = self._context
-        hold_restored(context)
+        self._attempt("hold restored", "all", partial(hold_restored, context))
         for task_id in context.db.run("find_new_tasks", tasks.without_version):
             self._attempt("first version", task_id, partial(first_version, context, task_id))
         for round_id in context.db.run("find_collecting_rounds", rounds.collecting):

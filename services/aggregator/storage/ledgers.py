@@ -1,19 +1,19 @@
 """Privacy ledgers in Postgres: charges are only ever added, and a ledger that was restored is noticed.
 
 What was released after a backup is not in the ledger that comes back with it. So each ledger names the incarnation of
-the database that knows all its releases. A dump has other tables when it was restored; a cluster has another name, or
-another timeline when it was recovered to a point in time or a standby took over.
+the database that knows all its releases.
 """
 
 from datetime import datetime
 
-from sqlalchemy import Connection, String, insert, literal_column, select, update
+from sqlalchemy import Connection, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from fedrec_protocol.messages import TaskState
 from services.aggregator.domain.privacy.events import Charge
 from services.aggregator.domain.privacy.ledger import Budget, Ledger
 from services.aggregator.domain.privacy.participation import ParticipationLimit
+from services.aggregator.storage.incarnation import incarnation
 from services.aggregator.storage.tables import privacy_charges, privacy_ledgers, tasks
 
 RESTORED = (
@@ -21,12 +21,6 @@ RESTORED = (
     "not know (`fedrec task restored`), then resume"
 )
 """Why a task is held, and what to do."""
-
-_INCARNATION = literal_column(
-    "concat_ws('.', (SELECT system_identifier FROM pg_control_system()), "
-    "left(pg_walfile_name(pg_current_wal_lsn()), 8), 'aggregator.privacy_charges'::regclass::oid)",
-    String,
-)
 
 
 class LedgerRestored(Exception):
@@ -43,7 +37,7 @@ def open_ledger(tx: Connection, ledger: Ledger, task_id: str) -> bool:
         "task_id": task_id,
         "budget": ledger.budget.model_dump(mode="json"),
         "participation_limit": ledger.limit.model_dump(mode="json"),
-        "incarnation": _INCARNATION,
+        "incarnation": incarnation(tx),
     }
     statement = upsert(privacy_ledgers).values(**values).on_conflict_do_nothing()
     return tx.execute(statement.returning(privacy_ledgers.c.lineage)).scalar() is not None
@@ -83,7 +77,7 @@ def require_whole(tx: Connection, lineage: str) -> None:
     Raises:
         LedgerRestored: it came back from a backup, and nobody has said yet what it misses.
     """
-    known = select(privacy_ledgers.c.incarnation == _INCARNATION).where(privacy_ledgers.c.lineage == lineage)
+    known = select(privacy_ledgers.c.incarnation == incarnation(tx)).where(privacy_ledgers.c.lineage == lineage)
     if tx.execute(known).scalar() is False:
         raise LedgerRestored
 
@@ -92,14 +86,16 @@ def restored_tasks(tx: Connection) -> list[str]:
     """Ids of the tasks that go on, or may, with a ledger that came back from a backup."""
     query = select(privacy_ledgers.c.task_id).join(tasks, tasks.c.id == privacy_ledgers.c.task_id)
     going_on = tasks.c.state.in_([TaskState.ACTIVE, TaskState.PAUSED])
-    return list(tx.execute(query.where(going_on, privacy_ledgers.c.incarnation != _INCARNATION)).scalars())
+    return list(tx.execute(query.where(going_on, privacy_ledgers.c.incarnation != incarnation(tx))).scalars())
 
 
 def confirm(tx: Connection, lineage: str) -> None:
     """Whatever was released is in this ledger by now."""
-    tx.execute(update(privacy_ledgers).where(privacy_ledgers.c.lineage == lineage).values(incarnation=_INCARNATION))
+    named = {"incarnation": incarnation(tx)}
+    tx.execute(update(privacy_ledgers).where(privacy_ledgers.c.lineage == lineage).values(**named))
 
 
 def adopt(tx: Connection) -> None:
     """Name this database in the ledgers of a version that named none."""
-    tx.execute(update(privacy_ledgers).where(privacy_ledgers.c.incarnation.is_(None)).values(incarnation=_INCARNATION))
+    named = {"incarnation": incarnation(tx)}
+    tx.execute(update(privacy_ledgers).where(privacy_ledgers.c.incarnation.is_(None)).values(**named))

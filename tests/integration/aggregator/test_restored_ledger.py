@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from fedrec.cli import app
 from fedrec.local.databases import create_database, drop_database
 from fedrec.local.postgres import LocalPostgres
+from services.aggregator.storage.incarnation import incarnation
 from tests.integration.aggregator.deployment import Task
 from tests.integration.aggregator.test_correlated_noise import correlated
 from tests.integration.aggregator.test_private_task import gaussian_epsilon, private, zeros
@@ -154,3 +155,17 @@ def test_a_ledger_of_a_version_that_named_no_database_is_taken_to_be_whole(resto
     with restored.world.context.db.engine.connect() as connection:
         unnamed = connection.execute(text("SELECT count(*) FROM aggregator.privacy_ledgers WHERE incarnation IS NULL"))
         assert unnamed.scalar() == 0
+
+
+def test_a_postgres_that_does_not_tell_its_cluster_is_known_by_its_tables(restored: Restored) -> None:
+    """As managed ones that lack these functions: a restored dump is noticed there too, and work goes on."""
+    with restored.world.context.db.engine.connect() as connection:
+        whole = incarnation(connection)
+        connection.execute(text("CREATE ROLE guest"))
+        connection.execute(text("GRANT USAGE ON SCHEMA aggregator TO guest"))
+        connection.execute(text("REVOKE EXECUTE ON FUNCTION pg_control_system() FROM PUBLIC"))
+        connection.execute(text("SET LOCAL ROLE guest"))
+        table = incarnation(connection)
+        connection.rollback()
+    cluster, timeline, of_whole = whole.split(".")
+    assert (cluster.isdigit(), timeline, of_whole) == (True, "1", table)
