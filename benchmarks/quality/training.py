@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.quality.best_version import BestVersion
 from benchmarks.quality.data import QualityData
 from fedrec.manifests import manifest_for
 from fedrec.private_recommender import private_recommender
@@ -32,6 +33,12 @@ class Stage:
     """Last interactions that devices keep from training: 0 trains on the validation item too."""
     rounds: int | None = None
     """None: what is usual for the recipe."""
+    cohort: int | None = None
+    """People who report in a round; None: everybody."""
+    check_every: int | None = None
+    """Rounds between measurements of validation items, the best of which says what is kept; None keeps the last."""
+    learning_rate: float | None = None
+    """The server's step, in place of the recipe's."""
     epsilon: float | None = None
     """Budget of user-level differential privacy at delta 1e-5, by the manifest of `fedrec privacy recommender`."""
 
@@ -67,12 +74,14 @@ def federated(data: QualityData, stages: Sequence[Stage], seed: int = 0) -> Mode
             recipe, data.on_devices, seed=seed, holdout=stage.holdout if data.validation else 0
         )
         simulation = Simulation(manifest, population, base=base)
+        versions = BestVersion(recipe, data.validation, stage.check_every)
         for record in simulation.run():
             rounds, up, down = rounds + 1, up + record.bytes_up, down + record.bytes_down
             epsilon = record.epsilon
-        base = simulation.parameters
+            versions.see(record.number, simulation.parameters)
+        base = versions.shared
     people = len(data.train)
-    return Model(recipe, simulation.parameters, simulation.private_of, rounds, up / people, down / people, epsilon)
+    return Model(recipe, versions.shared, simulation.private_of, rounds, up / people, down / people, epsilon)
 
 
 def central(data: QualityData, stage: Stage, seed: int = 0) -> Model:
@@ -104,5 +113,9 @@ def _manifest(data: QualityData, stage: Stage, seed: int) -> TaskManifest:
         )
     recipe = recipe_of(stage, data.number_of_items)
     rounds = stage.rounds or recipe.usual_rounds
-    policy = RoundPolicy(aggregation_goal=people)
-    return manifest_for(recipe, name="quality", rounds=policy, round_budget=rounds, metrics=(), seed=seed)
+    policy = RoundPolicy(aggregation_goal=min(stage.cohort or people, people))
+    manifest = manifest_for(recipe, name="quality", rounds=policy, round_budget=rounds, metrics=(), seed=seed)
+    if stage.learning_rate is None:
+        return manifest
+    params = {**manifest.aggregation.params, "learning_rate": stage.learning_rate}
+    return manifest.model_copy(update={"aggregation": manifest.aggregation.model_copy(update={"params": params})})

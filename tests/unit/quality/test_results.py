@@ -53,6 +53,13 @@ def test_a_chain_of_stages_counts_the_rounds_and_bytes_of_all() -> None:
     assert two.megabytes_down == pytest.approx(2 * one.megabytes_down)
 
 
+def test_who_is_asked_in_a_quarter_of_the_rounds_sends_a_quarter_of_the_bytes() -> None:
+    (all_,) = rows(Entry("mf", (Stage("mf", {"dimension": 4}, rounds=4),)))
+    (some,) = rows(Entry("mf", (Stage("mf", {"dimension": 4}, rounds=4, cohort=20),)))
+    assert some.rounds == all_.rounds == 4
+    assert some.megabytes_up == pytest.approx(all_.megabytes_up * 20 / 80, rel=0.01)
+
+
 def test_a_private_row_says_what_the_ledger_says() -> None:
     (row,) = rows(Entry("private", (Stage("neighbours", epsilon=8.0),), seeds=(0, 1)))
     assert row.epsilon is not None
