@@ -1,159 +1,157 @@
-"""Forward and backward pass of a one-block causal transformer over one person's sequence of items.
+"""Forward and backward pass of a causal transformer over one person's sequence of items.
 
-Self-attention, then a feed-forward layer, each with layer normalisation before it and a residual connection around
-it, and a last normalisation; the output at each position predicts the next item by inner products with the same item
-embeddings that the input is made of (Kang and McAuley 2018, https://arxiv.org/abs/1808.09781, with one block and
-one head). With one sequence a tensor framework's calls would cost more than the arithmetic.
+Blocks of self-attention and feed-forward layers, and a last normalisation; the output at each position predicts the
+next item by inner products with the same item embeddings that the input is made of (Kang and McAuley 2018,
+https://arxiv.org/abs/1808.09781, with one head). With one sequence a tensor framework's calls would cost more than the
+arithmetic.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fedrec_protocol.tensors import Tensors
+from fedrec_recipes.attention_block import Attention, FeedForward, Gradients, Layer
+from fedrec_recipes.candidates import Candidates
+from fedrec_recipes.layer_norm import LayerNorm, Matrix
 
 ITEM_EMBEDDINGS = "item_embeddings"
 POSITION_EMBEDDINGS = "position_embeddings"
-QUERY = "attention.query"
-KEY = "attention.key"
-VALUE = "attention.value"
-INNER_WEIGHT = "feed_forward.inner.weight"
-INNER_BIAS = "feed_forward.inner.bias"
-OUTER_WEIGHT = "feed_forward.outer.weight"
-OUTER_BIAS = "feed_forward.outer.bias"
-
-Matrix = NDArray[np.float32]
-
-_EPSILON = np.float32(1e-5)
+OUTPUT_GAIN = "output.gain"
+OUTPUT_BIAS = "output.bias"
 
 
-@dataclass(frozen=True)
+def block_name(block: int, name: str) -> str:
+    """The model's name for a tensor of a block."""
+    return f"blocks.{block}.{name}"
+
+
 class Dropout:
-    """Masks of inverted dropout, each of zeros and 1 / (1 - probability), shape (length, dimension)."""
+    """Masks of inverted dropout for the embedded items and for both layers of each block."""
 
-    embedded: Matrix
-    attended: Matrix
-    fed_forward: Matrix
-
-    @classmethod
-    def drawn(cls, shape: tuple[int, int], probability: float, generator: np.random.Generator) -> "Dropout":
-        """Masks at random."""
-        kept = generator.random((3, *shape), dtype=np.float32) >= probability
-        return cls(*(kept * np.float32(1.0 / (1.0 - probability))))
+    def __init__(self, masks: Sequence[Matrix] | None) -> None:
+        self._masks = masks
 
     @classmethod
-    def off(cls, shape: tuple[int, int]) -> "Dropout":
+    def drawn(
+        cls, blocks: int, shape: tuple[int, int], probability: float, generator: np.random.Generator
+    ) -> "Dropout":
+        """Masks at random, each of zeros and 1 / (1 - probability), shape (length, dimension)."""
+        kept = generator.random((1 + 2 * blocks, *shape), dtype=np.float32) >= probability
+        return cls(list(kept * np.float32(1.0 / (1.0 - probability))))
+
+    @classmethod
+    def off(cls) -> "Dropout":
         """Nothing is dropped: for scoring."""
-        ones = np.ones(shape, dtype=np.float32)
-        return cls(ones, ones, ones)
+        return cls(None)
 
-
-class _Normalised:
-    """Layer normalisation (Ba et al. 2016, https://arxiv.org/abs/1607.06450) without gain and bias."""
-
-    def __init__(self, values: Matrix) -> None:
-        centred = values - values.mean(axis=1, keepdims=True)
-        self._scale = 1.0 / np.sqrt((centred * centred).mean(axis=1, keepdims=True) + _EPSILON)
-        self.output: Matrix = centred * self._scale
-
-    def back(self, error: Matrix) -> Matrix:
-        """The loss's gradient by the input, from that by the output."""
-        along = (error * self.output).mean(axis=1, keepdims=True)
-        return np.asarray((error - error.mean(axis=1, keepdims=True) - self.output * along) * self._scale)
+    def __getitem__(self, layer: int) -> Matrix | None:
+        """The mask of the embedded items (0) or of a layer, counted from 1."""
+        return None if self._masks is None else self._masks[layer]
 
 
 class Pass:
     """One forward pass, with what the backward pass needs of it.
 
     Args:
-        parameters: The nine tensors.
+        parameters: The model's tensors.
+        blocks: How many blocks it has.
         items: The sequence, oldest first, shape (length,), not longer than there are positions.
         dropout: Masks.
     """
 
-    def __init__(self, parameters: Tensors, items: NDArray[np.int64], dropout: Dropout) -> None:
-        self._parameters, self._items, self._dropout = parameters, items, dropout
+    def __init__(self, parameters: Tensors, blocks: int, items: NDArray[np.int64], dropout: Dropout) -> None:
+        self._parameters, self._mask = parameters, dropout[0]
         # The newest item has position 0, so that short and long histories end alike.
-        self._positions = np.arange(len(items))[::-1]
-        embedded = parameters[ITEM_EMBEDDINGS][items] + parameters[POSITION_EMBEDDINGS][self._positions]
-        embedded = embedded * dropout.embedded
-        self._before = _Normalised(embedded)
-        self._attend()
-        attended = embedded + self._mixed * dropout.attended
-        self._middle = _Normalised(attended)
-        inner = self._middle.output @ parameters[INNER_WEIGHT].T + parameters[INNER_BIAS]
-        self._inner: Matrix = np.maximum(inner, 0)
-        outer = self._inner @ parameters[OUTER_WEIGHT].T + parameters[OUTER_BIAS]
-        self._after = _Normalised(attended + outer * dropout.fed_forward)
+        stream = parameters[ITEM_EMBEDDINGS][items]
+        stream += parameters[POSITION_EMBEDDINGS][: len(items)][::-1]
+        if self._mask is not None:
+            stream *= self._mask
+        self._layers: list[tuple[int, Layer]] = []
+        for block in range(blocks):
+            weights = _weights_of(parameters, block)
+            for kind in (Attention, FeedForward):
+                layer = kind(weights, stream, dropout[1 + len(self._layers)])
+                self._layers.append((block, layer))
+                stream = layer.output
+        self._last = LayerNorm(stream, parameters[OUTPUT_GAIN], parameters[OUTPUT_BIAS])
 
     @property
     def output(self) -> Matrix:
         """What each position predicts from, shape (length, dimension)."""
-        return self._after.output
+        return self._last.output
 
-    def _attend(self) -> None:
-        normal = self._before.output
-        self._query = normal @ self._parameters[QUERY].T
-        self._key = normal @ self._parameters[KEY].T
-        self._value = normal @ self._parameters[VALUE].T
-        scores = self._query @ self._key.T / np.float32(normal.shape[1] ** 0.5)
-        scores[np.triu_indices(len(scores), 1)] = -np.inf  # nobody looks ahead
-        self._share: Matrix = softmax(scores)
-        self._mixed: Matrix = self._share @ self._value
-
-    def back(self, error: Matrix) -> dict[str, Matrix]:
-        """Gradients of the tensors from the gradient by `output`; those of the item embeddings as inputs only."""
-        parameters, dropout = self._parameters, self._dropout
-        error = self._after.back(error)
-        outer_error = error * dropout.fed_forward
-        inner_error = (outer_error @ parameters[OUTER_WEIGHT]) * (self._inner > 0)
-        gradients = {
-            OUTER_WEIGHT: outer_error.T @ self._inner,
-            OUTER_BIAS: outer_error.sum(axis=0),
-            INNER_WEIGHT: inner_error.T @ self._middle.output,
-            INNER_BIAS: inner_error.sum(axis=0),
-        }
-        error = error + self._middle.back(inner_error @ parameters[INNER_WEIGHT])
-        normal_error = self._attention_back(error * dropout.attended, gradients)
-        error = (error + self._before.back(normal_error)) * dropout.embedded
-        gradients[ITEM_EMBEDDINGS] = np.zeros_like(parameters[ITEM_EMBEDDINGS])
-        np.add.at(gradients[ITEM_EMBEDDINGS], self._items, error)
-        gradients[POSITION_EMBEDDINGS] = np.zeros_like(parameters[POSITION_EMBEDDINGS])
-        gradients[POSITION_EMBEDDINGS][self._positions] = error
-        return gradients
-
-    def _attention_back(self, error: Matrix, gradients: dict[str, Matrix]) -> Matrix:
-        """Adds the gradients of the attention; returns the one by its input."""
-        normal, root = self._before.output, np.float32(error.shape[1] ** 0.5)
-        share_error = error @ self._value.T
-        score_error = self._share * (share_error - (share_error * self._share).sum(axis=1, keepdims=True)) / root
-        errors = {QUERY: score_error @ self._key, KEY: score_error.T @ self._query, VALUE: self._share.T @ error}
-        for name, value in errors.items():
-            gradients[name] = value.T @ normal
-        return np.asarray(sum(value @ self._parameters[name] for name, value in errors.items()))
+    def back(self, error: Matrix) -> tuple[Matrix, Gradients]:
+        """Gradients by the embeddings of the items, and by all tensors but theirs, from the one by `output`."""
+        gradients: Gradients = {}
+        error, gradients[OUTPUT_GAIN], gradients[OUTPUT_BIAS] = self._last.back(error)
+        for block, layer in reversed(self._layers):
+            error, of_layer = layer.back(error)
+            gradients |= {block_name(block, name): gradient for name, gradient in of_layer.items()}
+        if self._mask is not None:
+            error *= self._mask
+        positions = self._parameters[POSITION_EMBEDDINGS]
+        gradients[POSITION_EMBEDDINGS] = np.zeros_like(positions)
+        gradients[POSITION_EMBEDDINGS][: len(error)] = error[::-1]
+        return error, gradients
 
 
-def softmax(scores: Matrix) -> Matrix:
-    """Rows of probabilities."""
-    shares = np.exp(scores - scores.max(axis=1, keepdims=True))
-    shares /= shares.sum(axis=1, keepdims=True)
-    return np.asarray(shares)
-
-
-def next_item_gradients(parameters: Tensors, items: NDArray[np.int64], dropout: Dropout) -> dict[str, Matrix]:
-    """Gradients of the mean cross-entropy of predicting each item but the first, over all items.
+def next_item_gradients(
+    parameters: Tensors, blocks: int, items: NDArray[np.int64], dropout: Dropout, candidates: Candidates | None = None
+) -> Gradients:
+    """Gradients of the mean cross-entropy of predicting each item but the first.
 
     Args:
-        parameters: The nine tensors.
+        parameters: The model's tensors.
+        blocks: How many blocks it has.
         items: Shape (length + 1,), at least two.
         dropout: Masks for `length` positions.
+        candidates: The items that compete, `items` among them; None lets all compete.
     """
-    forward = Pass(parameters, items[:-1], dropout)
+    forward = Pass(parameters, blocks, items[:-1], dropout)
     table = parameters[ITEM_EMBEDDINGS]
-    error = softmax(forward.output @ table.T)
-    error[np.arange(len(error)), items[1:]] -= 1.0
-    error /= np.float32(len(error))
-    gradients = forward.back(error @ table)
-    gradients[ITEM_EMBEDDINGS] += error.T @ forward.output
-    return gradients
+    if candidates is None:
+        by_output, by_table = softmax_gradients(forward.output, table, items[1:])
+    else:
+        by_output, by_rows = softmax_gradients(
+            forward.output, table[candidates.items], candidates.places(items[1:]), candidates.log_weights
+        )
+        by_table = np.zeros_like(table)
+        by_table[candidates.items] = by_rows
+    by_embedded, gradients = forward.back(by_output)
+    np.add.at(by_table, items[:-1], by_embedded)
+    return {ITEM_EMBEDDINGS: by_table, **gradients}
+
+
+def softmax_gradients(
+    output: Matrix, table: Matrix, targets: NDArray[np.int64], log_weights: Matrix | None = None
+) -> tuple[Matrix, Matrix]:
+    """Gradients of the mean cross-entropy between rows' softmax over the table and their targets.
+
+    Args:
+        output: Shape (length, dimension).
+        table: Shape (n, dimension).
+        targets: Rows of the table, shape (length,).
+        log_weights: Added to the logits, shape (n,).
+
+    Returns:
+        The gradients by `output` and by `table`.
+    """
+    # What is as large as the logits changes in place, and is divided only when it has become short: time goes here.
+    logits = output @ table.T
+    if log_weights is not None:
+        logits += log_weights
+    logits -= logits.max(axis=1, keepdims=True)
+    np.exp(logits, out=logits)
+    sums = logits @ np.ones(len(table), dtype=np.float32)
+    logits[np.arange(len(output)), targets] -= sums
+    shares = (1.0 / (sums * np.float32(len(output))))[:, None]
+    by_output: Matrix = np.asarray(logits @ table * shares, dtype=np.float32)
+    return by_output, np.asarray(logits.T @ (output * shares), dtype=np.float32)
+
+
+def _weights_of(parameters: Tensors, block: int) -> dict[str, Matrix]:
+    """A block's tensors by their names in a block."""
+    prefix = block_name(block, "")
+    return {name.removeprefix(prefix): value for name, value in parameters.items() if name.startswith(prefix)}
