@@ -13,6 +13,7 @@ from fedrec.manifests import manifest_for
 from fedrec_protocol.initialise import initial_parameters
 from fedrec_protocol.manifest import RecipeChoice, RoundPolicy
 from fedrec_protocol.messages import RoundState
+from fedrec_protocol.tensors import Tensors
 from fedrec_recipes import catalogue
 from fedrec_recipes.recipe import History, Recipe
 from fedrec_recipes.statistics_recipe import StatisticsRecipe
@@ -47,13 +48,15 @@ def people(count: int) -> list[History]:
     ]
 
 
-def train_over_http(world: World, recipe: Recipe[Any], histories: list[History]) -> tuple[dict[str, np.ndarray], Any]:
-    """Everybody's report, made by the SDK's code, goes to the service; the published tensors and the round."""
+def train_over_http(
+    world: World, recipe: Recipe[Any], histories: list[History]
+) -> tuple[Tensors, dict[str, np.ndarray], Any]:
+    """Everybody's report, made by the SDK, goes to the service; the first and the published tensors, and the round."""
     policy = RoundPolicy(aggregation_goal=len(histories), minimum_reports=len(histories), deadline_seconds=600)
     manifest = manifest_for(recipe, name=f"exact-{recipe.name}", rounds=policy, round_budget=1, metrics=())
     task = world.task(**manifest.model_dump(mode="json"))
 
-    base = initial_parameters(manifest.shared, manifest.seed)  # what a device downloads: zeros
+    base = initial_parameters(manifest.shared, manifest.seed)  # what a device downloads
 
     def contribute(device: Device, history: History) -> int:
         result = recipe.train(base, {}, history, manifest.training, np.random.default_rng(0))
@@ -65,7 +68,7 @@ def train_over_http(world: World, recipe: Recipe[Any], histories: list[History])
         assert set(pool.map(contribute, devices, histories)) == {201}
     world.work(2)
     round_ = task.get("/rounds/current")
-    return task.weights(), round_
+    return base, task.weights(), round_
 
 
 @pytest.mark.timeout(300)  # a gigabyte of reports
@@ -74,11 +77,11 @@ def test_a_linear_model_learnt_over_http_is_the_central_one(world: World, name: 
     recipe = catalogue.recipe(RecipeChoice(name=name, config={"number_of_items": ITEMS}))
     histories = people(count)
 
-    found, round_ = train_over_http(world, recipe, histories)
+    base, found, round_ = train_over_http(world, recipe, histories)
 
     assert (round_["state"], round_["reports"]) == (RoundState.PUBLISHED, count)
     assert isinstance(recipe, StatisticsRecipe)
-    central = recipe.train_central(histories, np.random.default_rng(0), rounds=1)
+    central = recipe.train_central(histories, np.random.default_rng(0), base=base, rounds=1)
     for tensor, weights in central.items():
         if name == "gfcf":  # the only sums that are not of whole numbers
             np.testing.assert_allclose(found[tensor], weights, rtol=0, atol=1e-6)

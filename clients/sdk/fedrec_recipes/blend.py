@@ -4,11 +4,23 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import PositiveFloat
+from pydantic import PositiveFloat, PositiveInt
 
 from fedrec_protocol.tensors import DType, Tensors, TensorSpec
 from fedrec_recipes.blend_scores import BlendScores
 from fedrec_recipes.ease import ITEM_GRAM, Ease, EaseConfig
+from fedrec_recipes.half_spaces import (
+    HYPERPLANES,
+    ITEM_POINTS,
+    add_depths,
+    depths_of,
+    has_points,
+    largest_norm_of_depths,
+    points_of,
+    reported_depths,
+    shared_half_spaces,
+    solve_with_depths,
+)
 from fedrec_recipes.linear import ITEM_WEIGHTS
 from fedrec_recipes.mixture import (
     DEFAULT_MIXTURE,
@@ -23,11 +35,12 @@ from fedrec_recipes.mixture import (
 from fedrec_recipes.packed import positions
 from fedrec_recipes.recipe import History
 from fedrec_recipes.slit import Slit, SlitConfig
-from fedrec_recipes.statistics_recipe import StatisticsConfig, StatisticsRecipe, Totals, last
+from fedrec_recipes.statistics_recipe import StatisticsConfig, StatisticsRecipe, Totals, last, without_repeats
 from fedrec_recipes.trend import LATEST, latest_items, trend
 
 CO_OCCURRENCE_WEIGHTS = "co_occurrence_weights"
 NEXT_ITEM_WEIGHTS = "next_item_weights"
+DEPTH_WEIGHTS = "depth_weights"
 ITEM_COUNT = "item_count"
 LATEST_COUNT = "latest_count"
 TREND = "trend"
@@ -51,6 +64,10 @@ class BlendConfig(StatisticsConfig):
     """`regularisation` of `slit`, likewise."""
     stronger: PositiveFloat = 4.0
     """The stronger regularisations as multiples of the weaker ones."""
+    half_spaces: PositiveInt = 512
+    """Random hyperplanes; how deep a history is beyond each is a column of the next-item regression."""
+    depth_regularisation: PositiveFloat = 30_000.0
+    """λ of the depths, whichever of the two regularisations devices choose."""
 
 
 class Blend(StatisticsRecipe[BlendConfig]):
@@ -60,6 +77,9 @@ class Blend(StatisticsRecipe[BlendConfig]):
     each person's last interactions, with either regularisation. In the second, each device ranks those interactions
     under every mixture of `GRID` with the first models, and reports the gains beside the statistics of its whole
     history: the server solves the final models with the best mixture's regularisation. Later rounds keep the mixture.
+
+    The first next-item model is linear in the items. It gives them points; from the second round on, how deep the
+    history is in half-spaces among these points is in the regression too (`fedrec_recipes.half_spaces`).
     """
 
     name = "blend"
@@ -68,7 +88,7 @@ class Blend(StatisticsRecipe[BlendConfig]):
 
     @property
     def shared(self) -> tuple[TensorSpec, ...]:
-        """Two models of item weights by regularisation, what is known of items, the mixture, and what the fit left out.
+        """Two models of item weights by regularisation, the depths' weights, what is known of items, and the mixture.
 
         Weights are float16, so that both regularisations have the bytes of one in float32. Their rounding is far
         below what tells two items apart.
@@ -78,6 +98,8 @@ class Blend(StatisticsRecipe[BlendConfig]):
         return (
             TensorSpec(name=CO_OCCURRENCE_WEIGHTS, dtype=DType.F16, shape=weights),
             TensorSpec(name=NEXT_ITEM_WEIGHTS, dtype=DType.F16, shape=weights),
+            TensorSpec(name=DEPTH_WEIGHTS, dtype=DType.F16, shape=(self.config.half_spaces, items)),
+            *shared_half_spaces(items, self.config.half_spaces),
             TensorSpec(name=ITEM_COUNT, shape=(items,)),
             TensorSpec(name=TREND, shape=(items,)),
             TensorSpec(name=MIXTURE, shape=DEFAULT_MIXTURE.as_tensor().shape),
@@ -86,25 +108,36 @@ class Blend(StatisticsRecipe[BlendConfig]):
 
     @property
     def statistics(self) -> tuple[TensorSpec, ...]:
-        """What `ease` and `slit` report, the latest items, and the mixtures' gains and squares, shape (len(GRID),)."""
+        """What `ease` and `slit` report, depths, the latest items, and the mixtures' gains and squares."""
         latest = TensorSpec(name=LATEST_COUNT, dtype=DType.I8, shape=(self.config.number_of_items,))
         gains = TensorSpec(name=GAINS, dtype=DType.I8, shape=(len(GRID),))
         squares = TensorSpec(name=SQUARED_GAINS, dtype=DType.I8, shape=(len(GRID),))
-        return (*self._ease(0).statistics, *self._slit(0).statistics, latest, gains, squares)
+        depths = reported_depths(self.config.number_of_items, self.config.half_spaces)
+        return (*self._ease(0).statistics, *self._slit(0).statistics, *depths, latest, gains, squares)
 
     @property
     def largest_norm(self) -> float:
-        """Of both reports and the latest items together, with every gain at its largest."""
+        """Of both reports, the depths and the latest items together, with every gain at its largest."""
+        slit = self._slit(0)
+        longest = min(self.config.maximum_history, self.config.number_of_items)
+        of_depths = largest_norm_of_depths(self.config.half_spaces, slit.context_weights, longest)
         of_gains = 2 * GAIN_STEPS**2 * len(GRID)
-        return float((self._ease(0).largest_norm ** 2 + self._slit(0).largest_norm ** 2 + LATEST + of_gains) ** 0.5)
+        squares = (self._ease(0).largest_norm ** 2, slit.largest_norm**2, of_depths**2, LATEST, of_gains)
+        return float(sum(squares) ** 0.5)
 
     def add(self, totals: dict[str, NDArray[Any]], base: Tensors, history: History) -> None:
-        """Add what both models and the trend are made of; gains, if the base was fitted without last interactions."""
+        """Add what both models and the trend are made of; gains, if the base was fitted without last interactions.
+
+        Depths are added once there are points.
+        """
         held_out = held_out_count(len(history))
         learnt_from = history.without_last(held_out) if self._leaves_out(base) else history
         self._ease(0).add(totals, base, learnt_from)
         self._slit(0).add(totals, base, learnt_from)
-        totals[LATEST_COUNT][latest_items(last(learnt_from, self.config.maximum_history))] += 1
+        recent = last(learnt_from, self.config.maximum_history)
+        totals[LATEST_COUNT][latest_items(recent)] += 1
+        if has_points(base):
+            add_depths(totals, base, without_repeats(recent), self._slit(0).context_weights)
         if base[LEFT_OUT].any() and len(history) > 1:
             gains = gains_of(self._scores(base, history).ranks_of_last(held_out))
             totals[GAINS] += gains.astype(totals[GAINS].dtype)
@@ -118,13 +151,17 @@ class Blend(StatisticsRecipe[BlendConfig]):
         items = np.arange(self.config.number_of_items)
         item_count = totals[ITEM_GRAM][positions(items, items, self.config.number_of_items)]
         mixture, leaves_out = _next_mixture(base, totals), self._leaves_out(base)
-        weights = np.zeros((2, len(STRENGTHS), len(items), len(items)), dtype=np.float16)
+        co_occurrence = np.zeros((len(STRENGTHS), len(items), len(items)), dtype=np.float16)
+        next_item, of_depths = np.zeros_like(co_occurrence), np.zeros((self.config.half_spaces, len(items)), np.float16)
         for strength in STRENGTHS if leaves_out else (mixture.strength,):
-            weights[0, strength] = self._ease(strength).solve(base, totals)[ITEM_WEIGHTS]
-            weights[1, strength] = self._slit(strength).solve(base, totals)[ITEM_WEIGHTS]
+            co_occurrence[strength] = self._ease(strength).solve(base, totals)[ITEM_WEIGHTS]
+            next_item[strength], of_depths[:] = self._next_item(strength, base, totals)
         return {
-            CO_OCCURRENCE_WEIGHTS: weights[0],
-            NEXT_ITEM_WEIGHTS: weights[1],
+            CO_OCCURRENCE_WEIGHTS: co_occurrence,
+            NEXT_ITEM_WEIGHTS: next_item,
+            DEPTH_WEIGHTS: of_depths,
+            ITEM_POINTS: base[ITEM_POINTS] if has_points(base) else points_of(next_item[mixture.strength]),
+            HYPERPLANES: base[HYPERPLANES],
             ITEM_COUNT: item_count.astype(np.float32),
             TREND: trend(totals[LATEST_COUNT], item_count),
             MIXTURE: mixture.as_tensor(),
@@ -149,6 +186,15 @@ class Blend(StatisticsRecipe[BlendConfig]):
         strength = Mixture.from_tensor(shared[MIXTURE]).strength
         return np.asarray(shared[CO_OCCURRENCE_WEIGHTS][strength], dtype=np.float32)
 
+    def _next_item(
+        self, strength: int, base: Tensors, totals: Totals
+    ) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+        """Weights of the items, and of the depths: zeros while there are no points."""
+        slit = self._slit(strength)
+        if not has_points(base):
+            return slit.solve(base, totals)[ITEM_WEIGHTS], np.zeros((self.config.half_spaces, 1))
+        return solve_with_depths(*slit.normal_equations(totals), totals, self.config.depth_regularisation)
+
     def _leaves_out(self, base: Tensors) -> bool:
         """Whether the next fit leaves out last interactions, to choose by."""
         is_first = not base[MIXTURE].any()
@@ -160,9 +206,18 @@ class Blend(StatisticsRecipe[BlendConfig]):
             context_weights=self._slit(0).history_weights(len(history)),
             co_occurrence_weights=shared[CO_OCCURRENCE_WEIGHTS],
             next_item_weights=shared[NEXT_ITEM_WEIGHTS],
+            of_depths=self._score_of_depths(shared, history),
             item_count=shared[ITEM_COUNT],
             trend=shared[TREND],
         )
+
+    def _score_of_depths(self, shared: Tensors, history: History) -> NDArray[np.float32]:
+        """What the history's depths add to the next-item scores; nothing if it is empty."""
+        if not len(history) or not shared[DEPTH_WEIGHTS].any():
+            return np.zeros(self.config.number_of_items, dtype=np.float32)
+        depths = depths_of(shared, history.items)[-1]
+        deep = np.flatnonzero(depths)
+        return np.asarray(depths[deep] @ shared[DEPTH_WEIGHTS][deep].astype(np.float32))
 
     def _ease(self, strength: int) -> Ease:
         config = self.config

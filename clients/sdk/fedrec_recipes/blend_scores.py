@@ -23,6 +23,8 @@ class BlendScores:
     """Item weights of `ease` with both regularisations, shape (2, number_of_items, number_of_items)."""
     next_item_weights: NDArray[np.float16]
     """Item weights of `slit` with both regularisations, same shape."""
+    of_depths: Scores
+    """What the history's depths in half-spaces add to the next-item scores, shape (number_of_items,)."""
     item_count: Scores
     """Number of people that the fit saw with each item, shape (number_of_items,)."""
     trend: Scores
@@ -51,7 +53,7 @@ class BlendScores:
         """What `slit` expects next, damped by popularity; zeros if there is no history."""
         kept = np.flatnonzero(self.context_weights)
         rows = self.next_item_weights[strength, self.history[kept]].astype(np.float32)
-        return standardised(self.context_weights[kept] @ rows * self._damped(damping))
+        return standardised((self.context_weights[kept] @ rows + self.of_depths) * self._damped(damping))
 
     def co_occurrence(self, half_life: float, strength: int) -> Scores:
         """What goes with the history, by `ease` with recency; zeros if there is no history."""
@@ -61,7 +63,8 @@ class BlendScores:
     def ranks_of_last(self, count: int) -> NDArray[np.int64]:
         """Ranks of the last items, each by what came before it, among the unseen ones under each mixture of `GRID`.
 
-        Ties are pessimistic. Below the cut-off of the gains a rank is not computed: it is the first beyond.
+        Ties are pessimistic. Below the cut-off of the gains a rank is not computed: it is the first beyond. Depths
+        are left out: the models by which devices choose have no weights for them.
 
         Returns:
             Shape (count, len(GRID)), oldest item first.

@@ -16,9 +16,12 @@ from fedrec_recipes.statistics_recipe import StatisticsConfig, Totals, last, wit
 CONTEXT_GRAM = "context_gram"
 NEXT_ITEM = "next_item"
 
-_NEWEST_WEIGHT = 32
+NEWEST_WEIGHT = 32
 """Integer weight of the newest item. Sums of squares stay within int16, and a report stays short enough
 for the fixed-point grid of a round with thousands of reports."""
+
+NEXT, AFTER_NEXT = 4, 1
+"""What a context predicts: four times the next item and once the one after it, in units of 1/4."""
 
 
 class SlitConfig(StatisticsConfig):
@@ -44,17 +47,25 @@ class SlitConfig(StatisticsConfig):
     def context_weights(self) -> tuple[int, ...]:
         """Integer weights of the last items, newest first; as many as `window`."""
         ages = np.arange(self.window)
-        return tuple(np.rint(_NEWEST_WEIGHT * (1 + ages / self.offset) ** -self.power).astype(int).tolist())
+        return tuple(np.rint(NEWEST_WEIGHT * (1 + ages / self.offset) ** -self.power).astype(int).tolist())
+
+    @property
+    def following_weights(self) -> tuple[int, ...]:
+        """Integer weights of the pairs of an item and the one 1, 2, 3, ... places later; one more than `window`."""
+        as_next = np.array([*self.context_weights, 0])
+        as_after_next = np.array([0, *self.context_weights])
+        return tuple(np.rint(as_next + as_after_next * (AFTER_NEXT / NEXT)).astype(int).tolist())
 
 
 class Slit(LinearItemModel[SlitConfig]):
     """Predicts the next item linearly from the last ones, weighted by recency.
 
     For every position t of a history, z_t is the vector of the last `window` items, weighted by recency, and
-    y_t the next item; W minimises sum ||y_t - z_t W||^2 + λ ||W||^2, so W = (S + λ I)^-1 C with
-    S = sum z_t z_t^T and C = sum z_t y_t^T. This is SLIT of Choi et al., WWW 2021, https://arxiv.org/abs/2103.16104,
-    with one partial session for every position. Weights fall by a power law: on all data sets tried it
-    was at least as good as the exponential one of the paper, since it forgets slowly what is long ago.
+    y_t the next item and a quarter of the one after it; W minimises sum ||y_t - z_t W||^2 + λ ||W||^2, so
+    W = (S + λ I)^-1 C with S = sum z_t z_t^T and C = sum z_t y_t^T. This is SLIT of Choi et al., WWW 2021,
+    https://arxiv.org/abs/2103.16104, with one partial session for every position. Weights fall by a power law: on
+    all data sets tried it was at least as good as the exponential one of the paper, since it forgets slowly what is
+    long ago.
 
     Weights are rounded to 1/32 so that a report is small (int16 and int8) and sums are exact: the federated
     model is the central one bit for bit.
@@ -79,12 +90,10 @@ class Slit(LinearItemModel[SlitConfig]):
 
     @property
     def largest_norm(self) -> float:
-        """Both matrices for the longest history.
-
-        An item is next once, and a pair d places apart meets in at most `window` - d contexts.
-        """
+        """Both matrices for the longest history: a pair d places apart meets in at most `window` - d contexts."""
         pairs = [float(products[-1]) for products in _running_products(self.config.context_weights)]
-        of_one_item = sum(product**2 for product in pairs) + float((self.context_weights**2).sum())
+        following = np.array(self.config.following_weights, dtype=np.float64)
+        of_one_item = sum(product**2 for product in pairs) + float((following**2).sum())
         longest = min(self.config.maximum_history, self.config.number_of_items)
         return float((longest * of_one_item) ** 0.5)
 
@@ -96,11 +105,10 @@ class Slit(LinearItemModel[SlitConfig]):
     ) -> None:
         """Add one person's contexts and next items."""
         items = without_repeats(last(history, self.config.maximum_history))
-        weights = self.context_weights
-        for older in range(min(len(weights), len(items))):
-            following = items[older + 1 :]
-            totals[NEXT_ITEM][items[: len(following)], following] += int(weights[older])
-        self._add_gram(totals[CONTEXT_GRAM], items[:-1], weights)
+        for between, weight in enumerate(self.config.following_weights[: len(items)]):
+            following = items[between + 1 :]
+            totals[NEXT_ITEM][items[: len(following)], following] += weight
+        self._add_gram(totals[CONTEXT_GRAM], items[:-1], self.context_weights)
 
     def _add_gram(self, packed: NDArray[Any], contexts: NDArray[np.int64], weights: NDArray[np.int64]) -> None:
         """Add sum_t z_t z_t^T for contexts that end at each of the items in turn."""
@@ -120,15 +128,18 @@ class Slit(LinearItemModel[SlitConfig]):
         totals: Totals,
     ) -> dict[str, NDArray[np.float32]]:
         """Item weights in closed form."""
-        gram = unpack(totals[CONTEXT_GRAM], self.config.number_of_items) / _NEWEST_WEIGHT**2
-        following = totals[NEXT_ITEM] / _NEWEST_WEIGHT
+        return {ITEM_WEIGHTS: np.linalg.solve(*self.normal_equations(totals)).astype(np.float32)}
+
+    def normal_equations(self, totals: Totals) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """S + λ I and C in units of weights, both of shape (number_of_items, number_of_items)."""
+        gram = unpack(totals[CONTEXT_GRAM], self.config.number_of_items) / NEWEST_WEIGHT**2
         gram[np.diag_indices_from(gram)] += self.config.regularisation
-        return {ITEM_WEIGHTS: np.linalg.solve(gram, following).astype(np.float32)}
+        return gram, totals[NEXT_ITEM] / NEWEST_WEIGHT
 
     def history_weights(self, length: int) -> NDArray[np.float32]:
         """The weights of the last context."""
         weights = np.zeros(length, dtype=np.float32)
-        newest_first = self.context_weights[:length] / _NEWEST_WEIGHT
+        newest_first = self.context_weights[:length] / NEWEST_WEIGHT
         weights[length - len(newest_first) :] = newest_first[::-1]
         return weights
 

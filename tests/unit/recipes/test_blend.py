@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from fedrec_recipes.blend import (
+    CO_OCCURRENCE_WEIGHTS,
+    DEPTH_WEIGHTS,
     GAINS,
     ITEM_COUNT,
     LEFT_OUT,
@@ -17,6 +19,8 @@ from fedrec_recipes.blend import (
     BlendConfig,
     held_out_count,
 )
+from fedrec_recipes.ease import Ease, EaseConfig
+from fedrec_recipes.half_spaces import HYPERPLANES, ITEM_POINTS, depths_of
 from fedrec_recipes.linear import ITEM_WEIGHTS
 from fedrec_recipes.metrics import metric_value, rank_of
 from fedrec_recipes.mixture import DEFAULT_MIXTURE, GAIN_STEPS, GRID, Mixture, chosen_mixture
@@ -26,14 +30,14 @@ from fedrec_recipes.trend import trend
 from tests.unit.recipes.data import people_with_taste
 
 ITEMS = 60
-GENERATOR = np.random.default_rng(0)  # nothing is random in these models
+GENERATOR = np.random.default_rng(0)  # for the hyperplanes: nothing else is random
 PERSON = 3  # somebody whose last item is near the top
 HISTORIES = people_with_taste()
 WITHOUT_ORDER = people_with_taste(600)
 
 
 def blend(*, chooses_mixture: bool = True) -> Blend:
-    return Blend(BlendConfig(number_of_items=ITEMS, chooses_mixture=chooses_mixture))
+    return Blend(BlendConfig(number_of_items=ITEMS, chooses_mixture=chooses_mixture, half_spaces=32))
 
 
 def wandering() -> list[History]:
@@ -83,10 +87,70 @@ def test_the_first_model_has_both_regularisations_and_the_last_one_the_chosen_on
 def test_the_second_round_learns_from_all_of_a_history() -> None:
     final = blend().train_central(HISTORIES, GENERATOR)
     strength = Mixture.from_tensor(final[MIXTURE]).strength
-    alone = Slit(SlitConfig(number_of_items=ITEMS, regularisation=(200.0, 800.0)[strength]))
+    alone = Ease(EaseConfig(number_of_items=ITEMS, regularisation=(4.0, 16.0)[strength]))
     whole = alone.train_central(HISTORIES, GENERATOR)[ITEM_WEIGHTS]
     assert final[LEFT_OUT] == 0
-    np.testing.assert_array_equal(final[NEXT_ITEM_WEIGHTS][strength], whole.astype(np.float16))
+    np.testing.assert_array_equal(final[CO_OCCURRENCE_WEIGHTS][strength], whole.astype(np.float16))
+
+
+def test_the_second_rounds_next_item_model_is_a_regression_on_items_and_on_depths_by_the_first_ones_points() -> None:
+    people = HISTORIES[:30]
+    first = blend().train_central(people, GENERATOR, rounds=1)
+    final = blend().train_central(people, GENERATOR, base=first, rounds=1)
+    strength = Mixture.from_tensor(final[MIXTURE]).strength
+    rows, targets = [], []
+    for history in people:
+        for end, depths in enumerate(depths_of(first, history.items)[:-1], start=1):
+            context, target = np.zeros(ITEMS), np.zeros(ITEMS)
+            context[history.items[:end]] = Slit(SlitConfig(number_of_items=ITEMS)).history_weights(end)
+            target[history.items[end : end + 2]] = (1.0, 0.25)[: len(history) - end]
+            rows.append(np.concatenate([context, depths]))
+            targets.append(target)
+    matrix, penalties = np.array(rows), np.diag([(200.0, 800.0)[strength]] * ITEMS + [30_000.0] * 32)
+    expected = np.linalg.inv(matrix.T @ matrix + penalties) @ matrix.T @ np.array(targets)
+    # The sums are of pairs' weights in whole 1/32.
+    np.testing.assert_allclose(final[NEXT_ITEM_WEIGHTS][strength], expected[:ITEMS], atol=1e-3)
+    np.testing.assert_allclose(final[DEPTH_WEIGHTS], expected[ITEMS:], atol=1e-4)
+
+
+def either_or() -> list[History]:
+    """After one item of each of two pairs comes one of two others: which one, neither item tells alone."""
+    generator = np.random.default_rng(0)
+    ends = [(a, b, 4 + (a ^ b)) for a, b in generator.integers(2, size=(200, 2))]
+    return [History(np.array([*(10 + generator.permutation(5)), a, 2 + b, last])) for a, b, last in ends]
+
+
+def test_depths_tell_what_follows_two_items_that_say_nothing_alone() -> None:
+    recipe = Blend(BlendConfig(number_of_items=15, half_spaces=256, depth_regularisation=10.0, chooses_mixture=False))
+    linear = recipe.train_central(either_or(), np.random.default_rng(0), rounds=1)
+    final = recipe.train_central(either_or(), GENERATOR, base=linear, rounds=1)
+    known = [History(np.array([10, 11, 12, 13, 14, a, 2 + b])) for a in (0, 1) for b in (0, 1)]
+
+    def leads(model: dict[str, np.ndarray]) -> list[float]:
+        """By how much item 5 is ahead of item 4 after 0 0, 0 1, 1 0 and 1 1."""
+        return [float(np.subtract(*recipe.score(model, {}, history)[[5, 4]])) for history in known]
+
+    same_same, same_other, other_same, other_other = leads(final)
+    assert max(same_same, other_other) < min(same_other, other_same)
+    same_same, same_other, other_same, other_other = leads(linear)
+    assert max(same_same, other_other) > min(same_other, other_same)
+
+
+def test_later_rounds_keep_the_points_and_the_hyperplanes() -> None:
+    final = blend().train_central(HISTORIES[:30], GENERATOR)
+    later = blend().train_central(HISTORIES[30:60], GENERATOR, base=final, rounds=1)
+    assert final[ITEM_POINTS].any()
+    np.testing.assert_array_equal(later[ITEM_POINTS], final[ITEM_POINTS])
+    np.testing.assert_array_equal(later[HYPERPLANES], final[HYPERPLANES])
+
+
+def test_a_history_without_items_is_in_no_half_space() -> None:
+    final = blend().train_central(HISTORIES, GENERATOR)
+    with_depths = blend().mixed(final, History(np.array([], dtype=np.int64)), DEFAULT_MIXTURE)
+    without = {**final, DEPTH_WEIGHTS: np.zeros_like(final[DEPTH_WEIGHTS])}
+    np.testing.assert_array_equal(
+        with_depths, blend().mixed(without, History(np.array([], dtype=np.int64)), DEFAULT_MIXTURE)
+    )
 
 
 def test_the_trend_compares_how_many_have_an_item_among_their_last_three_and_at_all() -> None:
@@ -147,7 +211,7 @@ def test_later_rounds_keep_the_mixture_and_ask_for_no_gains() -> None:
     np.testing.assert_array_equal(later[MIXTURE], final[MIXTURE])
 
 
-def test_without_a_choice_one_round_gives_the_whole_model() -> None:
+def test_without_a_choice_the_first_round_leaves_nothing_out() -> None:
     only = blend(chooses_mixture=False).train_central(HISTORIES, GENERATOR, rounds=1)
     assert only[LEFT_OUT] == 0
     np.testing.assert_array_equal(only[MIXTURE], DEFAULT_MIXTURE.as_tensor())
