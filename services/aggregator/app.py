@@ -52,6 +52,7 @@ from services.kit import problems as kit_problems
 from services.kit.clock import Clock, SystemClock
 from services.kit.db import Database
 from services.kit.listener import Listener
+from services.kit.service import Service
 from services.kit.serving import LEAVE
 
 _DESCRIPTION = """Opens rounds, takes participants' reports in, adds them up and publishes what they come to.
@@ -67,13 +68,13 @@ _SMALL_BODIES = {
 }
 
 
-def create_app(settings: Settings | None = None, clock: Clock | None = None) -> FastAPI:
+def create_app(settings: Settings | None = None, clock: Clock | None = None) -> Service:
     """The service; settings come from the environment unless they are given."""
     settings = settings or Settings()
     logs.configure(settings.log_level)
     context = make_context(settings, clock or SystemClock())
     access = Access(context, derived.signing_keys(settings), settings)
-    app = FastAPI(
+    app = Service(
         title="fedrec aggregator",
         version="1",
         description=_DESCRIPTION,
@@ -95,7 +96,7 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
     dashboard.install(app, _DASHBOARD, other_page=f"{context.registry.public_url}/dashboard")
     health.install(app, {"database": lambda: _ping(context.db)})
     metrics.install(app, [Depends(operator(Role.READ))])
-    app.add_middleware(ShortCut, routes=reports.router.routes)
+    app.wrap(lambda inner: ShortCut(inner, reports.router.routes))
     observation.install(app, "aggregator")
     return app
 
@@ -105,9 +106,9 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
     """Start what belongs to the process; at the end, finish what was taken before leaving."""
     context: Context = app.state.context
     settings: Settings = app.state.settings
-    desk, intake = CheckInDesk(context, WaitingRoom(settings.check_ins_held)), Intake(context)
-    app.state.desk, app.state.intake = desk, intake
-    app.state.body_budget = BodyBudget(settings.intake_bytes, _pace(settings))
+    budget = BodyBudget(settings.intake_bytes, _pace(settings))
+    desk, intake = CheckInDesk(context, WaitingRoom(settings.check_ins_held)), Intake(context, budget.is_held_by)
+    app.state.desk, app.state.intake, app.state.body_budget = desk, intake, budget
     await asyncio.to_thread(kernels.warm_up)
     await asyncio.to_thread(_bootstrap, context, settings)
     loop = asyncio.get_running_loop()

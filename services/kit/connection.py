@@ -26,6 +26,9 @@ LINGER_SECONDS = 20.0
 _UNREAD_BYTES = 256 * 1024
 _HEAD_PART_BYTES = 4 * 1024
 _BODY_PART_BYTES = 64 * 1024  # fits a core's cache: reading and hashing 256 KiB at a time takes a quarter longer
+_WAITING_BYTES = 128 * 1024
+"""Of a body, read and not asked for yet. With uvicorn's 64 KiB, reading of many a report is stopped and started again,
+and it comes in two pieces."""
 _RETRY_SECONDS = "5"
 
 _REFUSED = Counter("fedrec_connections_refused_total", "Connections closed before they made a request", ["slug"])
@@ -87,9 +90,19 @@ class BoundedConnection(HttpToolsProtocol):
             self._refuse_head()
             raise httptools.HttpParserError  # ends the parsing, and comes out as `send_400_response`
         super().on_headers_complete()
+        self.cycle.transport = cast("asyncio.Transport", _Answer(self.transport, self.loop))
         if _announced(self.headers) > _UNREAD_BYTES:
             # A large body stays with the operating system until it is asked for; `receive` goes on reading.
             self.flow.pause_reading()
+
+    def on_body(self, body: bytes) -> None:
+        """Part of a body has arrived: kept until it is asked for, up to a bound."""
+        if self.cycle.response_complete:
+            return
+        self.cycle.body += body
+        if len(self.cycle.body) > _WAITING_BYTES:
+            self.flow.pause_reading()
+        self.cycle.message_event.set()
 
     def on_response_complete(self) -> None:
         """An answer was sent, perhaps before the request had ended."""
@@ -103,6 +116,10 @@ class BoundedConnection(HttpToolsProtocol):
         self._is_in_head = True
         self._stop_timer()
         super().on_message_complete()
+
+    def _should_upgrade(self) -> bool:
+        """Nobody serves WebSockets here."""
+        return False
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is no request, with a problem document, and close."""
@@ -133,6 +150,41 @@ class BoundedConnection(HttpToolsProtocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+class _Answer:
+    """One answer's way out: its head waits for the beginning of its body, to be sent with it.
+
+    uvicorn writes them one after the other, and each write is a system call and a packet of its own.
+    """
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._head: bytes | None = None
+        self._is_begun = False
+        self.is_closing = transport.is_closing
+
+    def write(self, data: bytes) -> None:
+        """Send what comes first with what comes next, or when the loop has nothing else to do."""
+        if not self._is_begun:
+            self._is_begun, self._head = True, data
+            self._loop.call_soon(self._send_head)
+        elif self._head is not None:
+            head, self._head = self._head, None
+            self._transport.writelines((head, data))
+        else:
+            self._transport.write(data)
+
+    def close(self) -> None:
+        """Close the connection when all was sent."""
+        self._send_head()
+        self._transport.close()
+
+    def _send_head(self) -> None:
+        if self._head is not None and not self._transport.is_closing():
+            self._transport.write(self._head)
+        self._head = None
 
 
 class _Buffer(threading.local):

@@ -126,14 +126,12 @@ def install(app: FastAPI, errors: type[Exception], status_of: Mapping[type[Excep
     app.get("/problems/{slug}", include_in_schema=False)(_page)
 
 
-def refusal(request: Request, error: Exception) -> Response | None:
-    """How an application with `install` answers an error; None for an unplanned one."""
+def refusal(request: Request, error: Exception) -> Response:
+    """How an application with `install` answers an error."""
     handlers = request.app.exception_handlers
-    for kind in type(error).__mro__:
-        if kind is not Exception and kind in handlers:
-            response: Response = handlers[kind](request, error)
-            return response
-    return None
+    kind = next(kind for kind in type(error).__mro__ if kind in handlers)
+    response: Response = handlers[kind](request, error)
+    return response
 
 
 def _is_unread(request: Request, mistakes: Sequence[Any]) -> bool:

@@ -16,6 +16,7 @@ from services.kit.clock import Clock, SystemClock
 from services.kit.db import Database
 from services.kit.objects import open_home
 from services.kit.rate_limits import RateLimit
+from services.kit.service import Service
 from services.model_registry.api import (
     aliases,
     audit,
@@ -48,12 +49,12 @@ _LONGEST_UPLOAD_SECONDS = 600
 """A transaction that stores weights is silent while their bytes go to S3; it holds no lock that others wait for."""
 
 
-def create_app(settings: Settings | None = None, clock: Clock | None = None) -> FastAPI:
+def create_app(settings: Settings | None = None, clock: Clock | None = None) -> Service:
     """The service; settings come from the environment unless they are given."""
     settings = settings or Settings()
     logs.configure(settings.log_level)
     context = make_context(settings, clock or SystemClock())
-    app = FastAPI(
+    app = Service(
         title="fedrec model registry",
         version="1",
         description=_DESCRIPTION,

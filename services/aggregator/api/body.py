@@ -60,16 +60,15 @@ def _word(field: bytes) -> str:
     return field.strip().lower().decode("latin-1")
 
 
-async def read_body(request: Request, expected: Announced, room: Room) -> bytearray:
+async def read_body(request: Request, expected: Announced, room: Room) -> bytes | bytearray:
     """The body, of the announced length and digest, into the room that is held for it.
 
     Raises:
         BodyTimeout, BodyIncomplete, BodyTooLarge, DigestMismatch: it is not.
         Overloaded: it arrives slowly, and others wait.
     """
-    body = bytearray(expected.length)
     digest = hashlib.sha256()
-    await room.fill(_receive(request.receive, body, digest.update, room))
+    body = await room.fill(_receive(request.receive, expected.length, digest.update, room))
     if room.received_bytes != expected.length:
         raise BodyIncomplete(f"{room.received_bytes} of {expected.length} bytes arrived")
     if not hmac.compare_digest(digest.digest(), expected.sha256):
@@ -77,17 +76,22 @@ async def read_body(request: Request, expected: Announced, room: Room) -> bytear
     return body
 
 
-async def _receive(receive: Receive, body: bytearray, hash_part: Callable[[bytes], None], room: Room) -> None:
+async def _receive(receive: Receive, length: int, hash_part: Callable[[bytes], None], room: Room) -> bytes | bytearray:
     """Read until the end of the body. `Request.stream` does the same through two more layers."""
-    more = True
+    body, whole, more = bytearray(), b"", True
     while more:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise BodyIncomplete(f"the connection ended after {room.received_bytes} of {len(body)} bytes")
+            raise BodyIncomplete(f"the connection ended after {room.received_bytes} of {length} bytes")
         part, more = message.get("body", b""), message.get("more_body", False)
         start, end = room.received_bytes, room.received_bytes + len(part)
-        if end > len(body):
-            raise BodyTooLarge(f"the body is longer than its Content-Length of {len(body)}")
-        body[start:end] = part
+        if end > length:
+            raise BodyTooLarge(f"the body is longer than its Content-Length of {length}")
+        if len(part) == length:
+            whole = part  # small ones come in one piece: they need not be copied to another
+        elif part:
+            body = body or bytearray(length)
+            body[start:end] = part
         hash_part(part)
         room.received_bytes = end
+    return body or whole

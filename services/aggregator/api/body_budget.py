@@ -64,6 +64,10 @@ class BodyBudget:
         """Room for a body of at most the whole budget, to be entered with `async with`."""
         return Room(self, size_bytes, self._pace)
 
+    def is_held_by(self, count: int) -> bool:
+        """Whether so many bodies have all the room, and others wait for theirs."""
+        return bool(self._queue) and len(self._held) <= count
+
     async def take(self, room: "Room") -> None:
         """Hold room.
 

@@ -35,12 +35,19 @@ class RoundIntake:
     """What a process knows of a round while its reports come in."""
 
     def __init__(
-        self, context: Context, round_: Round, manifest: TaskManifest, round_key: bytes, *, gather_seconds: float
+        self,
+        context: Context,
+        round_: Round,
+        manifest: TaskManifest,
+        round_key: bytes,
+        *,
+        gather_seconds: float,
+        is_complete: Callable[[int], bool],
     ) -> None:
         self.round = round_
         self.format = _format(round_, manifest)
         self.reports: Batcher[PendingReport, Receipt] = Batcher(
-            self._commit, maximum=_COMMIT_BATCH, gather_seconds=gather_seconds
+            self._commit, maximum=_COMMIT_BATCH, gather_seconds=gather_seconds, is_complete=is_complete
         )
         self._context = context
         self._round_key = round_key
@@ -79,8 +86,10 @@ def _format(round_: Round, manifest: TaskManifest) -> RoundFormat | MaskedFormat
 class Intake:
     """Takes reports in; one for each process."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, is_complete: Callable[[int], bool]) -> None:
+        """`is_complete` says whether no report can join so many that wait to be counted."""
         self._context = context
+        self._is_complete = is_complete
         self._rounds: OrderedDict[str, RoundIntake] = OrderedDict()
         self._gather_seconds = 0.0
         self._lookups: Batcher[str, AssignmentRow | None] = Batcher(self._find, maximum=_LOOKUP_BATCH)
@@ -155,4 +164,11 @@ class Intake:
         if wrapped is None:
             raise RoundClosed("the round no longer collects reports; check in for a new assignment")
         key = sealing.unwrap(wrapped, self._context.deployment_keys, round_id)
-        return RoundIntake(self._context, round_, manifest, key, gather_seconds=self._gather_seconds)
+        return RoundIntake(
+            self._context,
+            round_,
+            manifest,
+            key,
+            gather_seconds=self._gather_seconds,
+            is_complete=self._is_complete,
+        )

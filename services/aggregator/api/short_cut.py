@@ -37,8 +37,6 @@ class ShortCut:
             response = await found[0].endpoint(request)
         except Exception as error:
             response = refusal(request, error)
-            if response is None:
-                raise
         await response(scope, receive, send)
 
     def _find(self, scope: Scope) -> tuple[Route, dict[str, str]] | None:

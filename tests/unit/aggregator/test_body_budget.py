@@ -40,6 +40,20 @@ def test_bodies_beyond_the_budget_wait_in_order_of_arrival() -> None:
     asyncio.run(scenario())
 
 
+def test_bodies_that_have_all_the_room_are_known_once_others_wait() -> None:
+    async def scenario() -> None:
+        budget = BodyBudget(100)
+        async with budget.reserve(50), budget.reserve(50):
+            assert not budget.is_held_by(2)  # nobody waits: the next one may come at any moment
+            waiting = asyncio.create_task(budget.reserve(50).__aenter__())
+            await asyncio.sleep(0)
+            assert budget.is_held_by(2)
+            assert not budget.is_held_by(1)  # the other one's body is still arriving
+        await waiting
+
+    asyncio.run(scenario())
+
+
 def test_whoever_runs_out_of_patience_is_told_to_come_back() -> None:
     async def scenario() -> None:
         budget = BodyBudget(10, patience_seconds=0.01)

@@ -29,6 +29,28 @@ def test_after_a_slow_batch_those_who_come_a_moment_later_join_the_next() -> Non
     assert sizes == [1, 2]
 
 
+def test_a_batch_that_nobody_can_join_does_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.kit.batcher._GATHER_FRACTION", 1e9)
+    monkeypatch.setattr("services.kit.batcher._LONGEST_GATHER_SECONDS", 60.0)
+    sizes = []
+
+    def run(items: list[int]) -> list[int]:
+        sizes.append(len(items))
+        return items
+
+    async def scenario() -> None:
+        batcher = Batcher[int, int](run, maximum=10, is_complete=lambda count: count == 2)
+        await batcher.submit(1)
+        async with asyncio.timeout(30):  # less than a batch waits for others who may come
+            await asyncio.gather(batcher.submit(2), batcher.submit(3))  # complete before it gathers
+            first = asyncio.create_task(batcher.submit(4))
+            await asyncio.sleep(0.01)
+            await asyncio.gather(first, batcher.submit(5))  # complete while it gathers
+
+    asyncio.run(scenario())
+    assert sizes == [1, 2, 2]
+
+
 class Body:
     """Something large that a batch holds."""
 

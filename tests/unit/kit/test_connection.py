@@ -15,6 +15,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from services.kit import connection
 from services.kit.body_limit import BodyLimit
@@ -28,6 +29,13 @@ async def echo(request: Request) -> Response:
     return PlainTextResponse(str(len(await request.body())))
 
 
+async def think_first(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answers with a head, and with a body when the client has read it and says so."""
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"4")]})
+    await receive()
+    await send({"type": "http.response.body", "body": b"done"})
+
+
 async def refuse(_: Request) -> Response:
     return PlainTextResponse("no", 403)
 
@@ -37,6 +45,7 @@ def serving(monkeypatch: pytest.MonkeyPatch, **bounds: float) -> Iterator[int]:
     for name, value in bounds.items():
         monkeypatch.setattr(connection, name, value)
     app = Starlette(routes=[Route("/echo", echo, methods=["POST"]), Route("/refuse", refuse, methods=["POST"])])
+    app.mount("/think", think_first)
     app.add_middleware(BodyLimit, except_for="never", maximum_seconds=0.3)
     config = uvicorn.Config(app, log_config=None, http=connection_type(), timeout_keep_alive=60)
     server = uvicorn.Server(config)
@@ -195,6 +204,22 @@ def test_whoever_was_answered_may_not_go_on_sending_for_ever(port: int) -> None:
         peer.sendall(b"POST /refuse HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n")
         assert peer.recv(65536).startswith(b"HTTP/1.1 403")
         assert sent_until_closed(peer, b"x", times=300, every_seconds=0.02) < 300
+
+
+def test_a_head_does_not_wait_for_a_body_that_is_long_in_coming(port: int) -> None:
+    with connect(port) as peer:
+        peer.sendall(b"POST /think/ HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nConnection: close\r\n\r\n")
+        head = peer.recv(65536)
+        assert head.startswith(b"HTTP/1.1 200")
+        assert head.endswith(b"\r\n\r\n")
+        peer.sendall(b"go")
+        assert everything(peer) == b"done"
+
+
+def test_a_request_for_a_websocket_is_a_request_like_any_other(port: int) -> None:
+    with connect(port) as peer:
+        peer.sendall(b"GET /none HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, close\r\nUpgrade: websocket\r\n\r\n")
+        assert everything(peer).startswith(b"HTTP/1.1 404")
 
 
 def test_more_connections_than_allowed_are_told_to_come_back(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from fedrec_protocol.problems import Slug
 from services.kit import health, metrics, observation, openapi, problems
+from services.kit.service import Service
 
 
 class Broken(Exception):
@@ -34,7 +35,7 @@ def client(ready: dict[str, bool]) -> Iterator[TestClient]:
         if not ready["database"]:
             raise Broken("secret host name")
 
-    app = FastAPI(title="Example", docs_url=None, redoc_url=None)
+    app = Service(title="Example", docs_url=None, redoc_url=None)
     app.get("/v1/things/{thing}", responses=problems.documented(404))(lambda thing: {"thing": thing})
     app.get("/v1/numbers/{number}")(number)
     app.post("/v1/things")(make)
@@ -153,12 +154,12 @@ def test_metrics_can_be_kept_from_strangers() -> None:
 LOGGING = """
 import logging
 import structlog
-from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from services.kit import logs, observation
+from services.kit.service import Service
 
 logs.configure("info")
-app = FastAPI()
+app = Service()
 app.get("/v1/things/{thing}")(lambda thing: thing)
 observation.install(app, "example")
 client = TestClient(app)
