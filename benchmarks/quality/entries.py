@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from benchmarks.quality.data import QualityData, gowalla, leave_one_out, movielens_1m, pfedrec_split
 from benchmarks.quality.training import Stage
@@ -58,6 +59,21 @@ GRADIENT = tuple(
     Entry(name, (Stage(name),), seeds=SEEDS, with_central=True)
     for name in ("bpr", "ncf", "multvae", "two-tower", "sasrec")
 )
+_LARGE: dict[str, Any] = {
+    "dimension": 128,
+    "blocks": 2,
+    "window": 200,
+    "dropout": 0.2,
+    "negatives": 512,
+    "initial_scale": 0.02,
+}
+SASREC_LARGE = Entry(
+    "sasrec, 2 blocks of 128",
+    (
+        Stage("sasrec", _LARGE, rounds=1000, cohort=128, check_every=250, learning_rate=0.0025),
+        Stage("sasrec", _LARGE, rounds=200, cohort=128, check_every=200, learning_rate=0.0008),
+    ),
+)
 
 _LINEAR = (POPULARITY, EASE, SLIT, GFCF, BLEND, BLEND_REFITTED)
 
@@ -95,7 +111,7 @@ TABLES = (
     Table(
         "ml-1m",
         movielens_1m,
-        (*_LINEAR, SKETCHED, *PRIVATE, MF, ALS),
+        (*_LINEAR, SKETCHED, *PRIVATE, MF, ALS, SASREC_LARGE),
         f"split of NCF: {_LEAVE_ONE_OUT}; beside it the published 99 negatives",
     ),
     Table(

@@ -9,7 +9,8 @@ from benchmarks.quality.run import CENTRAL
 _HEADER = """# Results
 
 Made by `./run results --data FOLDER`, and never by hand: rows are kept in `docs/results.json`, which the command adds
-to. FOLDER holds the data sets in folders of their own; `fedrec_recipes`' shipped defaults are used throughout.
+to. FOLDER holds the data sets in folders of their own; `fedrec_recipes`' shipped defaults are used throughout, but for
+what a model's name says.
 
 - **Ranking** is full: all items that the person has not seen compete, ties count against the model. `99 neg.` is the
   older protocol with published sampled negatives, for comparison with papers; it can reverse an order.
@@ -25,8 +26,11 @@ to. FOLDER holds the data sets in folders of their own; `fedrec_recipes`' shippe
 - **Older rows**: those of `blend` and `slit` were made before
   [ADR 0015](adr/0015-the-blend-sees-what-items-mean-together.md); those of `blend` on LastFM (refitted) and Amazon
   Instant Video before it knew the items' trend ([recipes](recipes.md#the-blend)), and the last before
-  [ADR 0013](adr/0013-devices-choose-the-regularisation-too.md).
-- **Up** and **down** are the bytes of one person over all rounds; everybody takes part in every round.
+  [ADR 0013](adr/0013-devices-choose-the-regularisation-too.md); those of `sasrec` on MovieLens-100K before its
+  normalisations had gains and biases.
+- **Up** and **down** are the bytes of one person over all rounds. Everybody takes part in every round, but for `sasrec`
+  on MovieLens-1M: 128 people do, bytes are a person's on average, the version is the best by validation items, and
+  there is one seed.
 """
 _COLUMNS = [
     *("model", "how", "fit", "+-", "99 neg. HR/NDCG"),
