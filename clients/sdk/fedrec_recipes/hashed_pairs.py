@@ -1,5 +1,6 @@
 """Neighbours of items from hashed counts of pairs, in one round: for large, sparse catalogues (`hashed-pairs`)."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -7,18 +8,18 @@ from numpy.typing import NDArray
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
 from fedrec_protocol.tensors import DType, Tensors, TensorSpec
+from fedrec_recipes.neighbour_lists import NEIGHBOUR_WEIGHTS, NEIGHBOURS, heaviest, neighbour_lists, spoken_for
 from fedrec_recipes.pair_table import PairTable
 from fedrec_recipes.recipe import History
 from fedrec_recipes.statistics_recipe import StatisticsConfig, StatisticsRecipe, Totals, last, without_repeats
+from fedrec_recipes.trend import LATEST, latest_items, trend
 
 PAIR_COUNT = "pair_count"
 ITEM_COUNT = "item_count"
-NEIGHBOURS = "neighbours"
-NEIGHBOUR_WEIGHTS = "neighbour_weights"
+LATEST_COUNT = "latest_count"
 
 _LARGEST_WEIGHT = 16
 """Integer weight of a pair of neighbouring items: sums are exact, and fit a byte."""
-_LARGEST_CELL = int(np.iinfo(np.int8).max)
 
 
 class HashedPairsConfig(StatisticsConfig):
@@ -48,6 +49,8 @@ class HashedPairsConfig(StatisticsConfig):
     """Weights are divided by this power of the number of people of the item that speaks."""
     target_damping: float = Field(default=0.15, ge=0, le=1)
     """And by this power of that of the neighbour."""
+    trend: NonNegativeFloat = 0.3
+    """They are multiplied by the neighbour's `fedrec_recipes.trend`, as a ratio, to this power."""
     popularity: NonNegativeFloat = 0.01
     """Weight of an item's share of interactions beside its share as a neighbour: it ranks what is nobody's."""
 
@@ -77,20 +80,16 @@ class HashedPairs(StatisticsRecipe[HashedPairsConfig]):
     def shared(self) -> tuple[TensorSpec, ...]:
         """For each item its neighbours and their weights, most first; and the items' shares of interactions."""
         items = self.config.number_of_items
-        shape = (items, min(self.config.neighbours, items))
-        return (
-            TensorSpec(name=NEIGHBOUR_WEIGHTS, dtype=DType.F16, shape=shape),
-            TensorSpec(name=NEIGHBOURS, dtype=DType.I32, shape=shape),
-            TensorSpec(name=ITEM_COUNT, shape=(items,)),
-        )
+        return *neighbour_lists(items, self.config.neighbours), TensorSpec(name=ITEM_COUNT, shape=(items,))
 
     @property
     def statistics(self) -> tuple[TensorSpec, ...]:
-        """The sketch of the person's pairs, and the person's items."""
-        shape = (self.table.hashes, self.table.cells)
+        """The sketch of the person's pairs, the person's items, and the latest of them."""
+        items = (self.config.number_of_items,)
         return (
-            TensorSpec(name=PAIR_COUNT, dtype=DType.I8, shape=shape),
-            TensorSpec(name=ITEM_COUNT, dtype=DType.I8, shape=(self.config.number_of_items,)),
+            TensorSpec(name=PAIR_COUNT, dtype=DType.I8, shape=(self.table.hashes, self.table.cells)),
+            TensorSpec(name=ITEM_COUNT, dtype=DType.I8, shape=items),
+            TensorSpec(name=LATEST_COUNT, dtype=DType.I8, shape=items),
         )
 
     @property
@@ -99,8 +98,7 @@ class HashedPairs(StatisticsRecipe[HashedPairsConfig]):
         longest = min(self.config.maximum_history, self.config.number_of_items)
         weights = self._pair_weights(longest)
         added = float(weights @ (longest - 1 - np.arange(len(weights))))
-        square_of_table = _LARGEST_CELL * min(added, float(self.table.cells * _LARGEST_CELL))
-        return float((self.table.hashes * square_of_table + longest) ** 0.5)
+        return float((self.table.largest_square(added) + longest + LATEST) ** 0.5)
 
     def add(
         self,
@@ -108,14 +106,12 @@ class HashedPairs(StatisticsRecipe[HashedPairsConfig]):
         base: Tensors,  # unused: the sums do not depend on the model
         history: History,
     ) -> None:
-        """Count one person's pairs; a cell of more than 127 is cut to that."""
+        """Count one person's pairs."""
         items = without_repeats(last(history, self.config.maximum_history))
         totals[ITEM_COUNT][items] += 1
-        older, newer, weights = self._pairs(items)
-        for table in range(self.table.hashes):
-            cells, places = np.unique(self.table.cells_of(table, older, newer), return_inverse=True)
-            counts = np.bincount(places, weights=weights, minlength=len(cells))
-            totals[PAIR_COUNT][table][cells] += np.minimum(counts, _LARGEST_CELL).astype(totals[PAIR_COUNT].dtype)
+        if self.config.is_ordered:
+            totals[LATEST_COUNT][latest_items(items)] += 1
+        self.table.count(totals[PAIR_COUNT], *self._pairs(items))
 
     def _pairs(self, items: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
         """First items, second items and integer weights; without order the first is the one of the lower index."""
@@ -148,34 +144,34 @@ class HashedPairs(StatisticsRecipe[HashedPairsConfig]):
     ) -> dict[str, NDArray[Any]]:
         """The heaviest neighbours of every item that anybody chose."""
         people = np.maximum(totals[ITEM_COUNT], 0.0).astype(np.float32)
-        counts = np.asarray(totals[PAIR_COUNT] / _LARGEST_WEIGHT, dtype=np.float32)
-        counts = np.maximum(counts - np.float32(self.table.of_strangers(counts)), np.float32(0))
-        twice = np.concatenate([counts, counts], axis=1)
-        from_source, to_target = self._scales(people)
-        model: dict[str, NDArray[Any]] = {
-            spec.name: np.zeros(spec.shape, dtype=spec.dtype.numpy) for spec in self.shared
-        }
-        model[ITEM_COUNT] = people
-        for item in np.flatnonzero(people):
-            weights = from_source[item] * to_target * self._counts_around(twice, int(item))
-            weights[item] = 0.0
-            found = _largest(weights, model[NEIGHBOURS].shape[1])
-            model[NEIGHBOURS][item], model[NEIGHBOUR_WEIGHTS][item] = found, weights[found].astype(np.float16)
-        return model
+        twice = self.table.readable(totals[PAIR_COUNT] / _LARGEST_WEIGHT)
+        from_source, to_target = self._scales(people, trend(totals[LATEST_COUNT], totals[ITEM_COUNT]))
+
+        items = np.arange(self.config.number_of_items)
+
+        def found() -> Iterator[tuple[int, NDArray[np.int64], NDArray[np.float32]]]:
+            for item in np.flatnonzero(people).tolist():
+                weights = from_source[item] * to_target * self._counts_around(twice, item)
+                weights[item] = 0.0
+                yield item, items, weights
+
+        return {**heaviest(found(), len(items), self.config.neighbours), ITEM_COUNT: people}
 
     def _counts_around(self, twice: NDArray[np.float32], item: int) -> NDArray[np.float32]:
         """How often others followed this item and, less, how often they preceded it, shape (number_of_items,)."""
+        if not self.config.is_ordered:
+            return self.table.around(twice, item, np.arange(self.config.number_of_items))
         after, before = self.table.row(twice, item), self.table.column(twice, item)
-        if self.config.is_ordered:
-            return np.asarray(after + np.float32(self.config.backward) * before, dtype=np.float32)
-        return np.asarray(np.where(np.arange(len(after)) > item, after, before), dtype=np.float32)
+        return np.asarray(after + np.float32(self.config.backward) * before, dtype=np.float32)
 
-    def _scales(self, people: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def _scales(
+        self, people: NDArray[np.float32], trends: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Factors of an item as the one that speaks, and as a neighbour: zero if nobody chose it."""
         relative = people / max(float(people.mean()), 1e-9)
         from_source = (relative + self.config.regularisation + 1e-9) ** -self.config.source_damping
-        to_target = np.where(people > 0, np.maximum(people, 1) ** -self.config.target_damping, 0.0)
-        return from_source.astype(np.float32), to_target.astype(np.float32)
+        damped = np.maximum(people, 1) ** -self.config.target_damping * np.exp(self.config.trend * trends)
+        return from_source.astype(np.float32), np.where(people > 0, damped, 0.0).astype(np.float32)
 
     def score(
         self,
@@ -184,12 +180,9 @@ class HashedPairs(StatisticsRecipe[HashedPairsConfig]):
         history: History,
     ) -> NDArray[np.float32]:
         """Each item's share of what the history speaks for, and a little of its share of all interactions."""
-        newest_first = history.items[::-1]
         recency = self._recency(len(history), self.config.recency_power)
-        weights = recency[:, None] * shared[NEIGHBOUR_WEIGHTS][newest_first].astype(np.float32)
-        neighbours = shared[NEIGHBOURS][newest_first].astype(np.int64)
-        spoken_for = np.bincount(neighbours.ravel(), weights=weights.ravel(), minlength=self.config.number_of_items)
-        return np.asarray(_shares(spoken_for) + self.config.popularity * _shares(shared[ITEM_COUNT]), dtype=np.float32)
+        found = spoken_for(shared, history.items[::-1], recency, self.config.number_of_items)
+        return np.asarray(_shares(found) + self.config.popularity * _shares(shared[ITEM_COUNT]), dtype=np.float32)
 
     def item_vectors(self, shared: Tensors) -> NDArray[np.float32]:
         """What an item says of its neighbours, folded into as many columns as it has neighbours."""
@@ -198,12 +191,6 @@ class HashedPairs(StatisticsRecipe[HashedPairsConfig]):
         rows = np.broadcast_to(np.arange(len(weights))[:, None], weights.shape)
         np.add.at(folded, (rows, shared[NEIGHBOURS].astype(np.int64) % weights.shape[1]), weights)
         return folded
-
-
-def _largest(weights: NDArray[np.float32], count: int) -> NDArray[np.int64]:
-    """Where the largest weights are, largest first."""
-    found = np.argpartition(-weights, count - 1)[:count]
-    return np.asarray(found[np.argsort(-weights[found], kind="stable")], dtype=np.int64)
 
 
 def _shares(values: NDArray[Any]) -> NDArray[np.float64]:

@@ -2,9 +2,13 @@
 
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+LARGEST_CELL = int(np.iinfo(np.int8).max)
+"""What one person's report has in a cell at most."""
 
 _GOLDEN = 0x9E3779B97F4A7C15
 _FIRST_MIX = 0xBF58476D1CE4E5B9
@@ -31,6 +35,43 @@ class PairTable:
         """The cells of pairs in one of the tables; broadcasts."""
         return np.asarray((self._of_first[table][first] + self._of_second[table][second]) % self.cells, dtype=np.int64)
 
+    def count(
+        self,
+        tables: NDArray[Any],
+        first: NDArray[np.int64],
+        second: NDArray[np.int64],
+        weights: NDArray[np.int64],
+    ) -> None:
+        """Count one person's pairs in place; what a cell has of one person is cut to `LARGEST_CELL`.
+
+        Args:
+            tables: Shape (hashes, cells); sums of many people, or a report of bytes.
+            first: The pairs' first items.
+            second: Their second items, same shape.
+            weights: What each pair counts, same shape.
+        """
+        for table in range(self.hashes):
+            cells, places = np.unique(self.cells_of(table, first, second), return_inverse=True)
+            counts = np.bincount(places, weights=weights, minlength=len(cells))
+            tables[table][cells] += np.minimum(counts, LARGEST_CELL).astype(tables.dtype)
+
+    def largest_square(self, counted: float) -> float:
+        """Square of the L2 norm that one person's tables have at most, if their pairs count so much together."""
+        return self.hashes * LARGEST_CELL * min(counted, float(self.cells * LARGEST_CELL))
+
+    def readable(self, totals: NDArray[np.float64]) -> NDArray[np.float32]:
+        """Sums of tables as they are read: without what strangers read, each table followed by itself.
+
+        Args:
+            totals: Shape (hashes, cells); noise of masks or rounding may have made a cell negative.
+
+        Returns:
+            Shape (hashes, 2 * cells): no sum of two hashes leaves it.
+        """
+        counts = np.asarray(totals, dtype=np.float32)
+        counts = np.maximum(counts - np.float32(self.of_strangers(counts)), np.float32(0))
+        return np.concatenate([counts, counts], axis=1)
+
     def of_strangers(self, counts: NDArray[np.float32]) -> float:
         """What a pair that never occurred reads: zero in a table with room, the median of such pairs in a full one.
 
@@ -44,7 +85,7 @@ class PairTable:
         """Upper bounds of the counts of (first, j) for all j, shape (number_of_items,).
 
         Args:
-            twice: The tables, each one followed by itself, shape (hashes, 2 * cells): so no sum leaves them.
+            twice: The tables as `readable` makes them.
             first: The first item of the pairs.
         """
         return self._bounds(twice, self._of_first[:, [first]], self._of_second)
@@ -52,6 +93,22 @@ class PairTable:
     def column(self, twice: NDArray[np.float32], second: int) -> NDArray[np.float32]:
         """Upper bounds of the counts of (i, second) for all i; as `row`."""
         return self._bounds(twice, self._of_second[:, [second]], self._of_first)
+
+    def around(self, twice: NDArray[np.float32], item: int, others: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Upper bounds of the counts of pairs with `item`, where each was counted with its lower item first.
+
+        Args:
+            twice: The tables as `readable` makes them.
+            item: One item of the pairs.
+            others: The other ones, in order.
+
+        Returns:
+            Shape of `others`; zero for the item itself.
+        """
+        place, next_place = np.searchsorted(others, [item, item + 1])
+        before = self._bounds(twice, self._of_second[:, [item]], self._of_first[:, others[:place]])
+        after = self._bounds(twice, self._of_first[:, [item]], self._of_second[:, others[next_place:]])
+        return np.concatenate([before, np.zeros(next_place - place, dtype=np.float32), after])
 
     def _bounds(
         self, twice: NDArray[np.float32], start: NDArray[np.int64], cells: NDArray[np.int64]

@@ -8,9 +8,10 @@ import pytest
 from fedrec.manifests import manifest_for
 from fedrec.masks import with_masks
 from fedrec_protocol.manifest import RoundPolicy
-from fedrec_recipes.hashed_pairs import ITEM_COUNT, NEIGHBOUR_WEIGHTS, NEIGHBOURS, PAIR_COUNT
+from fedrec_recipes.hashed_pairs import ITEM_COUNT, LATEST_COUNT, PAIR_COUNT
 from fedrec_recipes.hashed_pairs import HashedPairs as Recipe
 from fedrec_recipes.hashed_pairs import HashedPairsConfig as Config
+from fedrec_recipes.neighbour_lists import NEIGHBOUR_WEIGHTS, NEIGHBOURS
 from fedrec_recipes.pair_table import PairTable
 from fedrec_recipes.recipe import History
 from simulation.population import Population
@@ -30,9 +31,9 @@ def solved(chosen: Recipe, histories: list[History] = HISTORIES) -> dict[str, np
 
 
 def weights_of(model: dict[str, np.ndarray]) -> np.ndarray:
-    """The whole matrix: row i is what item i says of the others."""
+    """The whole matrix: row i is what item i says of the others. Places of a list that are not taken weigh zero."""
     whole = np.zeros((ITEMS, ITEMS))
-    np.put_along_axis(whole, model[NEIGHBOURS].astype(int), model[NEIGHBOUR_WEIGHTS].astype(float), axis=1)
+    np.add.at(whole, (np.arange(ITEMS)[:, None], model[NEIGHBOURS]), model[NEIGHBOUR_WEIGHTS].astype(float))
     return whole
 
 
@@ -79,14 +80,17 @@ def test_the_table_is_where_every_device_and_version_expects_it() -> None:
 @pytest.mark.parametrize("is_ordered", [True, False])
 def test_with_room_for_everything_weights_are_damped_frequencies(is_ordered: bool) -> None:
     model = solved(recipe(is_ordered=is_ordered, window=5, cells_per_item=20_000, neighbours=ITEMS))
-    following, people = np.zeros((ITEMS, ITEMS)), np.zeros(ITEMS)
+    following, people, latest = np.zeros((ITEMS, ITEMS)), np.zeros(ITEMS), np.zeros(ITEMS)
     for history in HISTORIES:
         people[history.items] += 1
+        latest[history.items[-3:]] += 1
         for later, item in enumerate(history.items):
             for between, other in enumerate(history.items[:later][::-1][: 5 if is_ordered else None]):
                 following[other, item] += round(16 / (1 + between / 2) ** 0.5) / 16 if is_ordered else 5 / 16
     near = following + (0.25 if is_ordered else 1.0) * following.T
     expected = near * (people / people.mean() + 2)[:, None] ** -0.75 * people[None, :] ** -0.15
+    if is_ordered:
+        expected *= ((latest + 10) / (people * latest.sum() / people.sum() + 10))[None, :] ** 0.3
     np.testing.assert_allclose(weights_of(model), expected, rtol=1e-3, atol=1e-7)  # weights have 11 bits
 
 
@@ -123,6 +127,19 @@ def test_who_has_no_history_gets_what_is_popular_and_nobody_what_nobody_chose() 
     assert set(np.flatnonzero(scores)) == {1, 2, 5}
 
 
+def test_of_equal_neighbours_the_one_that_people_chose_lately_comes_first() -> None:
+    walks = [History(np.array(items)) for items in ([1, 2, 3, 10, 11, 12], [10, 11, 12, 1, 3, 2]) for _ in range(20)]
+    later = [History(np.array([20, 21, 22, 3])) for _ in range(20)]
+    earlier = [History(np.array([2, 23, 24, 25])) for _ in range(20)]
+    histories = [*walks, *later, *earlier]  # 2 and 3 have as many people, and are as near to 1
+    without, with_trend = (
+        recipe(trend=trend).score(solved(recipe(trend=trend), histories), {}, History(np.array([1])))
+        for trend in (0.0, 0.3)
+    )
+    assert without[3] == pytest.approx(without[2])
+    assert with_trend[3] > 1.1 * with_trend[2]
+
+
 def test_without_order_any_order_gives_the_same_report() -> None:
     chosen, items = recipe(is_ordered=False), HISTORIES[0].items
     reports = [
@@ -131,7 +148,7 @@ def test_without_order_any_order_gives_the_same_report() -> None:
     ]
     for name, value in reports[0].items():
         np.testing.assert_array_equal(value, reports[1][name])
-        assert value.any()
+        assert value.any() == (name != LATEST_COUNT)
 
 
 @pytest.mark.parametrize("is_ordered", [True, False])
