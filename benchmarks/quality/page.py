@@ -31,6 +31,8 @@ what a model's name says.
 - **Up** and **down** are the bytes of one person over all rounds. Everybody takes part in every round, but for `sasrec`
   on MovieLens-1M: 128 people do, bytes are a person's on average, the version is the best by validation items, and
   there is one seed.
+- **Gowalla**: rows of `sketched-gfcf` are of the filter alone, before it had neighbours
+  ([ADR 0016](adr/0016-the-basis-chooses-the-pairs.md)).
 """
 _COLUMNS = [
     *("model", "how", "fit", "+-", "99 neg. HR/NDCG"),

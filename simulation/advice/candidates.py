@@ -32,8 +32,13 @@ _SKETCHED = "sketched-gfcf"
 _FACTORS = "als"
 _DIMENSIONS = (128, 512, 32, 16)
 """Columns of a sketch; the first two that fit are tried."""
-_FILTER_DIMENSIONS = (512, 128, 32, 16)
-"""Columns of a filter; the first that fits is tried."""
+_FILTER_SIZES: tuple[dict[str, JsonValue], ...] = (
+    {},
+    {"dimension": 128, "cells_per_item": 128},
+    {"dimension": 32, "cells_per_item": 64, "neighbours": 16},
+    {"dimension": 16, "cells_per_item": 32, "neighbours": 8},
+)
+"""Of a filter and its neighbours; the first that fits is tried."""
 
 
 def candidates(number_of_items: int, order: Order, largest_bytes: int = LARGEST_TRANSFER_BYTES) -> list[Recipe[Any]]:
@@ -57,7 +62,7 @@ def candidates(number_of_items: int, order: Order, largest_bytes: int = LARGEST_
         sketches = [each for columns in _DIMENSIONS for each in fitting(_SKETCHED_IN_TIME, dimension=columns)][:2]
         others += sorted(sketches, key=_largest_transfer)
     if order is Order.ITEM or (order is Order.FILE and not dense):
-        others += [each for columns in _FILTER_DIMENSIONS for each in fitting(_SKETCHED, dimension=columns)][:1]
+        others += [each for size in _FILTER_SIZES for each in fitting(_SKETCHED, **size)][:1]
     return [_recipe(_BASELINE, number_of_items), *dense, *others, *fitting(_FACTORS)]
 
 
@@ -99,7 +104,7 @@ def growth(recipe: Recipe[Any]) -> int:
     """The power of the number of items that the time to solve a recipe grows with."""
     if recipe.name in {*_DENSE, *_DENSE_IN_TIME}:
         return 3
-    return 2 if recipe.name == _HASHED else 1
+    return 2 if recipe.name in {_HASHED, _SKETCHED} else 1
 
 
 @dataclass(frozen=True)

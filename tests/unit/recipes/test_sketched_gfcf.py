@@ -1,12 +1,14 @@
-"""The low-pass filter in a subspace: what it converges to, what it costs, what one person can add."""
+"""The filters in a subspace and in hashed counts: what they converge to, what one person can add."""
 
 import numpy as np
 import pytest
 
 from fedrec.manifests import manifest_for
 from fedrec_protocol.manifest import RoundPolicy
+from fedrec_recipes.nearest_pairs import nearest_pairs
+from fedrec_recipes.neighbour_lists import NEIGHBOUR_WEIGHTS, NEIGHBOURS
 from fedrec_recipes.recipe import History
-from fedrec_recipes.sketched_gfcf import SketchedGfcf, SketchedGfcfConfig
+from fedrec_recipes.sketched_gfcf import PEOPLE, SKETCH, SketchedGfcf, SketchedGfcfConfig
 from fedrec_recipes.subspace import BASIS
 from simulation.population import Population
 from simulation.simulation import Simulation
@@ -24,6 +26,11 @@ def recipe(**config: object) -> SketchedGfcf:
     return SketchedGfcf(SketchedGfcfConfig.model_validate({"number_of_items": ITEMS, "dimension": 6, **config}))
 
 
+def counted(basis: np.ndarray) -> dict[str, np.ndarray]:
+    """A version after the first round: items have been counted, and the basis is this one."""
+    return {BASIS: basis.astype(np.float16), PEOPLE: np.ones(ITEMS, dtype=np.float32)}
+
+
 def exact_filter(columns: int, activity: float, popularity: float) -> np.ndarray:
     """D^a Q Q^T D^-a, shape (ITEMS, ITEMS), by a dense singular value decomposition of everybody's histories."""
     chosen = np.zeros((len(HISTORIES), ITEMS))
@@ -37,16 +44,87 @@ def exact_filter(columns: int, activity: float, popularity: float) -> np.ndarray
 
 @pytest.mark.parametrize(("activity", "popularity"), [(0.6, 0.5), (0.0, 0.0), (1.0, 0.25)])
 def test_rounds_converge_to_the_filter_of_the_leading_singular_vectors(activity: float, popularity: float) -> None:
-    chosen = recipe(activity_damping=activity, popularity_damping=popularity, dimension=TASTES)
+    chosen = recipe(activity_damping=activity, popularity_damping=popularity, dimension=TASTES, neighbour_weight=0.0)
     expected = exact_filter(TASTES, activity, popularity)
     errors = []
     for rounds in (1, 3, 10):
         shared = chosen.train_central(HISTORIES, np.random.default_rng(0), rounds=rounds)
         scores = np.array([chosen.score(shared, {}, history) for history in HISTORIES[:40]])
         wanted = np.array([expected[:, history.items].sum(axis=1) for history in HISTORIES[:40]])
+        wanted /= wanted.std(axis=1, keepdims=True)
         errors.append(np.abs(scores - wanted).max() / np.abs(wanted).max())
     assert errors[0] > 3 * errors[1]
     assert errors[2] < 5e-3  # the basis has 11 significant bits
+
+
+def near(basis: np.ndarray, nearest: int) -> np.ndarray:
+    """Which of each other are among the `nearest` by cosine, either way round; one by one, shape (n, n)."""
+    directions = [row / np.linalg.norm(row) for row in basis.astype(float)]
+    found = np.zeros((len(basis), len(basis)))
+    for place, direction in enumerate(directions):
+        others = [(float(direction @ other), number) for number, other in enumerate(directions) if number != place]
+        for _, number in sorted(others, reverse=True)[:nearest]:
+            found[place, number] = found[number, place] = 1
+    return found
+
+
+def test_neighbours_are_pairs_that_the_basis_of_the_round_before_holds_near_each_other() -> None:
+    chosen = recipe(nearest=2, cells_per_item=20_000, neighbours=ITEMS)
+    base = chosen.train_central(HISTORIES, np.random.default_rng(0), rounds=2)
+    shared = chosen.train_central(HISTORIES, np.random.default_rng(0), base=base, rounds=1)
+    counts, people = np.zeros((ITEMS, ITEMS)), np.zeros(ITEMS)
+    for history in HISTORIES:
+        people[history.items] += 1
+        counts[np.ix_(history.items, history.items)] += near(base[BASIS][history.items], nearest=2)
+    expected = counts / np.sqrt(np.outer(people, people))
+    found = np.zeros((ITEMS, ITEMS))
+    np.add.at(found, (np.arange(ITEMS)[:, None], shared[NEIGHBOURS]), shared[NEIGHBOUR_WEIGHTS].astype(float))
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-7)
+    assert 0 < counts.sum() < 0.7 * sum(len(history) * (len(history) - 1) for history in HISTORIES)
+
+
+def test_of_an_item_only_pairs_with_the_nearest_of_all_are_read() -> None:
+    base = recipe().train_central(HISTORIES, np.random.default_rng(0), rounds=2)
+    shared = recipe(candidates=4).train_central(HISTORIES, np.random.default_rng(0), base=base, rounds=1)
+    rows = base[BASIS].astype(float)
+    unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    for item in range(ITEMS):
+        nearest = np.argsort(-(unit @ unit[item]))[:4]  # itself and three others
+        listed = shared[NEIGHBOURS][item][shared[NEIGHBOUR_WEIGHTS][item] > 0]
+        assert set(listed.tolist()) <= set(nearest.tolist()) - {item}
+    assert shared[NEIGHBOUR_WEIGHTS].any()
+
+
+def test_scores_are_both_filters_in_standard_deviations() -> None:
+    shared = recipe().train_central(HISTORIES, np.random.default_rng(0))
+    items = HISTORIES[3].items
+    low_pass, mixed, more = (
+        recipe(neighbour_weight=weight).score(shared, {}, HISTORIES[3]) for weight in (0.0, 1.0, 3.0)
+    )
+    linear = np.zeros(ITEMS)
+    for item in items:
+        for neighbour, weight in zip(shared[NEIGHBOURS][item], shared[NEIGHBOUR_WEIGHTS][item], strict=True):
+            linear[neighbour] += weight
+    np.testing.assert_allclose(mixed - low_pass, linear / linear.std(), rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(more - low_pass, 3 * linear / linear.std(), rtol=1e-3, atol=1e-5)
+    assert low_pass.std() == pytest.approx(1)
+
+
+def test_a_random_basis_tells_no_neighbours_so_the_first_round_counts_no_pairs() -> None:
+    chosen = recipe()
+    after = [chosen.train_central(HISTORIES, np.random.default_rng(0), rounds=rounds) for rounds in (1, 2)]
+    assert not after[0][NEIGHBOUR_WEIGHTS].any()
+    assert after[1][NEIGHBOUR_WEIGHTS].any()
+    assert chosen.score(after[0], {}, HISTORIES[0]).any()
+
+
+def test_nearest_pairs_of_a_long_history_are_those_of_one_comparison_of_all() -> None:
+    vectors = np.random.default_rng(0).normal(size=(600, 3)).astype(np.float32)  # more than are compared at once
+    first, second = nearest_pairs(vectors, 4)
+    found = np.zeros((600, 600))
+    found[first, second] = 1
+    np.testing.assert_array_equal(found + found.T, near(vectors, 4))
+    assert (first < second).all()
 
 
 def test_the_federated_model_is_the_central_one_to_rounding() -> None:
@@ -68,7 +146,7 @@ def test_the_federated_model_is_the_central_one_to_rounding() -> None:
 
 def test_any_order_of_a_history_and_any_repetition_gives_the_same_report() -> None:
     chosen, items = recipe(), HISTORIES[0].items
-    base = {BASIS: np.random.default_rng(1).normal(0, 0.05, (ITEMS, 6)).astype(np.float16)}
+    base = counted(np.random.default_rng(1).normal(0, 0.05, (ITEMS, 6)))
     reports = [
         chosen.train(base, {}, History(order), chosen.training, np.random.default_rng(0)).report
         for order in (items, items[::-1].copy(), np.concatenate([items, items]))
@@ -81,15 +159,17 @@ def test_any_order_of_a_history_and_any_repetition_gives_the_same_report() -> No
 @pytest.mark.parametrize("scale", [0.02, 1000.0])
 def test_no_basis_takes_a_report_over_the_norm_bound(scale: float) -> None:
     chosen = recipe()
-    base = {BASIS: np.full((ITEMS, 6), scale, dtype=np.float16)}
+    base = counted(np.full((ITEMS, 6), scale))
     report = chosen.train(base, {}, History(np.arange(ITEMS)), chosen.training, np.random.default_rng(0)).report
     norm = sum(float((value.astype(np.float64) ** 2).sum()) for value in report.values()) ** 0.5
-    assert 0.3 * chosen.largest_norm < norm <= chosen.largest_norm
+    assert norm <= chosen.largest_norm
+    sketch = float(np.linalg.norm(report[SKETCH].astype(float)))
+    assert 0.3 * ITEMS**0.4 < sketch <= 1.01 * ITEMS**0.4
 
 
 def test_somebody_without_interactions_reports_zeros() -> None:
     chosen = recipe()
-    base = {BASIS: np.ones((ITEMS, 6), dtype=np.float16)}
+    base = counted(np.ones((ITEMS, 6)))
     empty = History(np.array([], dtype=np.int64))
     report = chosen.train(base, {}, empty, chosen.training, np.random.default_rng(0)).report
     assert not any(value.any() for value in report.values())
