@@ -7,7 +7,6 @@ took, as Postgres's own `commit_delay` does, unless it is known that nobody can 
 """
 
 import asyncio
-import contextlib
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -82,9 +81,9 @@ class Batcher(Generic[T, R]):
         if self.gather_seconds == 0 or self._is_complete(len(self._waiting)):
             await asyncio.sleep(0)
             return
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self.gather_seconds):
-                await self._everybody_is_here.wait()
+        over = asyncio.get_running_loop().call_later(self.gather_seconds, self._everybody_is_here.set)
+        await self._everybody_is_here.wait()
+        over.cancel()
 
     async def _answer(self, batch: list[tuple[T, asyncio.Future[R]]]) -> None:
         results: Sequence[R | Exception]

@@ -55,7 +55,9 @@ class CheckInDesk:
                     return answer
                 if place.is_given_up:
                     return answer
-                await place.wait(min(left, _POLL_SECONDS * random.uniform(0.75, 1.25)))  # noqa: S311 - jitter
+                pause = min(left, _POLL_SECONDS * random.uniform(0.75, 1.25))  # noqa: S311 - jitter
+                if not await place.wait(pause) and pause == left:
+                    return answer  # a few seconds old; asking once more, with all whose time ends now, makes it late
 
     def wake(self, task_id: str | None) -> None:
         """Ask again for those who wait for a task, or for any."""

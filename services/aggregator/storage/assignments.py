@@ -7,15 +7,12 @@ from typing import Any
 
 from sqlalchemy import (
     ARRAY,
-    Column,
-    ColumnElement,
     Connection,
     DateTime,
     LargeBinary,
     Row,
     Select,
     String,
-    any_,
     func,
     insert,
     literal,
@@ -25,6 +22,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from fedrec_protocol import digest
 from fedrec_protocol.messages import Receipt, RoundState
+from services.aggregator.storage.ids import is_one_of
 from services.aggregator.storage.tables import assignments, clients, receipts, rounds
 
 
@@ -63,12 +61,12 @@ class Participation:
 
 def find(tx: Connection, assignment_ids: Sequence[str]) -> dict[str, AssignmentRow]:
     """Assignments by id; those that do not exist are left out."""
-    return {row.id: row for row in _rows(tx, _query().where(_is_one_of(assignments.c.id, assignment_ids)))}
+    return {row.id: row for row in _rows(tx, _query().where(is_one_of(assignments.c.id, assignment_ids)))}
 
 
 def of_clients(tx: Connection, round_id: str, client_ids: Sequence[str]) -> dict[str, AssignmentRow]:
     """Assignments of some clients in one round, by client id."""
-    query = _query().where(assignments.c.round_id == round_id, _is_one_of(assignments.c.client_id, client_ids))
+    query = _query().where(assignments.c.round_id == round_id, is_one_of(assignments.c.client_id, client_ids))
     return {row.client_id: row for row in _rows(tx, query)}
 
 
@@ -96,7 +94,7 @@ def participations(tx: Connection, task_id: str, client_ids: Sequence[str]) -> d
         select(assignments.c.client_id, func.count(), func.max(rounds.c.number))
         .join(receipts, receipts.c.assignment_id == assignments.c.id)
         .join(rounds, rounds.c.id == assignments.c.round_id)
-        .where(rounds.c.task_id == task_id, assignments.c.client_id.in_(client_ids))
+        .where(rounds.c.task_id == task_id, is_one_of(assignments.c.client_id, client_ids))
         .group_by(assignments.c.client_id)
     )
     return {row[0]: Participation(row[1], row[2]) for row in tx.execute(query)}
@@ -145,11 +143,6 @@ def receipt_of(new: NewReceipt, round_id: str, now: datetime) -> Receipt:
         content_digest=digest.format_digest(new.body_sha256),
         accepted_at=now,
     )
-
-
-def _is_one_of(column: Column[str], ids: Sequence[str]) -> ColumnElement[bool]:
-    # One array, not one parameter for each id: see `insert_receipts`.
-    return column == any_(literal(list(ids), ARRAY(String)))
 
 
 def _query() -> Select[tuple[Any, ...]]:

@@ -11,6 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from fedrec_protocol.operator_messages import EnrolmentKeyView
 from services.aggregator.domain.errors import DeviceKeyTaken, Unauthenticated, UnknownKey
 from services.aggregator.storage import refused_keys
+from services.aggregator.storage.ids import is_one_of
 from services.aggregator.storage.tables import clients, enrolment_keys
 from services.kit import key_tables
 
@@ -106,7 +107,7 @@ def client(tx: Connection, client_id: str) -> Client | None:
 
 def clients_of(tx: Connection, client_ids: Sequence[str]) -> dict[str, Client]:
     """Clients by id; those that do not exist are left out."""
-    rows = tx.execute(select(clients).where(clients.c.id.in_(client_ids))).mappings()
+    rows = tx.execute(select(clients).where(is_one_of(clients.c.id, client_ids))).mappings()
     return {row["id"]: _client(row) for row in rows}
 
 

@@ -50,6 +50,18 @@ def test_what_changes_while_a_participant_is_being_answered_is_not_missed() -> N
     asyncio.run(scenario())
 
 
+def test_whoever_waits_learns_whether_something_changed_or_the_time_is_over() -> None:
+    async def scenario() -> None:
+        room = WaitingRoom(10)
+        with room.place("task", "client") as place:
+            place.look_up()
+            assert not await place.wait(0.01)
+            room.wake("task")
+            assert await place.wait(60)
+
+    asyncio.run(scenario())
+
+
 def test_a_participant_waits_in_one_place_and_its_newest_request_has_it() -> None:
     async def scenario() -> None:
         room = WaitingRoom(10)
