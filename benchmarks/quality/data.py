@@ -97,7 +97,7 @@ def leave_one_out(path: Path, name: str, minimum_support: int = 1) -> QualityDat
 
 
 def gowalla(folder: Path) -> QualityData:
-    """Gowalla check-ins, the random split of LightGCN (He et al. 2020): several test items each, and no order."""
+    """Gowalla check-ins, the split of LightGCN (He et al. 2020): several test items each, and no order."""
     train, test = (_sets(folder / "gowalla-lightgcn" / file) for file in ("train.txt", "test.txt"))
     return QualityData(
         name="Gowalla",
