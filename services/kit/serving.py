@@ -23,7 +23,6 @@ FILES_KEPT = 100
 """Open files that are not connections of clients: libraries, logs, connections to the database."""
 _M_ARENA_MAX, _M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD = -8, -3, -1  # malloc.h
 _LARGE_BYTES = 2 * 1024 * 1024
-_KEPT_BYTES = 8 * 1024 * 1024
 GRACE_SECONDS = 20
 """Requests that are being answered have so long when the service is asked to stop."""
 
@@ -44,14 +43,14 @@ def share_one_heap() -> None:
 
     Each thread's own heap keeps what was freed in it: reports that are read, checked and committed by
     different threads then take several times the memory that is in use. What is large has pages of its own,
-    which go back when it is freed; left alone, the bound for that rises to what was freed last. What is small is
-    kept: memory that goes back with every report is fetched again for the next one, page by page.
+    which go back when it is freed; left alone, the bound for that rises to what was freed last. Of what is
+    small so much is kept: memory that goes back with every report is fetched again for the next, page by page.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         mallopt(_M_ARENA_MAX, 1)
         mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
-        mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
+        mallopt(_M_TRIM_THRESHOLD, _LARGE_BYTES)
 
 
 def connections_allowed() -> int:
