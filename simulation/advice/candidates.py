@@ -39,15 +39,20 @@ _FILTER_SIZES: tuple[dict[str, JsonValue], ...] = (
     {"dimension": 16, "cells_per_item": 32, "neighbours": 8},
 )
 """Of a filter and its neighbours; the first that fits is tried."""
+_PEOPLE_OF_A_COLUMN = 16
+"""A filter of more columns keeps what a few people have in common, and at last only what each chose."""
 
 
-def candidates(number_of_items: int, order: Order, largest_bytes: int = LARGEST_TRANSFER_BYTES) -> list[Recipe[Any]]:
+def candidates(
+    number_of_items: int, order: Order, largest_bytes: int = LARGEST_TRANSFER_BYTES, people: int | None = None
+) -> list[Recipe[Any]]:
     """The baseline first, then what suits the data and can be transferred, what is preferred of equals first.
 
     Args:
         number_of_items: Size of the catalogue.
         order: Without one in time, what learns from it is left out.
         largest_bytes: A recipe whose model or report is larger is left out.
+        people: Who takes part, which bounds the columns of a filter; None for any number.
     """
 
     def fitting(name: str, **config: JsonValue) -> list[Recipe[Any]]:
@@ -62,8 +67,16 @@ def candidates(number_of_items: int, order: Order, largest_bytes: int = LARGEST_
         sketches = [each for columns in _DIMENSIONS for each in fitting(_SKETCHED_IN_TIME, dimension=columns)][:2]
         others += sorted(sketches, key=_largest_transfer)
     if order is Order.ITEM or (order is Order.FILE and not dense):
-        others += [each for size in _FILTER_SIZES for each in fitting(_SKETCHED, **size)][:1]
+        filters = [each for size in _FILTER_SIZES for each in fitting(_SKETCHED, **size)][:1]
+        others += [_narrowed(each, people) for each in filters]
     return [_recipe(_BASELINE, number_of_items), *dense, *others, *fitting(_FACTORS)]
+
+
+def _narrowed(recipe: Recipe[Any], people: int | None) -> Recipe[Any]:
+    """The filter with no more columns than so many people can tell apart."""
+    most = recipe.config.dimension if people is None else max(people // _PEOPLE_OF_A_COLUMN, 1)
+    narrow = recipe.config.model_copy(update={"dimension": min(recipe.config.dimension, most)})
+    return type(recipe)(narrow)
 
 
 def label(recipe: Recipe[Any]) -> str:

@@ -65,9 +65,9 @@ class Question:
     seed: int
     """Of training and intervals."""
 
-    def candidates(self, number_of_items: int) -> list[Recipe[Any]]:
-        """What can be proposed for the whole catalogue, for some of its items."""
-        names = candidates(self.number_of_items, self.order, self.largest_bytes)
+    def candidates(self, number_of_items: int, people: int | None = None) -> list[Recipe[Any]]:
+        """What can be proposed for the whole catalogue, for some of its items and some people, or everybody."""
+        names = candidates(self.number_of_items, self.order, self.largest_bytes, people or len(self.histories))
         return [type(each)(each.config.model_copy(update={"number_of_items": number_of_items})) for each in names]
 
 
@@ -88,7 +88,7 @@ def run_trials(question: Question, *, seconds: float, progress: Progress) -> Out
 
     def stage(people: int) -> list[Trial]:
         kept, items = _most_popular(question.histories[:people], question.number_of_items, most_items)
-        return [_told(recipe, kept, question.seed, progress) for recipe in question.candidates(items)]
+        return [_told(recipe, kept, question.seed, progress) for recipe in question.candidates(items, people)]
 
     def left(share: float) -> float:
         return _SAFETY * (share * seconds - (time.perf_counter() - started))

@@ -150,6 +150,14 @@ def test_without_an_order_in_time_no_next_item_model_is_tried() -> None:
     assert large[1].choice.config["is_ordered"] is False
 
 
+def test_a_filter_has_a_column_for_sixteen_people_at_most() -> None:
+    columns = [
+        next(recipe for recipe in candidates(50_000, Order.ITEM, people=people) if recipe.name == "sketched-gfcf")
+        for people in (3, 250, 943, 30_000)
+    ]
+    assert [recipe.config.dimension for recipe in columns] == [1, 15, 58, 384]
+
+
 @pytest.mark.parametrize("megabytes", [1, 20, 256])
 @pytest.mark.parametrize("items", [100, 5_000, 50_000, 1_000_000])
 @pytest.mark.parametrize("order", Order)
