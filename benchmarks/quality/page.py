@@ -26,7 +26,8 @@ what a model's name says.
 - **Older rows**: those of `blend` on LastFM and Amazon Instant Video were made before
   [ADR 0015](adr/0015-the-blend-sees-what-items-mean-together.md); the refitted one on LastFM and that on Instant Video
   before it knew the items' trend too ([recipes](recipes.md#the-blend)), and the last before
-  [ADR 0013](adr/0013-devices-choose-the-regularisation-too.md).
+  [ADR 0013](adr/0013-devices-choose-the-regularisation-too.md); those of `sasrec` on MovieLens-100K before its
+  normalisations had gains and biases.
 - **Up** and **down** are the bytes of one person over all rounds. Everybody takes part in every round, but for `sasrec`
   on MovieLens-1M: 128 people do, bytes are a person's on average, the version is the best by validation items, and
   there is one seed.
