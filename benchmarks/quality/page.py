@@ -23,9 +23,7 @@ what a model's name says.
 - **Central** rows train the same recipe with the data in one place, from the same first parameters.
 - **Test items** were looked at more than once while the linear recipes were developed; choices were made on validation.
   Seconds are of one run on a shared machine of two cores, and say little.
-- **Older rows**: those of `blend` on LastFM and Amazon Instant Video were made before
-  [ADR 0015](adr/0015-the-blend-sees-what-items-mean-together.md); the refitted one on LastFM and that on Instant Video
-  before it knew the items' trend too ([recipes](recipes.md#the-blend)), and the last before
+- **Older rows**: that of `blend` on Amazon Instant Video was made before
   [ADR 0013](adr/0013-devices-choose-the-regularisation-too.md); those of `sasrec` on MovieLens-100K before its
   normalisations had gains and biases.
 - **Up** and **down** are the bytes of one person over all rounds. Everybody takes part in every round, but for `sasrec`
