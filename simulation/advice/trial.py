@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fedrec_protocol.initialise import initial_parameters
 from fedrec_recipes.evaluation import Estimate, HeldOut, estimate
 from fedrec_recipes.metrics import metric_value
 from fedrec_recipes.recipe import History, Recipe
@@ -46,6 +47,9 @@ class Trial:
 def try_recipe(recipe: Recipe[Any], histories: Sequence[History], seed: int) -> Trial:
     """Train centrally, which is what a recipe's rounds come to, and rank the last items of the first people.
 
+    Training begins with the parameters that a task of the same seed begins with: what is drawn at random, such as the
+    hyperplanes of `blend`, is then the same in both.
+
     Args:
         recipe: What to try.
         histories: Two interactions or more; the last one validates.
@@ -53,7 +57,8 @@ def try_recipe(recipe: Recipe[Any], histories: Sequence[History], seed: int) -> 
     """
     started = time.perf_counter()
     cases = [HeldOut(person, each.without_last(1), int(each.items[-1])) for person, each in enumerate(histories)]
-    shared = recipe.train_central([case.history for case in cases], np.random.default_rng(seed))
+    start = initial_parameters(recipe.shared, seed)
+    shared = recipe.train_central([case.history for case in cases], np.random.default_rng(seed), base=start)
     trained = time.perf_counter()
     ranks = ranks_of(recipe, shared, lambda _: {}, cases[:MOST_RANKED])
     return trial_of(
