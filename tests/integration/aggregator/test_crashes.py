@@ -132,8 +132,7 @@ def test_a_sum_that_is_decrypted_survives_every_process_and_postgres(deployment:
     task = encrypted_task(deployment, silo_key(path), PEOPLE, rounds=policy, encryption={"decryption_quorum": 4})
     cohort = Cohort(task, tmp_path, PEOPLE, silo_key=path)
     with contextlib.closing(cohort):
-        until(lambda: bring_to(cohort, "decrypting"))
-        finish_while_everything_is_killed(deployment, cohort)
+        finish_while_everything_is_killed(deployment, cohort, since="decrypting")
     assert rows_of_phases(deployment, task) == 0
     assert published_sum(task, PEOPLE) == integer_sum(range(PEOPLE))
 
@@ -142,24 +141,26 @@ def test_masks_are_taken_off_though_every_process_and_postgres_are_killed(deploy
     task = secure_task(deployment, PEOPLE)
     cohort = Cohort(task, tmp_path, PEOPLE)
     with contextlib.closing(cohort):
-        until(lambda: bring_to(cohort, SecurePhase.REVEALING))
-        finish_while_everything_is_killed(deployment, cohort)
+        finish_while_everything_is_killed(deployment, cohort, since=SecurePhase.REVEALING)
     assert rows_of_phases(deployment, task) == 0
     assert published_sum(task, PEOPLE) == integer_sum(range(PEOPLE))
 
 
-def bring_to(cohort: Cohort, phase: str) -> bool:
-    """Everybody answers what can be answered, up to a phase, in which nobody has done anything yet."""
-    for participant in cohort.people.values():
+def bring_to(cohort: Cohort, phase: str, done: set[int]) -> bool:
+    """Everybody answers what can be answered, up to a phase; whoever was quick enough to answer in it is `done`."""
+    for number, participant in cohort.people.items():
         if cohort.phase == phase:
             return True
-        participant.contribute()
+        if isinstance(participant.contribute(), Contributed):
+            done.add(number)
     return False
 
 
-def finish_while_everything_is_killed(deployment: Fleet, cohort: Cohort) -> None:
+def finish_while_everything_is_killed(deployment: Fleet, cohort: Cohort, *, since: str) -> None:
     """One has answered; all devices are switched off and on, and while the others answer everything is killed."""
-    first, *others = cohort.people
+    done: set[int] = set()
+    until(lambda: bring_to(cohort, since, done))
+    first, *others = [number for number in cohort.people if number not in done]
     assert isinstance(cohort.people[first].contribute(), Contributed)
     cohort.restart()
     with ThreadPoolExecutor(PEOPLE) as pool:
