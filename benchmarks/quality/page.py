@@ -24,8 +24,7 @@ what a model's name says.
 - **Test items** were looked at more than once while the linear recipes were developed; choices were made on validation.
   Seconds are of one run on a shared machine of two cores, and say little.
 - **Older rows**: that of `blend` on Amazon Instant Video was made before
-  [ADR 0013](adr/0013-devices-choose-the-regularisation-too.md); those of `sasrec` on MovieLens-100K before its
-  normalisations had gains and biases.
+  [ADR 0013](adr/0013-devices-choose-the-regularisation-too.md).
 - **Up** and **down** are the bytes of one person over all rounds. Everybody takes part in every round, but for `sasrec`
   on MovieLens-1M: 128 people do, bytes are a person's on average, the version is the best by validation items, and
   there is one seed.

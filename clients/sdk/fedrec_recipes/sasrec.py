@@ -43,6 +43,7 @@ class Sasrec(GradientRecipe[SasrecConfig]):
     name = "sasrec"
     config_type = SasrecConfig
     usual_rounds = 100
+    server_learning_rate = 0.006
     central_epochs = 20
 
     @cached_property

@@ -98,6 +98,6 @@ def test_only_the_window_is_looked_at() -> None:
 def test_the_order_of_a_history_is_learnt() -> None:
     # Everybody goes round the same circle of items: who knows the last one knows the next.
     histories = [History((start + np.arange(8)) % 20) for start in range(20)] * 3
-    shared = federated_by_its_own_rule(RECIPE, histories, rounds=60)
+    shared = federated_by_its_own_rule(RECIPE, histories, rounds=RECIPE.usual_rounds)
     hits = [int(RECIPE.score(shared, {}, History((s + np.arange(5)) % 20)).argmax()) == (s + 5) % 20 for s in range(20)]
     assert sum(hits) >= 18
