@@ -18,14 +18,9 @@ log = structlog.get_logger(__name__)
 
 def hold_restored(context: Context) -> None:
     """Stop the private tasks of a database that was restored, before anything is done for them."""
-    for task_id in context.db.run("find_restored_tasks", _restored_tasks):
+    for task_id in context.db.run("find_restored_tasks", ledgers.restored_tasks):
         context.db.run("hold_task", partial(_hold, task_id=task_id))
         log.error("task held: its privacy ledger was restored from a backup", task_id=task_id)
-
-
-def _restored_tasks(tx: Connection) -> list[str]:
-    ledgers.adopt(tx)
-    return ledgers.restored_tasks(tx)
 
 
 def _hold(tx: Connection, *, task_id: str) -> None:

@@ -83,19 +83,23 @@ def require_whole(tx: Connection, lineage: str) -> None:
 
 
 def restored_tasks(tx: Connection) -> list[str]:
-    """Ids of the tasks that go on, or may, with a ledger that came back from a backup."""
-    query = select(privacy_ledgers.c.task_id).join(tasks, tasks.c.id == privacy_ledgers.c.task_id)
+    """Ids of the tasks that go on, or may, with a ledger that came back from a backup.
+
+    A ledger of a version that named no database is given the name of this one.
+    """
+    unnamed = privacy_ledgers.c.incarnation.is_(None)
     going_on = tasks.c.state.in_([TaskState.ACTIVE, TaskState.PAUSED])
-    return list(tx.execute(query.where(going_on, privacy_ledgers.c.incarnation != incarnation(tx))).scalars())
+    query = select(privacy_ledgers).join(tasks, tasks.c.id == privacy_ledgers.c.task_id).where(going_on | unnamed)
+    found = tx.execute(query).all()
+    if not found:  # asked all the time, and most deployments have no private task
+        return []
+    here = incarnation(tx)
+    if any(row.incarnation is None for row in found):
+        tx.execute(update(privacy_ledgers).where(unnamed).values(incarnation=here))
+    return [row.task_id for row in found if row.incarnation not in {None, here}]
 
 
 def confirm(tx: Connection, lineage: str) -> None:
     """Whatever was released is in this ledger by now."""
     named = {"incarnation": incarnation(tx)}
     tx.execute(update(privacy_ledgers).where(privacy_ledgers.c.lineage == lineage).values(**named))
-
-
-def adopt(tx: Connection) -> None:
-    """Name this database in the ledgers of a version that named none."""
-    named = {"incarnation": incarnation(tx)}
-    tx.execute(update(privacy_ledgers).where(privacy_ledgers.c.incarnation.is_(None)).values(**named))
