@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
+from fedrec.refused import Refused
 from fedrec_protocol.base import reasons
 from fedrec_protocol.item_catalogue import ItemCatalogue
 from fedrec_protocol.manifest import Convergence, RoundPolicy, StopCriteria, TaskManifest
@@ -91,9 +92,9 @@ def read_manifest(path: Path) -> TaskManifest:
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: it holds no manifest; the message names the fields.
+        Refused: it holds no manifest; the message names the fields.
     """
     try:
         return TaskManifest.model_validate_json(path.read_bytes())
     except ValidationError as error:
-        raise ValueError(f"{path} is no task manifest: {reasons(error)}") from error
+        raise Refused(f"{path} is no task manifest: {reasons(error)}") from error

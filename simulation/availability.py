@@ -6,6 +6,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from fedrec.refused import Refused
+
 DAY = 86_400.0
 """Seconds in a day."""
 
@@ -54,12 +56,12 @@ class AvailabilityTrace:
         ends: Ends in seconds, after their beginnings, shape (m,).
 
     Raises:
-        ValueError: an interval that ends before it begins, or no interval at all.
+        Refused: an interval that ends before it begins, or no interval at all.
     """
 
     def __init__(self, people: NDArray[np.int64], starts: NDArray[np.float64], ends: NDArray[np.float64]) -> None:
         if len(people) == 0 or not (starts < ends).all() or starts.min() < 0:
-            raise ValueError("a trace needs intervals that begin at 0 or later and end after they begin")
+            raise Refused("a trace needs intervals that begin at 0 or later and end after they begin")
         self._people, self._starts, self._ends = people, starts, ends
         self._period = float(ends.max())
 
@@ -68,11 +70,14 @@ class AvailabilityTrace:
         """Read lines `person,start,end` (person from 0, seconds), with a header.
 
         Raises:
-            ValueError: a line that is not three numbers, or an interval that is none.
+            Refused: a line that is not three numbers, or an interval that is none.
         """
-        rows = np.loadtxt(path, delimiter=",", skiprows=1, ndmin=2)
+        try:
+            rows = np.loadtxt(path, delimiter=",", skiprows=1, ndmin=2)
+        except ValueError as error:
+            raise Refused(f"{path}: {error}") from error
         if rows.shape[1] != 3:
-            raise ValueError(f"{path}: a line is person,start,end")
+            raise Refused(f"{path}: a line is person,start,end")
         return cls(rows[:, 0].astype(np.int64), rows[:, 1], rows[:, 2])
 
     def available(self, people: NDArray[np.int64], seconds: float) -> NDArray[np.bool_]:

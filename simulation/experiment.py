@@ -91,7 +91,9 @@ def run_experiment(options: Options, console: Console) -> list[TestRow]:
 
     Raises:
         DataError: the data cannot be read, or nobody has three interactions.
-        LookupError, ValueError: an unknown recipe, attack or metric, or a policy that contradicts itself.
+        Refused: an unknown attack, or a trace of devices that is none.
+        UnknownRecipe, InvalidRecipeConfig, UnknownMetric: there is none such.
+        ValidationError: a policy that contradicts itself.
         InvalidManifest: what an aggregator would refuse to run.
         NobodyReports: so few reports come in time that the task does not end.
         ImportError: an optional extra is missing.

@@ -7,6 +7,7 @@ import typer
 
 from fedrec.commands.refusals import refusing_arguments
 from fedrec.commands.services import REGISTRY_URL, RegistryKey, RegistryUrl, registry
+from fedrec.refused import Refused
 from fedrec_protocol.item_catalogue import MAXIMUM_CHANGES, ItemCatalogue
 
 
@@ -44,5 +45,5 @@ def _lines(path: Path | None) -> list[str]:
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: {error}") from error
+        raise Refused(f"{path}: {error}") from error
     return [line.strip() for line in text.splitlines() if line.strip()]

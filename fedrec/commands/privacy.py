@@ -13,8 +13,7 @@ from fedrec.data.choice import ColumnChoice
 from fedrec.private_recommender import private_recommender
 from fedrec_protocol.encrypted.parameters import Scheme
 from fedrec_protocol.homomorphic_encryption import HomomorphicEncryption
-from services.aggregator.domain.privacy.accountant import UnsupportedRelease
-from services.aggregator.domain.privacy.adaptive_clipping import model_multiplier
+from services.aggregator.domain.privacy.adaptive_clipping import CountNoiseTooSmall, model_multiplier
 from services.aggregator.domain.privacy.participation import ParticipationLimit
 from services.aggregator.domain.privacy.plan import Mechanism, Scenario, plan
 
@@ -44,20 +43,17 @@ def plan_command(
     coordinates: Annotated[int, typer.Option(min=1, help="Parameters of the model.")] = 100_000,
 ) -> None:
     """The least noise that keeps the whole training within epsilon, and what it does to the mean update."""
-    try:
-        with refusing_arguments():
-            scenario = Scenario(
-                users=users,
-                cohort=cohort,
-                rounds=rounds,
-                target_delta=0.1 / users if delta is None else delta,
-                limit=ParticipationLimit(maximum_participations=participations, minimum_separation=separation),
-                bands=bands,
-                coordinates=coordinates,
-            )
-            found = plan(mechanism, scenario, epsilon)
-    except UnsupportedRelease as error:
-        raise typer.BadParameter(str(error)) from error
+    with refusing_arguments():
+        scenario = Scenario(
+            users=users,
+            cohort=cohort,
+            rounds=rounds,
+            target_delta=0.1 / users if delta is None else delta,
+            limit=ParticipationLimit(maximum_participations=participations, minimum_separation=separation),
+            bands=bands,
+            coordinates=coordinates,
+        )
+        found = plan(mechanism, scenario, epsilon)
     for sentence in found.sentences(coordinates):
         typer.echo(sentence)
     if count_noise is not None:
@@ -69,7 +65,7 @@ def _beside_clip_count(mechanism: Mechanism, combined: float, count_noise: float
         raise typer.BadParameter(f"clipping is not adaptive with {mechanism} noise", param_hint="--count-noise")
     try:
         multiplier = model_multiplier(combined, count_noise)
-    except ValueError as error:
+    except CountNoiseTooSmall as error:
         raise typer.BadParameter(str(error), param_hint="--count-noise") from error
     return f"With adaptive clipping and count noise {count_noise:g}, noise multiplier {multiplier:.3f} costs the same."
 
@@ -102,32 +98,30 @@ def audit_command(
     at_least: AtLeast = None,
 ) -> None:
     """Attack published models and received reports, and bound epsilon from below; exit 1 where a promise fails."""
-    from fedrec.data.interactions import DataError  # noqa: PLC0415 - --help need not load numpy
-    from simulation.audit.audit import AuditOptions, run_audit  # noqa: PLC0415 - as above
+    from simulation.audit.audit import AuditOptions, run_audit  # noqa: PLC0415 - --help need not load numpy
 
     levels = {"noise_multipliers": noise, "mode_multipliers": mode_noise}
     chosen: dict[str, Any] = {name: tuple(level) for name, level in levels.items() if level}
     fixed = json_object(config, "--config")
+    options = AuditOptions(
+        data=data,
+        columns=ColumnChoice(user, item, time, rating, time_format, at_least),
+        recipe=recipe,
+        config=fixed,
+        rounds=rounds,
+        participants=participants,
+        minimum_support=minimum_support,
+        clipping_norm=clipping_norm,
+        canaries=canaries,
+        target_delta=delta,
+        confidence=confidence,
+        seed=seed,
+        out=out,
+        **chosen,
+    )
     try:
-        options = AuditOptions(
-            data=data,
-            columns=ColumnChoice(user, item, time, rating, time_format, at_least),
-            recipe=recipe,
-            config=fixed,
-            rounds=rounds,
-            participants=participants,
-            minimum_support=minimum_support,
-            clipping_norm=clipping_norm,
-            canaries=canaries,
-            target_delta=delta,
-            confidence=confidence,
-            seed=seed,
-            out=out,
-            **chosen,
-        )
-        leaks = list(run_audit(options, Console()).leaks())
-    except (DataError, LookupError, OSError, ValueError) as problem:
-        raise typer.BadParameter(str(problem)) from problem
+        with refusing_arguments():
+            leaks = list(run_audit(options, Console()).leaks())
     except ImportError as failure:
         typer.echo(f"fedrec: {failure}", err=True)
         raise typer.Exit(1) from failure

@@ -7,10 +7,11 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from fedrec.refused import Refused
 from fedrec_recipes.recipe import History
 
 
-class DataError(ValueError):
+class DataError(Refused):
     """A file is not what its adapter reads; the message names file, line and column."""
 
 

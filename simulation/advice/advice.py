@@ -6,12 +6,15 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from fedrec.data.choice import FOUND, ColumnChoice
 from fedrec.data.interactions import DataError, Interactions
 from fedrec.data.opening import read_interactions
 from fedrec.manifests import manifest_for
 from fedrec.masks import with_masks
 from fedrec.private_recommender import private_recommender
+from fedrec.refused import Refused
 from fedrec_protocol.manifest import RoundPolicy, TaskManifest
 from fedrec_protocol.secagg.descriptor import HARD_FLOOR
 from fedrec_recipes.recipe import Recipe
@@ -87,7 +90,7 @@ def advise(wishes: Wishes, progress: Progress) -> Advice:
 
     Raises:
         DataError: the data cannot be read, or nobody has three items.
-        ValueError: privacy was asked for that so few people cannot give each other.
+        Refused: privacy was asked for that so few people cannot give each other.
     """
     return advise_on(read_interactions(wishes.data, wishes.columns), wishes, progress)
 
@@ -127,7 +130,7 @@ def advise_on(interactions: Interactions, wishes: Wishes, progress: Progress) ->
 
 def task_for(wishes: Wishes, recipe: Recipe[Any], found: Survey) -> TaskManifest:
     """The first of the alternatives whose sums the fixed-point grid has room for."""
-    refusal: ValueError | None = None
+    refusal: ValidationError | None = None
     for bounded, goal in _alternatives(recipe, found):
         policy = RoundPolicy(
             aggregation_goal=goal,
@@ -138,9 +141,9 @@ def task_for(wishes: Wishes, recipe: Recipe[Any], found: Survey) -> TaskManifest
             return manifest_for(
                 bounded, name=wishes.name, rounds=policy, round_budget=recipe.usual_rounds, seed=wishes.seed
             )
-        except ValueError as error:
+        except ValidationError as error:
             refusal = refusal or error
-    raise refusal or ValueError(f"recipe {recipe.name!r} suits no cohort")
+    raise refusal or Refused(f"recipe {recipe.name!r} suits no cohort")
 
 
 def _alternatives(recipe: Recipe[Any], found: Survey) -> Iterator[tuple[Recipe[Any], int]]:
@@ -172,9 +175,7 @@ def _masked(manifest: TaskManifest) -> TaskManifest | None:
 def _protected(wishes: Wishes, found: Survey, plain: TaskManifest, masked: TaskManifest | None) -> TaskManifest:
     if wishes.privacy is Privacy.SECAGG:
         if masked is None:
-            raise ValueError(
-                f"{found.people} people, or the sum of {plain.recipe.name}, do not allow secure aggregation"
-            )
+            raise Refused(f"{found.people} people, or the sum of {plain.recipe.name}, do not allow secure aggregation")
         return masked
     if wishes.privacy is Privacy.DP:
         return private_recommender(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from fedrec.refused import Refused
 from simulation.attacks.attack import Attack
 from simulation.attacks.label_shuffling import LabelShuffling
 from simulation.attacks.noise import GaussianNoise
@@ -20,8 +21,8 @@ def attack_named(name: str, number_of_items: int) -> Attack:
     """An attack by its name.
 
     Raises:
-        ValueError: no attack has it.
+        Refused: no attack has it.
     """
     if name not in ATTACKS:
-        raise ValueError(f"unknown attack {name!r}; known: {', '.join(ATTACKS)}")
+        raise Refused(f"unknown attack {name!r}; known: {', '.join(ATTACKS)}")
     return ATTACKS[name](number_of_items)

@@ -67,8 +67,8 @@ def run_audit(options: AuditOptions, console: Console) -> AuditFigures:
 
     Raises:
         DataError: the data cannot be read, or is too little.
-        NotAuditable: a recipe whose versions the attacks cannot read.
-        LookupError, ValueError: an unknown recipe, or figures out of range.
+        Refused: a recipe whose versions the attacks cannot read, or more canaries than it has parameters.
+        UnknownRecipe, InvalidRecipeConfig: there is none such.
         ImportError: an optional extra is missing.
     """
     require_writers()

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from fedrec.refused import Refused
 from fedrec_protocol.manifest import ReportContent, TrainingPlan
 from fedrec_protocol.tensors import Tensors, TensorSpec
 from fedrec_recipes.recipe import History, LocalResult
@@ -134,7 +135,7 @@ def audit_canaries(
         confidence: Of the lower bound.
 
     Raises:
-        ValueError: more canaries than parameters.
+        Refused: more canaries than parameters.
     """
     generator = np.random.Generator(np.random.Philox(key=task.seed))
     is_included = generator.random(canaries) < 0.5
@@ -142,7 +143,7 @@ def audit_canaries(
     manifest = task.manifest(joined, mode)
     size = sum(spec.element_count for spec in manifest.report_tensors)
     if canaries > size:
-        raise ValueError(f"{canaries} canaries need as many parameters, and the model has {size}")
+        raise Refused(f"{canaries} canaries need as many parameters, and the model has {size}")
     coordinates = generator.choice(size, size=canaries, replace=False)
     norm = JUST_BELOW * task.clipping_norm
     trainers = [CanaryTrainer(manifest.report_tensors, place, norm) for place in coordinates[is_included].tolist()]

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedrec.manifests import manifest_for
+from fedrec.refused import Refused
 from fedrec_protocol.manifest import ReportContent, RoundPolicy, TaskManifest, Weighting
 from fedrec_protocol.messages import RoundKind, RoundState
 from fedrec_protocol.tensors import Tensors
@@ -18,10 +19,6 @@ from simulation.engines.engine import Engine
 from simulation.population import Population
 from simulation.simulation import Simulation
 from simulation.work import RoundWork
-
-
-class NotAuditable(ValueError):
-    """The recipe's versions are not its base plus a mean of deltas, which the attacks read."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +36,7 @@ class AuditedTask:
         """Refuses recipes whose versions the attacks cannot read."""
         report, rule = self.recipe.report_format, self.recipe.aggregation
         if report.content is not ReportContent.DELTA or rule.rule != "fedavg":
-            raise NotAuditable(f"recipe {self.recipe.name!r}: the audit reads means of deltas (fedavg), e.g. of mf")
+            raise Refused(f"recipe {self.recipe.name!r}: the audit reads means of deltas (fedavg), e.g. of mf")
 
     def manifest(self, people: int, mode: Mode) -> TaskManifest:
         """The task for so many people, with the noise of a mode."""

@@ -13,6 +13,7 @@ from fedrec.data.interactions import DataError
 from fedrec.data.opening import read_interactions
 from fedrec.data.split import leave_last_out
 from fedrec.manifests import manifest_for
+from fedrec.refused import Refused
 from fedrec_protocol.manifest import RecipeChoice, RoundPolicy, TaskManifest
 from fedrec_protocol.messages import RoundKind
 from fedrec_recipes import catalogue
@@ -86,7 +87,8 @@ def run_search(search: Search, progress: Callable[[Measured], None]) -> Found:
     Raises:
         MissingExtra: Optuna is not installed.
         DataError: the data cannot be read, or nobody has three interactions.
-        LookupError, ValueError: an unknown recipe, or a configuration that it does not accept.
+        UnknownRecipe, InvalidRecipeConfig: there is none such.
+        Refused: a recipe without anything to search, or whose defaults would not run.
     """
     if importlib.util.find_spec("optuna") is None:
         raise MissingExtra("optuna not installed: pip install 'fedrec[tuning]'")
@@ -97,7 +99,7 @@ def run_search(search: Search, progress: Callable[[Measured], None]) -> Found:
     config: dict[str, JsonValue] = {**search.config, "number_of_items": number_of_items}
     space = search_space(catalogue.recipe(RecipeChoice(name=search.recipe, config=config)), search.config)
     if not space:
-        raise ValueError(f"recipe {search.recipe!r} has nothing to search")
+        raise Refused(f"recipe {search.recipe!r} has nothing to search")
     measured: list[Measured] = []
 
     def objective(trial: "Trial") -> float:
@@ -122,7 +124,7 @@ def run_search(search: Search, progress: Callable[[Measured], None]) -> Found:
     study.optimize(objective, n_trials=search.trials, callbacks=[record])
     best, default = measured[study.best_trial.number], measured[0].ndcg
     if default is None:
-        raise ValueError(f"recipe {search.recipe!r} with its defaults is refused by the aggregator")
+        raise Refused(f"recipe {search.recipe!r} with its defaults is refused by the aggregator")
     return Found(_manifest(search, config, best.values, len(histories)), best, default)
 
 

@@ -62,6 +62,12 @@ def typed(arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.
         (["model", "promote", "films", "ver 1", *KEY], "should match pattern"),
         (["audit", "--key", "☃"], "an operator key looks like fo_"),
         (["client", "erase", "cli_x", "--url", "nonsense", *KEY], "cannot be reached"),
+        (["simulate", "data.csv", "--attack", "magic"], "unknown attack 'magic'; known: sign-flip"),
+        (["simulate", "data.csv", "--availability", "data.csv"], "data.csv: a line is person,start,end"),
+        (["simulate", "data.csv", "--manifest", "data.csv"], "data.csv is no task manifest"),
+        (["simulate", "data.csv", "--config", '{"number": 1}'], "recipe 'blend': number"),
+        (["tune", "data.csv", "--recipe", "popularity"], "has nothing to search"),
+        (["privacy", "audit", "data.csv"], "an audit needs 20"),
         (["migrate", "--database-url", "nonsense"], "a database URL looks like postgresql+psycopg://"),
         (["migrate", "--database-url", ""], "a database URL looks like postgresql+psycopg://"),
         (["migrate", "--database-url", "postgresql+psycopg://[::1/x"], "a database URL looks like"),
@@ -108,9 +114,11 @@ def test_a_disk_that_is_full_is_named_with_the_file(
     assert typed([], monkeypatch, capsys) == "fedrec: /data/logs: No space left on device"
 
 
-def test_a_defect_in_what_a_command_runs_does_not_pass_for_a_typing_error() -> None:
-    with pytest.raises(KeyError), refusing_arguments():
-        raise KeyError("items")
+@pytest.mark.parametrize("defect", [KeyError("items"), ValueError("shapes (2,) and (3,)"), TypeError("no len()")])
+def test_a_defect_in_what_a_command_runs_does_not_pass_for_a_typing_error(defect: Exception) -> None:
+    with pytest.raises(type(defect)) as raised, refusing_arguments():
+        raise defect
+    assert raised.value is defect
 
 
 def test_a_recipe_that_is_not_known_is_refused(

@@ -11,7 +11,7 @@ from scipy.linalg import toeplitz
 from fedrec_protocol.noise.random_bits import RandomBits
 from fedrec_protocol.privacy import AdaptiveClipping
 from services.aggregator.domain.privacy import correlated
-from services.aggregator.domain.privacy.adaptive_clipping import model_multiplier, next_norm
+from services.aggregator.domain.privacy.adaptive_clipping import CountNoiseTooSmall, model_multiplier, next_norm
 from services.aggregator.domain.privacy.central import GridTooCoarse, NoisePlan
 from services.aggregator.domain.privacy.participation import ParticipationLimit
 from services.aggregator.domain.privacy.poisson import draw_cohort
@@ -52,7 +52,7 @@ def test_model_and_clip_count_together_cost_the_combined_multiplier() -> None:
     model = model_multiplier(1.46, count_noise=5.0)
     assert 1 / model**2 + 1 / 5.0**2 == pytest.approx(1 / 1.46**2)
     assert model > 1.46
-    with pytest.raises(ValueError, match="costs more"):
+    with pytest.raises(CountNoiseTooSmall, match="costs more"):
         model_multiplier(5.0, count_noise=5.0)
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from fedrec.refused import Refused
 from fedrec_protocol.manifest import RoundPolicy
 from simulation.arrivals import arrivals
 from simulation.availability import AvailabilityTrace, DailyCycle
@@ -104,5 +105,5 @@ def test_a_trace_is_read_from_a_file_and_begins_again_at_its_end(tmp_path: Path)
 
 
 def test_an_interval_that_ends_before_it_begins_is_refused() -> None:
-    with pytest.raises(ValueError, match="end after they begin"):
+    with pytest.raises(Refused, match="end after they begin"):
         AvailabilityTrace(np.array([0]), np.array([10.0]), np.array([5.0]))

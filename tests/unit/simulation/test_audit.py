@@ -11,6 +11,7 @@ from scipy.stats import norm
 from typer.testing import CliRunner, Result
 
 from fedrec.cli import app
+from fedrec.refused import Refused
 from fedrec_protocol.noise.discrete_gaussian import discrete_gaussian
 from fedrec_recipes.ease import Ease, EaseConfig
 from fedrec_recipes.mf import MatrixFactorisation, MatrixFactorisationConfig
@@ -24,7 +25,7 @@ from simulation.audit.one_run import epsilon_lower_bound, guesses_for, p_value, 
 from simulation.audit.rare_rows import audit_rare_rows
 from simulation.audit.rates import Rates, auc_of, true_positive_rate
 from simulation.audit.reports import audit_reports
-from simulation.audit.task import AuditedTask, NotAuditable
+from simulation.audit.task import AuditedTask
 from simulation.population import Population
 from tests.unit.recipes.data import people_with_taste
 
@@ -162,7 +163,7 @@ def test_rows_with_a_single_owner_are_counted() -> None:
 
 
 def test_a_recipe_without_mean_deltas_is_refused() -> None:
-    with pytest.raises(NotAuditable, match="means of deltas"):
+    with pytest.raises(Refused, match="means of deltas"):
         AuditedTask(Ease(EaseConfig(number_of_items=9)), rounds=1, clipping_norm=1.0, target_delta=1e-5, seed=0)
 
 

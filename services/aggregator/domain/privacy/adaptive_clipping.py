@@ -11,6 +11,10 @@ SMALLEST_SHARE = 2.0**-10
 """The norm stays above this part of the largest: below it the grid would be too coarse for the noise."""
 
 
+class CountNoiseTooSmall(ValueError):
+    """The noise on the count of clipped reports leaves none of the budget to the model."""
+
+
 def next_norm(clipping: AdaptiveClipping, norm: float, noisy_clipped: float, *, goal: int, largest: float) -> float:
     """The next round's clipping norm: C * exp(-eta * (unclipped - target)), within its bounds.
 
@@ -32,9 +36,9 @@ def model_multiplier(combined: float, count_noise: float) -> float:
     z**-2 = combined**-2 - count_noise**-2.
 
     Raises:
-        ValueError: the count alone costs more.
+        CountNoiseTooSmall: the count alone costs more.
     """
     left = 1 / combined**2 - 1 / count_noise**2
     if left <= 0:
-        raise ValueError(f"a count noise of {count_noise} costs more than a multiplier of {combined} allows")
+        raise CountNoiseTooSmall(f"a count noise of {count_noise} costs more than a multiplier of {combined} allows")
     return 1 / math.sqrt(left)
