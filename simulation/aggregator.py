@@ -19,7 +19,7 @@ from services.aggregator.domain.kernels import Accumulator
 from services.aggregator.domain.layout import Layout
 from services.aggregator.domain.measured import Measured
 from services.aggregator.domain.rounds import Round
-from services.aggregator.domain.runnable import check_runnable
+from services.aggregator.domain.runnable import check_has_base, check_runnable
 from services.aggregator.domain.tasks import Next, Task, next_step
 from simulation.privacy import SimulatedPrivacy
 from simulation.work import CohortSum, RoundWork
@@ -52,6 +52,8 @@ class SimulatedAggregator:
 
     def __init__(self, manifest: TaskManifest, base: Tensors | None = None) -> None:
         check_runnable(manifest)
+        if base is None:
+            check_has_base(manifest)
         self._privacy = None if manifest.privacy is None else SimulatedPrivacy(manifest, manifest.privacy)
         self.parameters = initial_parameters(manifest.shared, manifest.seed) if base is None else base
         first = _version(manifest.model, 0, self.parameters)

@@ -22,20 +22,12 @@ from fedrec_recipes.half_spaces import (
     solve_with_depths,
 )
 from fedrec_recipes.linear import ITEM_WEIGHTS
-from fedrec_recipes.mixture import (
-    DEFAULT_MIXTURE,
-    GAIN_STEPS,
-    GRID,
-    STRENGTHS,
-    Mixture,
-    chosen_mixture,
-    gains_of,
-    squares_of,
-)
+from fedrec_recipes.mixture import DEFAULT, DEFAULT_MIXTURE, GRID, STRENGTHS, Mixture
 from fedrec_recipes.packed import positions
 from fedrec_recipes.recipe import History
 from fedrec_recipes.slit import Slit, SlitConfig
 from fedrec_recipes.statistics_recipe import StatisticsConfig, StatisticsRecipe, Totals, last, without_repeats
+from fedrec_recipes.surest_gain import gains_of, largest_norm_of_gains, squares_of, surest
 from fedrec_recipes.trend import LATEST, latest_items, trend
 
 CO_OCCURRENCE_WEIGHTS = "co_occurrence_weights"
@@ -121,8 +113,8 @@ class Blend(StatisticsRecipe[BlendConfig]):
         slit = self._slit(0)
         longest = min(self.config.maximum_history, self.config.number_of_items)
         of_depths = largest_norm_of_depths(self.config.half_spaces, slit.context_weights, longest)
-        of_gains = 2 * GAIN_STEPS**2 * len(GRID)
-        squares = (self._ease(0).largest_norm ** 2, slit.largest_norm**2, of_depths**2, LATEST, of_gains)
+        of_gains = largest_norm_of_gains(len(GRID))
+        squares = (self._ease(0).largest_norm ** 2, slit.largest_norm**2, of_depths**2, LATEST, of_gains**2)
         return float(sum(squares) ** 0.5)
 
     def add(self, totals: dict[str, NDArray[Any]], base: Tensors, history: History) -> None:
@@ -139,7 +131,7 @@ class Blend(StatisticsRecipe[BlendConfig]):
         if has_points(base):
             add_depths(totals, base, without_repeats(recent), self._slit(0).context_weights)
         if base[LEFT_OUT].any() and len(history) > 1:
-            gains = gains_of(self._scores(base, history).ranks_of_last(held_out))
+            gains = gains_of(self._scores(base, history).ranks_of_last(held_out), DEFAULT)
             totals[GAINS] += gains.astype(totals[GAINS].dtype)
             totals[SQUARED_GAINS] += squares_of(gains).astype(totals[SQUARED_GAINS].dtype)
 
@@ -247,5 +239,5 @@ def held_out_count(length: int) -> int:
 
 def _next_mixture(base: Tensors, totals: Totals) -> Mixture:
     if base[LEFT_OUT].any():
-        return chosen_mixture(totals[GAINS], totals[SQUARED_GAINS])
+        return GRID[surest(totals[GAINS], totals[SQUARED_GAINS], DEFAULT)]
     return Mixture.from_tensor(base[MIXTURE]) if base[MIXTURE].any() else DEFAULT_MIXTURE

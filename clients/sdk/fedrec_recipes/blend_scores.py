@@ -6,7 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedrec_recipes.linear import slow_recency
-from fedrec_recipes.mixture import CUTOFF, DAMPINGS, GRID, HALF_LIVES, STRENGTHS, Mixture
+from fedrec_recipes.mixture import DAMPINGS, GRID, HALF_LIVES, STRENGTHS, Mixture
+from fedrec_recipes.standardise import standardised
+from fedrec_recipes.surest_gain import CUTOFF
 
 Scores = NDArray[np.float32]
 
@@ -128,10 +130,3 @@ def _coefficients(mixture: Mixture) -> list[float]:
 
 
 _COEFFICIENTS = np.array([_coefficients(mixture) for mixture in GRID], dtype=np.float32)
-
-
-def standardised(scores: NDArray[np.floating]) -> Scores:
-    """Mean 0 and standard deviation 1 over the items; constant scores become zeros."""
-    centred = scores - scores.mean()
-    deviation = float(centred.std())
-    return np.asarray(centred / deviation if deviation > 0 else centred, dtype=np.float32)

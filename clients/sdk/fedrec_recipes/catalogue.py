@@ -10,6 +10,7 @@ from fedrec_recipes.als import AlternatingLeastSquares
 from fedrec_recipes.autoencoder import Autoencoder
 from fedrec_recipes.blend import Blend
 from fedrec_recipes.bpr import BayesianPersonalisedRanking
+from fedrec_recipes.combined import Combined
 from fedrec_recipes.ease import Ease
 from fedrec_recipes.federated_evaluation import FederatedEvaluation
 from fedrec_recipes.gfcf import Gfcf
@@ -88,6 +89,7 @@ for _built_in in (
     Autoencoder,
     BayesianPersonalisedRanking,
     Blend,
+    Combined,
     Ease,
     FederatedEvaluation,
     Gfcf,

@@ -1,4 +1,4 @@
-"""The mixture of a blend: what it is, which ones devices try, and how the best of them is chosen from sums."""
+"""The mixture of a blend: what it is, and which ones devices try."""
 
 import itertools
 from dataclasses import astuple, dataclass
@@ -6,16 +6,7 @@ from dataclasses import astuple, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fedrec_recipes.metrics import metric_value
-
-GAIN_STEPS = 100
-"""Gains and their squares are reported in steps of 1/100, as int8."""
-
-CUTOFF = 10
-"""Gains are NDCG at this cut-off."""
-
 _NO_DECAY = 1e6
-_STANDARD_ERRORS = 1.5
 
 
 @dataclass(frozen=True)
@@ -80,43 +71,5 @@ GRID = tuple(
 )
 """The mixtures that devices try."""
 
-_DEFAULT = GRID.index(DEFAULT_MIXTURE)
-
-_STEPS_OF_RANK = np.array(
-    [0, *(round(GAIN_STEPS * metric_value(f"ndcg@{CUTOFF}", rank)) for rank in range(1, CUTOFF + 2))], dtype=np.int64
-)
-"""NDCG of a rank in steps; the last entry is that of all ranks beyond the cut-off, zero."""
-
-
-def gains_of(ranks: NDArray[np.int64]) -> NDArray[np.int64]:
-    """What a device reports of its held-out items' ranks under each mixture of `GRID`.
-
-    Args:
-        ranks: One row for each held-out item, shape (at least 1, len(GRID)).
-
-    Returns:
-        The mean of NDCG@10 minus that of the default mixture, in steps of 1/100, shape (len(GRID),): a person counts
-        once, however many of their items are held out.
-    """
-    values = _STEPS_OF_RANK[np.minimum(ranks, len(_STEPS_OF_RANK) - 1)].mean(axis=0)
-    return np.asarray(np.rint(values - values[_DEFAULT]), dtype=np.int64)
-
-
-def squares_of(gains: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Squares of gains, in steps of 1/100 as well, rounded up: as small to report, and never too sure."""
-    return -(-(gains**2) // GAIN_STEPS)
-
-
-def chosen_mixture(gains: NDArray[np.float64], squared_gains: NDArray[np.float64]) -> Mixture:
-    """The mixture whose gain is surest: the largest lower bound, or the default where no bound is above zero.
-
-    Among hundreds of mixtures the best of a few people's held-out items is mostly the luckiest. Each person's gain is
-    one draw, so the sum's standard error is the root of the sum of squares.
-
-    Args:
-        gains: Sums over people of `gains_of`, shape (len(GRID),).
-        squared_gains: Sums over people of `squares_of`, same shape.
-    """
-    bounds = gains - _STANDARD_ERRORS * np.sqrt(GAIN_STEPS * np.maximum(squared_gains, 0.0))
-    best = int(np.argmax(bounds))
-    return GRID[best] if bounds[best] > 0 else DEFAULT_MIXTURE
+DEFAULT = GRID.index(DEFAULT_MIXTURE)
+"""Place of the default mixture, which gains are measured against."""

@@ -71,6 +71,8 @@ class Recipe(ABC, Generic[ConfigT]):
     """Training rounds in which it learns most of what it will, with the defaults and with everybody in every round."""
     learns: ClassVar[bool] = True
     """Whether `train` learns. Held-out interactions are kept from what learns; what only measures gets them."""
+    needs_base: ClassVar[bool] = False
+    """Whether a task of it makes sense only from a version that other tasks came to."""
 
     def __init__(self, config: ConfigT) -> None:
         self.config = config

@@ -7,9 +7,21 @@ from fedrec_protocol.registry_messages import Lineage
 from fedrec_protocol.secagg.distributed_noise import DistributedNoise
 from fedrec_protocol.secagg.of_task import round_ring
 from fedrec_protocol.tensors import DType
+from fedrec_recipes import catalogue as recipes
 from services.aggregator.domain.aggregation import catalogue
 from services.aggregator.domain.errors import InvalidManifest
 from services.aggregator.domain.privacy.noise_check import check_noise
+
+
+def check_has_base(manifest: TaskManifest) -> None:
+    """Refuse to draw parameters for a recipe that is made of trained ones.
+
+    Raises:
+        InvalidManifest: its versions are not initialised.
+    """
+    name = manifest.recipe.name
+    if name in recipes.recipe_names() and recipes.recipe_type(name).needs_base:
+        raise InvalidManifest(f"recipe {name!r} starts from trained models: set base_version to a version of them")
 
 
 def check_runnable(manifest: TaskManifest) -> None:

@@ -9,7 +9,7 @@ from services.aggregator.domain import sealing
 from services.aggregator.domain.errors import InvalidManifest
 from services.aggregator.domain.privacy.ledger import BudgetExceeded
 from services.aggregator.domain.privacy.task import NoisyRound, charge_for, new_ledger
-from services.aggregator.domain.runnable import check_runnable
+from services.aggregator.domain.runnable import check_has_base, check_runnable
 from services.aggregator.domain.tasks import Task
 from services.aggregator.pipeline.context import Context
 from services.aggregator.registry_client import VersionMissing
@@ -26,7 +26,9 @@ def create_task(context: Context, manifest: TaskManifest, operator: str) -> Task
         Unavailable: the registry is needed and cannot be reached.
     """
     check_runnable(manifest)
-    if manifest.base_version is not None:
+    if manifest.base_version is None:
+        check_has_base(manifest)
+    else:
         _check_base(context, manifest, manifest.base_version)
     task = Task(new_id("tsk"), TaskState.ACTIVE, f"created by {operator}", manifest, 0, None)
 

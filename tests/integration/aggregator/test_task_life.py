@@ -112,6 +112,7 @@ def test_a_task_starts_from_a_version_that_is_in_the_registry(world: World) -> N
     [
         {"base_version": "ver_unknown"},
         {"aggregation": {"rule": "fedmagic"}},
+        {"recipe": {"name": "combined"}},  # without a version to start from
         {"shared": [{"name": "items", "shape": [2, 2], "dtype": "BF16"}]},
     ],
 )

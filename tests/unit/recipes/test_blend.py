@@ -23,9 +23,10 @@ from fedrec_recipes.ease import Ease, EaseConfig
 from fedrec_recipes.half_spaces import HYPERPLANES, ITEM_POINTS, depths_of
 from fedrec_recipes.linear import ITEM_WEIGHTS
 from fedrec_recipes.metrics import metric_value, rank_of
-from fedrec_recipes.mixture import DEFAULT_MIXTURE, GAIN_STEPS, GRID, Mixture, chosen_mixture
+from fedrec_recipes.mixture import DEFAULT_MIXTURE, GRID, Mixture
 from fedrec_recipes.recipe import History
 from fedrec_recipes.slit import Slit, SlitConfig
+from fedrec_recipes.surest_gain import GAIN_STEPS
 from fedrec_recipes.trend import trend
 from tests.unit.recipes.data import people_with_taste
 
@@ -222,29 +223,6 @@ def test_a_person_without_two_interactions_reports_no_gains(length: int) -> None
     first = blend().train_central(HISTORIES, GENERATOR, rounds=1)
     report = blend().train(first, {}, History(np.arange(length)), blend().training, GENERATOR).report
     assert not report[GAINS].any()
-
-
-def people_gain(each: float, people: int, *, spread: float) -> tuple[np.ndarray, np.ndarray, Mixture]:
-    """Sums over people who gain `each` on average by another half-life, give or take `spread`."""
-    other = replace(DEFAULT_MIXTURE, half_life=30.0)
-    gains, squares = np.zeros(len(GRID)), np.zeros(len(GRID))
-    gains[GRID.index(other)] = people * each
-    squares[GRID.index(other)] = people * (each**2 + spread**2) / GAIN_STEPS
-    return gains, squares, other
-
-
-def test_a_gain_that_chance_explains_keeps_the_default_mixture() -> None:
-    gains, squares, _ = people_gain(1.0, 200, spread=10.0)  # 200, give or take 142: less than 1.5 standard errors
-    assert chosen_mixture(gains, squares) == DEFAULT_MIXTURE
-
-
-def test_the_same_gain_of_more_people_is_believed() -> None:
-    gains, squares, other = people_gain(1.0, 400, spread=10.0)  # 400, give or take 201
-    assert chosen_mixture(gains, squares) == other
-
-
-def test_without_any_gain_the_mixture_is_the_default() -> None:
-    assert chosen_mixture(np.zeros(len(GRID)), np.zeros(len(GRID))) == DEFAULT_MIXTURE
 
 
 def test_an_item_that_only_a_left_out_interaction_names_earns_nothing() -> None:

@@ -8,6 +8,7 @@ import pytest
 from fedrec_protocol.manifest import RecipeChoice
 from fedrec_recipes.catalogue import InvalidRecipeConfig, UnknownRecipe, recipe, recipe_names, recipe_type, register
 from fedrec_recipes.mf import MatrixFactorisation
+from tests.unit.recipes.needed import recipe_of
 
 
 def test_a_manifest_names_its_recipe_and_its_configuration() -> None:
@@ -18,8 +19,7 @@ def test_a_manifest_names_its_recipe_and_its_configuration() -> None:
 
 @pytest.mark.parametrize("name", recipe_names())
 def test_a_recipe_survives_the_way_through_a_manifest(name: str) -> None:
-    needed = {"recipe": {"name": "mf", "config": {"number_of_items": 7}}} if name == "evaluation" else {}
-    first = recipe(RecipeChoice(name=name, config={"number_of_items": 7, **needed}))
+    first = recipe_of(name, 7)
     again = recipe(RecipeChoice.model_validate_json(first.choice.model_dump_json()))
     assert again.config == first.config
     assert again.shared == first.shared

@@ -5,23 +5,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fedrec_protocol.manifest import RecipeChoice, RoundPolicy, StopCriteria, TaskManifest, Weighting
-from fedrec_recipes.catalogue import recipe, recipe_names
+from fedrec_protocol.manifest import RoundPolicy, StopCriteria, TaskManifest, Weighting
+from fedrec_recipes.catalogue import recipe_names
 from fedrec_recipes.recipe import History, Recipe
 from fedrec_recipes.statistics_recipe import StatisticsRecipe
 from tests.unit.recipes.data import people_with_taste
 from tests.unit.recipes.federate import first_version
+from tests.unit.recipes.needed import recipe_of
 
 NAMES = recipe_names()
-NEEDED: dict[str, dict[str, Any]] = {
-    "evaluation": {"recipe": {"name": "popularity", "config": {"number_of_items": 60}}},
-}
-"""What a recipe cannot do without, beside the number of items."""
 HISTORY = people_with_taste()[0]
 
 
 def of(name: str) -> Recipe[Any]:
-    return recipe(RecipeChoice(name=name, config={"number_of_items": 60, **NEEDED.get(name, {})}))
+    return recipe_of(name, 60)
 
 
 def manifest_of(chosen: Recipe[Any]) -> TaskManifest:

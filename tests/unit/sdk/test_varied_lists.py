@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fedrec_protocol.manifest import RecipeChoice
-from fedrec_recipes.catalogue import recipe, recipe_names
+from fedrec_recipes.catalogue import recipe_names
 from fedrec_recipes.gradient_recipe import GradientRecipe
 from fedrec_sdk import Participant
 from fedrec_sdk.testing import FakeAggregator
 from tests.unit.recipes.data import people_with_taste
+from tests.unit.recipes.needed import recipe_of
 from tests.unit.sdk.conftest import Join, popularity_manifest
 
 ITEMS = 60
@@ -25,7 +25,7 @@ def with_model(join: Join) -> Callable[[str], Participant]:
     """The first person's device with a model of this recipe that everybody trained, and no network."""
 
     def make(name: str) -> Participant:
-        chosen = recipe(RecipeChoice(name=name, config={"number_of_items": ITEMS}))
+        chosen = recipe_of(name, ITEMS)
         few: dict[str, Any] = {"epochs": 3, "batch_size": 8} if isinstance(chosen, GradientRecipe) else {}
         weights = chosen.train_central(HISTORIES, np.random.default_rng(0), **few)
         fields: dict[str, Any] = {
@@ -61,7 +61,7 @@ def test_lists_are_filtered_varied_and_explained(name: str, with_model: Callable
     assert ada.recommend(1, exclude=plain[:1])[0].item == plain[1]
     assert {item for item, _ in ada.recommend(5, allow=[*plain[:2], *seen, 10_000])} == set(plain[:2])
 
-    vectors = recipe(RecipeChoice(name=name, config={"number_of_items": ITEMS})).item_vectors(ada.parameters())
+    vectors = recipe_of(name, ITEMS).item_vectors(ada.parameters())
     assert vectors is not None
     varied = [item for item, _ in ada.recommend(5, variety=0.9)]
     assert varied[0] == plain[0]
