@@ -74,4 +74,6 @@ def _refused(answer: httpx.Response) -> OperatorError:
         problem = Problem.model_validate(answer.json())
     except ValueError:
         return OperatorError(f"{answer.request.url} answered {answer.status_code}")
-    return OperatorError(f"{problem.title}: {problem.detail}" if problem.detail else problem.title, problem.slug)
+    says_what_is_missing = answer.status_code == httpx.codes.NOT_FOUND
+    words = [problem.detail] if says_what_is_missing else [problem.title, problem.detail]
+    return OperatorError(": ".join(part for part in words if part) or problem.title, problem.slug)

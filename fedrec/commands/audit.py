@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from fedrec.administrator import Administrator
+from fedrec.commands.listing import print_listing
 from fedrec.commands.services import AGGREGATOR_URL, AdministratorKey, EitherUrl, explaining_refusals
 
 
@@ -16,5 +17,7 @@ def audit(
     """Print what operators did, the newest last: when, who, what, to what."""
     with explaining_refusals(), Administrator(url, key) as administrator:
         entries = administrator.audit(limit=limit)
-    for entry in reversed(entries):
-        typer.echo(f"{entry.at:%Y-%m-%d %H:%M:%S} UTC  {entry.operator}  {entry.action}  {entry.subject}")
+    rows = [
+        (f"{entry.at:%Y-%m-%d %H:%M:%S}", entry.operator, entry.action, entry.subject) for entry in reversed(entries)
+    ]
+    print_listing(("TIME (UTC)", "WHO", "WHAT", "TO WHAT"), rows, nothing="nothing was done yet")

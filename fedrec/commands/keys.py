@@ -49,7 +49,8 @@ def list_operator_keys(key: AdministratorKey, url: EitherUrl = AGGREGATOR_URL) -
     with explaining_refusals(), Administrator(url, key) as administrator:
         keys = administrator.operator_keys()
     headings = ("NAME", "ROLE", "MADE (UTC)", "ENDS (UTC)", "REVOKED (UTC)", "ID")
-    print_listing(headings, [(each.name, each.role, *_times(each), each.key_id) for each in keys])
+    rows = [(each.name, each.role, *_times(each), each.key_id) for each in keys]
+    print_listing(headings, rows, nothing="there are no operator keys")
 
 
 @operator_key.command("revoke")
@@ -74,7 +75,8 @@ def list_enrolment_keys(task: Task, key: AggregatorKey, url: AggregatorUrl = AGG
     with aggregator(url, key) as operator:
         keys = operator.enrolment_keys(find(operator, task).task_id)
     headings = ("MADE (UTC)", "ENDS (UTC)", "REVOKED (UTC)", "ID")
-    print_listing(headings, [(*_times(each), each.key_id) for each in keys])
+    rows = [(*_times(each), each.key_id) for each in keys]
+    print_listing(headings, rows, nothing=f"{task} has no enrolment keys")
 
 
 @enrolment_key.command("revoke")

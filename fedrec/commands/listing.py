@@ -6,8 +6,11 @@ from datetime import datetime
 import typer
 
 
-def print_listing(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print columns that line up, two spaces apart."""
+def print_listing(headings: Sequence[str], rows: Sequence[Sequence[str]], *, nothing: str) -> None:
+    """Print columns that line up, two spaces apart; `nothing` says what there is none of, where there are no rows."""
+    if not rows:
+        typer.echo(nothing, err=True)  # a program that reads the rows gets none
+        return
     widths = [max(map(len, column)) for column in zip(headings, *rows, strict=True)]
     for row in (headings, *rows):
         typer.echo("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())

@@ -26,7 +26,7 @@ def list_command(key: RegistryKey, url: RegistryUrl = REGISTRY_URL) -> None:
         (each.name, str(each.versions), ", ".join(f"{alias} {at}" for alias, at in sorted(each.aliases.items())))
         for each in models
     ]
-    print_listing(("NAME", "VERSIONS", "ALIASES"), rows)
+    print_listing(("NAME", "VERSIONS", "ALIASES"), rows, nothing="there are no models")
 
 
 @model.command("versions")
@@ -40,7 +40,7 @@ def versions(
     with registry(url, key) as operator:
         found = operator.versions(name, limit=limit)
     headings = ("NUMBER", "PUBLISHED (UTC)", "REPORTS", "EPSILON", "METRICS", "ID")
-    print_listing(headings, [_row(each) for each in found])
+    print_listing(headings, [_row(each) for each in found], nothing=f"{name} has no version yet")
 
 
 def _row(view: VersionView) -> tuple[str, ...]:

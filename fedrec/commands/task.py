@@ -21,7 +21,7 @@ def list_command(key: AggregatorKey, url: AggregatorUrl = AGGREGATOR_URL) -> Non
     with aggregator(url, key) as operator:
         tasks = operator.tasks()
     headings = ("NAME", "STATE", "ROUNDS", "RECIPE", "MODEL", "CREATED (UTC)", "ID")
-    print_listing(headings, [_row(each) for each in tasks])
+    print_listing(headings, [_row(each) for each in tasks], nothing="there are no tasks")
 
 
 def _row(view: TaskView) -> tuple[str, ...]:
@@ -52,9 +52,9 @@ def show(
         for sentence in _circumstances(operator, view):
             typer.echo(sentence)
         last = operator.rounds(view.task_id, limit=rounds) if rounds else []
-    if last:
+    if rounds:
         headings = ("ROUND", "KIND", "STATE", "REPORTS", "OPENED (UTC)", "METRICS OF ITS BASE VERSION")
-        print_listing(headings, [_round_row(each) for each in last])
+        print_listing(headings, [_round_row(each) for each in last], nothing="it has had no round yet")
 
 
 def _in_words(view: TaskView) -> str:

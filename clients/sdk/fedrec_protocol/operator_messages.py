@@ -43,7 +43,10 @@ class RoundView(Response):
     state: RoundState
     """collecting, aggregating, published or abandoned."""
     waiting_for: str
-    """In words, what must happen next, e.g. "2 of 10 reported, 5 at work, closes 14:05:00 UTC"."""
+    """In words, what must happen next, e.g. "2 of 10 reported, 5 at work, closes 2026-03-01 14:05:00 UTC".
+
+    Of a round that is over, what became of it.
+    """
     base_version_id: str
     """The version that is trained or evaluated."""
     published_version_id: str | None

@@ -109,7 +109,10 @@ def list_rounds(
     "/tasks/{task_id}/rounds/current", operation_id="getCurrentRound", summary="Look at the open round", responses=_READ
 )
 def current_round(task_id: TaskId, operator: ReadDep, context: ContextDep) -> RoundView:
-    """The round under way, or else the newest; `waiting_for` says in words what must happen next."""
+    """The round under way, or else the newest; `waiting_for` says in words what must happen next.
+
+    Of a round that is over it says what became of it, and what comes after it.
+    """
 
     def read(tx: Connection) -> RoundView:
         tasks.get(tx, task_id)

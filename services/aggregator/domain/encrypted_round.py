@@ -57,7 +57,7 @@ class Decryptions:
         """What must happen next, for an operator."""
         return (
             f"decrypting: {len(self.sent)} of {self.silos} silos, {self.quorum} must agree, "
-            f"closes {self.deadline:%H:%M:%S} UTC"
+            f"closes {self.deadline:%Y-%m-%d %H:%M:%S} UTC"
         )
 
 

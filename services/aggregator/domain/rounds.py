@@ -64,20 +64,23 @@ class Round:
 def waiting_for(
     round_: Round, policy: RoundPolicy, *, reports: int, assignments: int, task_failure: str | None = None
 ) -> str:
-    """What must happen next, in words for an operator; `task_failure` is why the task has failed, if it has."""
+    """What must happen next, or what became of a round that is over, in words for an operator.
+
+    `task_failure` is why the task has failed, if it has.
+    """
     match round_.state:
         case RoundState.COLLECTING:
             at_work = max(assignments - reports, 0)
             floor = f", at least {policy.minimum_reports} by then" if reports < policy.minimum_reports else ""
             return (
                 f"{reports} of {round_.goal(policy)} reported, {at_work} at work, "
-                f"closes {round_.deadline:%H:%M:%S} UTC{floor}"
+                f"closes {round_.deadline:%Y-%m-%d %H:%M:%S} UTC{floor}"
             )
         case RoundState.AGGREGATING if task_failure is not None:
             return f"an operator to resume the task: {task_failure}"
         case RoundState.AGGREGATING:
             return "a worker to aggregate and publish"
         case RoundState.PUBLISHED:
-            return "nothing; it is published"
+            return f"it is published: {reports} of {round_.goal(policy)} reported"
         case RoundState.ABANDONED:
-            return f"nothing; it was abandoned: {round_.abandoned_reason}"
+            return f"it was abandoned: {round_.abandoned_reason}"

@@ -74,4 +74,4 @@ def in_words(secure: SecureRound, *, answered: int, expected: int) -> str:
     """What must happen next, for an operator."""
     if secure.phase is SecurePhase.UNMASKING:
         return "a worker to take off the masks, aggregate and publish"
-    return f"{secure.phase}: {answered} of {expected}, closes {secure.deadline:%H:%M:%S} UTC"
+    return f"{secure.phase}: {answered} of {expected}, closes {secure.deadline:%Y-%m-%d %H:%M:%S} UTC"

@@ -72,7 +72,7 @@ def what_follows(task: Task, opens_at: datetime | None, now: datetime) -> str:
             return "a worker opens the next round"
         case TaskState.COMPLETED:
             return f"the task is completed: {task.state_reason}"
-    return f"an operator to resume the task: {task.state_reason}"
+    return f"an operator has to resume the task: {task.state_reason}"
 
 
 @dataclass(frozen=True)

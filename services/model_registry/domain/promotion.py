@@ -59,5 +59,5 @@ def version_before(moves: Iterable[AliasMove]) -> str:
         else:
             held.pop()
     if len(held) < 2:
-        raise NothingToRollBack("the alias has no earlier version")
+        raise NothingToRollBack("it has named one version only: promote another one")
     return held[-2]

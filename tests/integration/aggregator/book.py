@@ -112,7 +112,7 @@ class Book:
             promised = self.promised(round_["round_id"])
             reports += len(promised)
             if round_["state"] == RoundState.ABANDONED:
-                assert round_["waiting_for"].startswith("nothing; it was abandoned: "), round_
+                assert round_["waiting_for"].startswith("it was abandoned: "), round_
                 assert round_["published_version_id"] is None
                 continue
             self._ballot.require(self.task, round_, promised)

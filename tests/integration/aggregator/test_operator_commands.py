@@ -70,6 +70,13 @@ def test_a_task_is_listed_and_shown_by_its_name_or_its_id(world: World) -> None:
     assert line_with(shown, "hr@10")[-2:] == ["hr@10", "0.2500"]
 
 
+def test_what_became_of_the_last_round_is_said_in_words(world: World) -> None:
+    task = world.task(metrics=["hr@10"], rounds={"aggregation_goal": 1}, stop={"round_budget": 1}, evaluate_final=False)
+    publish(task)
+    over = "it is published: 1 of 1 reported; the task is completed: the round budget of 1 is used up"
+    assert f"round 1: {over}" in said(world, "task", "show", task.id)
+
+
 def test_what_a_private_task_has_spent_is_shown(world: World) -> None:
     privacy = {"noise_multiplier": 1.0, "budget_epsilon": 8.0, "target_delta": 1e-5}
     rounds = {"aggregation_goal": 2, "minimum_reports": 2}
@@ -88,10 +95,23 @@ def test_a_task_is_paused_resumed_and_cancelled(world: World) -> None:
     assert task.get()["state"] == "completed"
 
 
+def test_a_listing_of_nothing_says_so_and_prints_no_row(world: World) -> None:
+    listing = typed(world, "enrolment-key", "list", world.task().id)
+    assert (listing.exit_code, listing.stdout) == (0, "")
+    assert "has no enrolment keys" in listing.stderr
+
+
 def test_a_task_that_is_not_there_is_named_and_the_list_pointed_to(world: World) -> None:
     result = typed(world, "task", "pause", "no-such-task")
     assert result.exit_code == 1
     assert "there is no task 'no-such-task': `fedrec task list`" in result.stderr
+
+
+def test_what_is_not_there_is_said_once(world: World) -> None:
+    options = ("--url", world.registry_url, "--key", world.secrets.registry_admin_key)
+    assert (
+        CliRunner().invoke(app, ["model", "versions", "nope", *options]).stderr == "fedrec: there is no model 'nope'\n"
+    )
 
 
 def test_versions_are_listed_promoted_by_number_and_rolled_back(world: World) -> None:

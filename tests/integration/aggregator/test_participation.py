@@ -30,7 +30,7 @@ def test_as_many_are_assigned_as_over_selection_says(world: World) -> None:
     assert int(answer.headers["retry-after"]) >= answer.json()["retry_after_seconds"]
     assert task.round["assignments"] == 3
     closing = world.clock.now() + timedelta(seconds=600)
-    assert task.round["waiting_for"].startswith(f"0 of 2 reported, 3 at work, closes {closing:%H:%M}")
+    assert task.round["waiting_for"].startswith(f"0 of 2 reported, 3 at work, closes {closing:%Y-%m-%d %H:%M}")
 
 
 def test_checking_in_again_answers_the_same_assignment(world: World) -> None:
@@ -149,7 +149,7 @@ def test_a_paused_task_finishes_its_round_and_opens_no_other(world: World) -> No
     play(task, device)
     assert (task.round["state"], task.get()["rounds_published"]) == ("published", 1)
     assert outcome(device) == "task-paused"
-    assert task.round["waiting_for"].endswith("an operator to resume the task: paused by bootstrap")
+    assert task.round["waiting_for"].endswith("; an operator has to resume the task: paused by bootstrap")
     assert task.steer("resume").json()["state"] == "active"
     world.work()
     assert outcome(device) == "assigned"

@@ -58,12 +58,15 @@ def test_a_round_that_is_over_collects_no_more() -> None:
 
 
 def test_a_round_says_what_it_waits_for() -> None:
-    assert (
-        waiting_for(collecting(), POLICY, reports=2, assignments=7)
-        == "2 of 10 reported, 5 at work, closes 12:10:00 UTC, at least 3 by then"
-    )
-    assert waiting_for(collecting(), POLICY, reports=3, assignments=3).endswith("0 at work, closes 12:10:00 UTC")
-    assert "too few" in waiting_for(collecting().abandoned("too few", NOON), POLICY, reports=0, assignments=0)
+    few, enough = (waiting_for(collecting(), POLICY, reports=reports, assignments=7) for reports in (2, 3))
+    assert few == "2 of 10 reported, 5 at work, closes 2026-11-22 12:10:00 UTC, at least 3 by then"
+    assert enough == "3 of 10 reported, 4 at work, closes 2026-11-22 12:10:00 UTC"
+
+
+def test_a_round_that_is_over_says_what_became_of_it() -> None:
+    abandoned, published = collecting().abandoned("too few", NOON), collecting().published()
+    assert waiting_for(abandoned, POLICY, reports=0, assignments=0) == "it was abandoned: too few"
+    assert waiting_for(published, POLICY, reports=7, assignments=7) == "it is published: 7 of 10 reported"
 
 
 def task(**changes: Any) -> Task:
@@ -76,8 +79,8 @@ def task(**changes: Any) -> Task:
         (task(), None, "a worker opens the next round"),
         (task(), NOON, "a worker opens the next round"),
         (task(), NOON + timedelta(seconds=30), "the next round opens at 12:00:30 UTC"),
-        (task().paused("ada"), NOON + timedelta(seconds=30), "an operator to resume the task: paused by ada"),
-        (task().failed("refused"), None, "an operator to resume the task: refused"),
+        (task().paused("ada"), NOON + timedelta(seconds=30), "an operator has to resume the task: paused by ada"),
+        (task().failed("refused"), None, "an operator has to resume the task: refused"),
         (task().completed("converged"), None, "the task is completed: converged"),
     ],
 )

@@ -40,5 +40,5 @@ def model_multiplier(combined: float, count_noise: float) -> float:
     """
     left = 1 / combined**2 - 1 / count_noise**2
     if left <= 0:
-        raise CountNoiseTooSmall(f"a count noise of {count_noise} costs more than a multiplier of {combined} allows")
+        raise CountNoiseTooSmall(f"count noise {count_noise} costs more than a multiplier of {combined:.3f} allows")
     return 1 / math.sqrt(left)

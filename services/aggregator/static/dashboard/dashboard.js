@@ -40,11 +40,13 @@ function showTask() {
 
 function showRound(current) {
   byId("round").textContent = current ? `${current.number} · ${current.state}` : "none yet";
-  byId("waiting-for").textContent = current ? `waiting for ${current.waiting_for}` : "waiting for the first version";
+  byId("waiting-for").textContent = !current ? "waiting for the first version"
+    : isOver(current) ? current.waiting_for : `waiting for ${current.waiting_for}`;
   byId("reports").max = current ? current.aggregation_goal : 1;
   byId("reports").value = current ? Math.min(current.reports, current.aggregation_goal) : 0;
 }
 
+const isOver = (round) => ["published", "abandoned"].includes(round.state);
 const measured = (rounds) => rounds.filter((round) => round.metrics && Object.keys(round.metrics).length);
 
 function showBest(rounds) {
@@ -70,7 +72,7 @@ const seconds = (round) => (Date.parse(round.closed_at) - Date.parse(round.opene
 
 function roundRow(round) {
   const blamed = Object.keys(round.blamed || {}).length;
-  const state = round.state === "abandoned" ? `abandoned: ${round.waiting_for}` : round.state;
+  const state = round.state === "abandoned" ? round.waiting_for : round.state;
   return row([String(round.number), round.kind, blamed ? `${state} (${blamed} blamed)` : state,
     `${round.reports} / ${round.aggregation_goal}`, String(round.assignments),
     round.closed_at ? seconds(round).toFixed(1) : "", inWords(round.metrics)]);
