@@ -10,6 +10,8 @@ from fedrec.refused import Refused
 from fedrec_protocol.base import reasons
 from fedrec_protocol.item_catalogue import ItemCatalogue
 from fedrec_protocol.manifest import Convergence, RoundPolicy, StopCriteria, TaskManifest
+from fedrec_protocol.privacy import Privacy
+from fedrec_recipes.combined import Combined
 from fedrec_recipes.federated_evaluation import EvaluationConfig, FederatedEvaluation
 from fedrec_recipes.item_content import pack_content
 from fedrec_recipes.recipe import Recipe
@@ -85,6 +87,31 @@ def evaluation_of(
     evaluation = FederatedEvaluation(EvaluationConfig(number_of_items=number_of_items, recipe=recipe.choice, **config))
     manifest = manifest_for(evaluation, name=name, rounds=rounds, round_budget=1, metrics=())
     return manifest.model_copy(update={"model": model, "base_version": base_version})
+
+
+def choice_of_weights(
+    recipe: Combined,
+    *,
+    name: str,
+    model: str,
+    base_version: str | None,
+    rounds: RoundPolicy,
+    privacy: Privacy | None = None,
+) -> TaskManifest:
+    """The manifest of a one-round task in which people's devices choose the weights of a combined model.
+
+    Args:
+        recipe: What is combined.
+        name: Name of the task.
+        model: Name of the combined model.
+        base_version: The combined version's id in the registry; None where the parameters are given otherwise.
+        rounds: When the round closes, and how many participants are asked.
+        privacy: Noise, and what the round may spend; then nothing else is measured, for that would be released too.
+    """
+    metrics = DEFAULT_METRICS if privacy is None else ()
+    manifest = manifest_for(recipe, name=name, rounds=rounds, round_budget=recipe.usual_rounds, metrics=metrics)
+    changes = {"model": model, "base_version": base_version, "privacy": privacy}
+    return TaskManifest.model_validate({**manifest.model_dump(), **changes})
 
 
 def read_manifest(path: Path) -> TaskManifest:

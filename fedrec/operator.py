@@ -1,10 +1,11 @@
 """The operator's client: create and watch tasks, publish and promote versions, over HTTP."""
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Iterator, Sequence
 from typing import Self
 
-from fedrec.service_client import open_client, path_segment, request, send
-from fedrec_protocol.item_catalogue import CatalogueChange, CatalogueRequest, CatalogueView
+from fedrec.service_client import OperatorError, open_client, path_segment, request, send
+from fedrec_protocol.item_catalogue import MAXIMUM_CHANGES, CatalogueChange, CatalogueRequest, CatalogueView
 from fedrec_protocol.manifest import TaskManifest
 from fedrec_protocol.operator_messages import (
     EnrolmentKeyCreated,
@@ -15,12 +16,16 @@ from fedrec_protocol.operator_messages import (
     TaskView,
     UnrecordedReleases,
 )
+from fedrec_protocol.problems import Slug
 from fedrec_protocol.registry_messages import (
     AliasView,
     Gate,
+    Lineage,
+    ModelRequest,
     ModelView,
     PromotionRequest,
     RollbackRequest,
+    VersionRequest,
     VersionView,
 )
 
@@ -108,6 +113,31 @@ class Operator:
         """A version's weights, a safetensors file."""
         return request(self._registry, "GET", f"/v1/versions/{version_id}/weights").content
 
+    def alias(self, model: str, alias: str) -> AliasView:
+        """The version that an alias names."""
+        return send(AliasView, self._registry, "GET", f"/v1/models/{path_segment(model)}/aliases/{path_segment(alias)}")
+
+    def version_called(self, model: str, name: str) -> VersionView:
+        """A version by its number in the model, by its id, or by an alias."""
+        if name.isdecimal():
+            for view in self.versions(model, before=int(name) + 1, limit=1):
+                if view.number == int(name):
+                    return view
+            raise OperatorError(f"{model} has no version {name}: `fedrec model versions {model}` shows those there are")
+        return self.version(name) if name.startswith("ver_") else self.alias(model, name).version
+
+    def publish(self, model: str, weights: bytes, lineage: Lineage) -> VersionView:
+        """Make weights, a safetensors file, the next version of a model, which is made where there is none."""
+        try:
+            send(ModelView, self._registry, "POST", "/v1/models", ModelRequest(name=model).model_dump(mode="json"))
+        except OperatorError as refusal:
+            if refusal.slug != Slug.MODEL_EXISTS:
+                raise
+        digest = hashlib.sha256(weights).hexdigest()
+        request(self._registry, "PUT", f"/v1/weights/{digest}", file=weights)
+        body = VersionRequest(digest=digest, lineage=lineage).model_dump(mode="json", exclude_unset=True)
+        return send(VersionView, self._registry, "POST", f"/v1/models/{path_segment(model)}/versions", body)
+
     def promote(
         self, model: str, alias: str, version_id: str, *, gate: Gate | None = None, reason: str = ""
     ) -> AliasView:
@@ -128,11 +158,17 @@ class Operator:
         body = CatalogueRequest(capacity=capacity).model_dump(mode="json")
         return send(CatalogueView, self._registry, "PUT", f"/v1/models/{path_segment(model)}/catalogue", body)
 
-    def change_catalogue(self, model: str, *, add: Sequence[str] = (), retire: Sequence[str] = ()) -> CatalogueView:
-        """Add and retire items; returns the rows that changed."""
-        body = CatalogueChange(add=tuple(add), retire=tuple(retire)).model_dump(mode="json")
+    def change_catalogue(self, model: str, *, add: Sequence[str] = (), retire: Sequence[str] = ()) -> None:
+        """Add items, then retire items, in as many requests as it takes."""
         path = f"/v1/models/{path_segment(model)}/catalogue/changes"
-        return send(CatalogueView, self._registry, "POST", path, body)
+        for changes in (*_in_pieces("add", add), *_in_pieces("retire", retire)):
+            send(
+                CatalogueView,
+                self._registry,
+                "POST",
+                path,
+                CatalogueChange.model_validate(changes).model_dump(mode="json"),
+            )
 
     def catalogue(self, model: str) -> CatalogueView:
         """A model's whole catalogue of items."""
@@ -153,3 +189,9 @@ class Operator:
 def _after(models: list[ModelView]) -> str:
     """Where the next page of models is."""
     return "/v1/models" if not models else f"/v1/models?after={path_segment(models[-1].name)}"
+
+
+def _in_pieces(what: str, items: Sequence[str]) -> Iterator[dict[str, Sequence[str]]]:
+    """Items by as many as one request takes."""
+    for start in range(0, len(items), MAXIMUM_CHANGES):
+        yield {what: items[start : start + MAXIMUM_CHANGES]}

@@ -6,9 +6,12 @@ from urllib.parse import quote
 import httpx
 from pydantic import TypeAdapter, ValidationError
 
+from fedrec_protocol.codec import MEDIA_TYPE
 from fedrec_protocol.problems import Problem
 
 T = TypeVar("T")
+
+_UPLOAD_SECONDS = 600.0
 
 
 class OperatorError(Exception):
@@ -58,10 +61,16 @@ def send(kind: type[T], client: httpx.Client, method: str, path: str, body: Any 
         raise OperatorError(f"{client.base_url} does not answer as this service does: is it the right one?") from error
 
 
-def request(client: httpx.Client, method: str, path: str, body: Any = None) -> httpx.Response:
-    """The answer as it came; raises as `send` does."""
+def request(
+    client: httpx.Client, method: str, path: str, body: Any = None, *, file: bytes | None = None
+) -> httpx.Response:
+    """The answer as it came; raises as `send` does. The body is JSON, or a safetensors file."""
+    content: dict[str, Any] = {"json": body}
+    if file is not None:
+        # A registry answers once it has compressed the file.
+        content = {"content": file, "headers": {"Content-Type": MEDIA_TYPE}, "timeout": _UPLOAD_SECONDS}
     try:
-        answer = client.request(method, path, json=body)
+        answer = client.request(method, path, **content)
     except httpx.HTTPError as error:
         raise OperatorError(f"{client.base_url} cannot be reached ({type(error).__name__}): is it running?") from error
     if answer.is_error:

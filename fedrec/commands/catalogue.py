@@ -8,7 +8,7 @@ import typer
 from fedrec.commands.refusals import refusing_arguments
 from fedrec.commands.services import REGISTRY_URL, RegistryKey, RegistryUrl, registry
 from fedrec.refused import Refused
-from fedrec_protocol.item_catalogue import MAXIMUM_CHANGES, ItemCatalogue
+from fedrec_protocol.item_catalogue import ItemCatalogue
 
 
 def catalogue(
@@ -27,10 +27,7 @@ def catalogue(
     with registry(url, key) as operator:
         if capacity is not None:
             operator.make_catalogue(model, capacity)
-        for start in range(0, len(adding), MAXIMUM_CHANGES):
-            operator.change_catalogue(model, add=adding[start : start + MAXIMUM_CHANGES])
-        for start in range(0, len(retiring), MAXIMUM_CHANGES):
-            operator.change_catalogue(model, retire=retiring[start : start + MAXIMUM_CHANGES])
+        operator.change_catalogue(model, add=adding, retire=retiring)
         view = operator.catalogue(model)
     items = ItemCatalogue().with_changes(view.changes)
     typer.echo(

@@ -4,13 +4,14 @@ from typing import Annotated
 
 import typer
 
+from fedrec.commands.combine import combine
 from fedrec.commands.listing import figures, minute, print_listing
 from fedrec.commands.services import REGISTRY_URL, RegistryKey, RegistryUrl, registry
 from fedrec.operator import Operator
-from fedrec.service_client import OperatorError
 from fedrec_protocol.registry_messages import AliasView, Gate, VersionView
 
 model = typer.Typer(help="Models in the registry: versions, promotion, roll-back.", no_args_is_help=True)
+model.command("combine")(combine)
 
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="The model's name.")]
 Alias = Annotated[str, typer.Option(help="The alias that moves; devices fetch `production`.")]
@@ -87,10 +88,4 @@ def _in_words(view: AliasView) -> str:
 
 def _id_of(operator: Operator, name: str, version: str) -> str:
     """The id of a version that was given by its number or its id."""
-    if not version.isdecimal():
-        return version
-    number = int(version)
-    for view in operator.versions(name, before=number + 1, limit=1):
-        if view.number == number:
-            return view.version_id
-    raise OperatorError(f"{name} has no version {version}: `fedrec model versions {name}` shows those there are")
+    return operator.version_called(name, version).version_id if version.isdecimal() else version

@@ -66,7 +66,7 @@ class RegistryClient:
         """Upload weights and make them a version; again with the same round: the same version."""
         path = f"/v1/weights/{request.digest}"
         self._send("PUT", path, content=weights, headers={"Content-Type": codec.MEDIA_TYPE}, accept=(200, 201))
-        body = request.model_dump(mode="json")
+        body = request.model_dump(mode="json", exclude_unset=True)  # a registry of the release before knows no more
         answer = self._send("POST", f"/v1/models/{model}/versions", json=body, accept=(200, 201))
         self._remember(model, request.digest, weights)
         return self.reference(VersionView.model_validate(answer.json()))

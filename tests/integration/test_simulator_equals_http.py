@@ -10,9 +10,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from fedrec.cli import app
 from fedrec.local.stack import LocalStack, local_stack
-from fedrec.manifests import evaluation_of, manifest_for
+from fedrec.manifests import evaluation_of, manifest_for, read_manifest
 from fedrec.operator import Operator
 from fedrec_protocol.encrypted.parameters import Scheme
 from fedrec_protocol.homomorphic_encryption import HomomorphicEncryption
@@ -20,7 +22,9 @@ from fedrec_protocol.manifest import AggregationRule, RecipeChoice, RoundPolicy,
 from fedrec_protocol.messages import RoundState
 from fedrec_protocol.operator_messages import RoundView
 from fedrec_protocol.popularity_floor import ITEM_POPULARITY, PopularityFloor
+from fedrec_protocol.tensors import Tensors
 from fedrec_recipes import catalogue
+from fedrec_recipes.combined import MEMBER_WEIGHTS, Combined
 from fedrec_recipes.evaluation import HeldOut
 from fedrec_recipes.federated_evaluation import FederatedEvaluation
 from fedrec_recipes.mf import ITEM_EMBEDDINGS
@@ -75,6 +79,12 @@ def a_task(recipe: Recipe[Any], rule: str) -> TaskManifest:
 
 def simulated(manifest: TaskManifest, population: Population) -> list[RoundRecord]:
     return list(Simulation(manifest, population).run())
+
+
+def simulated_parameters(manifest: TaskManifest, population: Population) -> Tensors:
+    simulation = Simulation(manifest, population)
+    list(simulation.run())
+    return simulation.parameters
 
 
 def over_http(
@@ -213,3 +223,54 @@ def test_encrypted_reports_come_to_the_sums_that_are_simulated(
     assert [round_.state for round_ in rounds] == [RoundState.PUBLISHED] * 2
     assert operator.version(rounds[0].published_version_id or "").digest == expected[0].digest
     assert [round_.metrics for round_ in rounds] == [record.metrics for record in expected]
+
+
+def test_members_of_two_tasks_are_combined_weighted_promoted_and_recommend_alike(
+    stack: LocalStack, operator: Operator, tmp_path: Path
+) -> None:
+    people = people_with_taste(PEOPLE, ITEMS)
+    trained = []
+    for name in ("popularity", "ease"):
+        recipe = catalogue.recipe(RecipeChoice(name=name, config={"number_of_items": ITEMS}))
+        population = Population.of_recipe(recipe, people, seed=20)
+        one_round = {"stop": StopCriteria(round_budget=1), "model": f"member-{name}", "name": f"member-{name}"}
+        manifest = a_task(recipe, "solve").model_copy(update=one_round)
+        version = over_http(stack, operator, manifest, population, tmp_path / name)[0].published_version_id
+        operator.promote(manifest.model, "production", version or "")
+        trained.append(simulated_parameters(manifest, population))
+
+    out = tmp_path / "task.json"
+    members = ["--member", "member-popularity", "--member", "member-ease@1"]
+    registry = ["--url", stack.registry_url, "--key", stack.secrets.registry_run_key]
+    options = ["--goal", str(PEOPLE), "--minimum-reports", str(PEOPLE), "--out", str(out)]
+    answer = CliRunner().invoke(app, ["model", "combine", "both", *members, *registry, *options])
+    assert answer.exit_code == 0, answer.output
+    choosing = read_manifest(out)
+    assert choosing.base_version is not None
+    combined = catalogue.recipe(choosing.recipe)
+    assert isinstance(combined, Combined)
+    population = Population.of_recipe(combined, people, seed=20)
+    rounds = over_http(stack, operator, choosing, population, tmp_path / "choosing")
+
+    expected = Simulation(choosing, population, base=combined.combination(trained))
+    records = list(expected.run())
+    assert [round_.metrics for round_ in rounds] == [record.metrics for record in records]
+    chosen = operator.version(rounds[0].published_version_id or "")
+    assert chosen.digest == records[0].digest
+    assert expected.parameters[MEMBER_WEIGHTS].tolist() == [0.0, 1.0]  # few people, and still the surest
+    assert chosen.parent_id == choosing.base_version
+    assert operator.version(choosing.base_version).lineage.members == tuple(
+        operator.alias(model, "production").version.version_id for model in ("member-popularity", "member-ease")
+    )
+
+    operator.promote("both", "production", chosen.version_id)
+    (task,) = [task for task in operator.tasks() if task.manifest.name == choosing.name]
+    key = operator.create_enrolment_key(task.task_id).secret
+    with Participant(stack.aggregator_url, key, tmp_path / "new", registry_url=stack.registry_url) as somebody:
+        somebody.record_many(people[0])
+        assert somebody.refresh_model().version_id == chosen.version_id
+        best = somebody.recommend(3)
+        scores = combined.score(expected.parameters, {}, people[0])
+        scores[people[0].items] = -np.inf
+        assert [item for item, _ in best] == np.argsort(-scores, kind="stable")[:3].tolist()
+        assert somebody.because_of(best[0].item)

@@ -103,6 +103,8 @@ class Lineage(Message):
     """Total weight behind it: for weighted averages, the number of examples."""
     privacy: Statement | None = None
     """Privacy statement; null means that no privacy mechanism was applied."""
+    members: tuple[Id, ...] | None = Field(default=None, max_length=16)
+    """Versions of other models that it is combined from, in order; null where it is not."""
 
 
 class LineageView(Lineage):

@@ -29,6 +29,10 @@ _WEIGHTS = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
 """Of each further member, where the first has 1: fewer where there are more members."""
 
 
+class NotCombinable(ValueError):
+    """Versions or weights that are not of these members."""
+
+
 def member_tensor(place: int, name: str) -> str:
     """What a tensor of the member at this place is called among the combined model's."""
     return f"member{place}.{name}"
@@ -159,13 +163,13 @@ class Combined(StatisticsRecipe[CombinedConfig]):
             weights: One for each member; None: equal ones, which a round of choosing starts from.
 
         Raises:
-            ValueError: other tensors than the members' recipes have, or weights that are not one for each.
+            NotCombinable: other tensors than the members' recipes have, or weights that are not one for each.
         """
         chosen = np.ones(len(self.members)) if weights is None else np.array(weights, dtype=np.float64)
         if len(members) != len(self.members) or chosen.shape != (len(self.members),):
-            raise ValueError(f"{len(self.members)} members need as many versions, and as many weights")
+            raise NotCombinable(f"{len(self.members)} members need as many versions, and as many weights")
         if not np.isfinite(chosen).all() or (chosen < 0).any() or not chosen.any():
-            raise ValueError("weights are zero or positive, and not all zero")
+            raise NotCombinable("weights are zero or positive, and not all zero")
         for place, (member, tensors) in enumerate(zip(self.members, members, strict=True)):
             _require_tensors(place, member, tensors)
         named = [member_tensor(place, spec.name) for place, each in enumerate(self.members) for spec in each.shared]
@@ -222,4 +226,4 @@ def _require_tensors(place: int, member: Recipe[Any], tensors: Tensors) -> None:
     given = {(name, value.shape, value.dtype) for name, value in tensors.items()}
     if wanted != given:
         names = ", ".join(sorted({name for name, *_ in wanted ^ given}))
-        raise ValueError(f"version {place + 1} does not hold the tensors of recipe {member.name!r}: see {names}")
+        raise NotCombinable(f"version {place + 1} does not hold the tensors of recipe {member.name!r}: see {names}")

@@ -5,6 +5,7 @@ from sqlalchemy import Connection
 from fedrec_protocol.manifest import TaskManifest
 from fedrec_protocol.messages import RoundKind, TaskState
 from fedrec_protocol.operator_messages import TaskView
+from fedrec_protocol.registry_messages import Lineage
 from services.aggregator.domain import sealing
 from services.aggregator.domain.errors import InvalidManifest
 from services.aggregator.domain.privacy.ledger import BudgetExceeded
@@ -74,3 +75,15 @@ def _check_base(context: Context, manifest: TaskManifest, version_id: str) -> No
     given = {(spec.name, spec.dtype, spec.shape) for spec in version.tensors}
     if given != {(spec.name, spec.dtype, spec.shape) for spec in manifest.shared}:
         raise InvalidManifest(f"base_version {version_id!r} does not hold the manifest's shared tensors")
+    _check_promise(manifest, version.lineage)
+
+
+def _check_promise(manifest: TaskManifest, base: Lineage) -> None:
+    """Refuse a task whose versions would promise less than their base says, or more than holds."""
+    if manifest.privacy is None and base.privacy is not None:
+        raise InvalidManifest("base_version carries a privacy statement: a task without privacy would not keep it")
+    is_trained = base.members is not None or bool(base.round_number)
+    if manifest.privacy is not None and base.privacy is None and is_trained:
+        raise InvalidManifest(
+            "base_version was trained without privacy: a statement about what comes of it would not hold"
+        )

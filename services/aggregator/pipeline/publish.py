@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from fedrec_protocol.manifest import TaskManifest
 from fedrec_protocol.messages import ModelReference, RoundKind, RoundState
 from fedrec_protocol.registry_messages import Lineage, VersionRequest
+from services.aggregator.domain.privacy.composition import composed
 from services.aggregator.domain.privacy.statement import privacy_statement
 from services.aggregator.domain.privacy.task import mechanism_of
 from services.aggregator.domain.rounds import Round
@@ -76,7 +77,12 @@ def _statement(context: Context, manifest: TaskManifest) -> dict[str, Any] | Non
     if ledger is None:
         raise RuntimeError(f"model {manifest.model!r} has no ledger")  # made with the task, never deleted
     statement = privacy_statement(ledger, mechanism_of(manifest))
-    return {**statement.model_dump(mode="json"), "in_words": statement.plain_words()}
+    own = {**statement.model_dump(mode="json"), "in_words": statement.plain_words()}
+    if manifest.base_version is None:
+        return own
+    # The ledger knows this task's rounds only: what the base's training has spent is written with the base.
+    of_base = context.registry.version(manifest.base_version).lineage.privacy
+    return own if of_base is None else composed([of_base, own])
 
 
 def _record(tx: Connection, context: Context, round_id: str, lease: Lease, version: ModelReference | None) -> None:

@@ -38,8 +38,8 @@ def publish(
             return published, False
         if not weights.hold(tx, request.digest):
             raise UnknownWeights(f"upload them first: PUT /v1/weights/{request.digest}")
-        if request.parent_id is not None:
-            versions.get(tx, request.parent_id)
+        for named in filter(None, (request.parent_id, *(request.lineage.members or ()))):
+            versions.get(tx, named)
         version = versions.add(tx, model, request)
         audit.record(tx, operator.name, "publish version", version.version_id)
         return version, True

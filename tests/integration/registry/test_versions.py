@@ -27,6 +27,15 @@ def test_a_version_says_where_it_comes_from_and_what_it_holds(films: Registry) -
     assert (version["metrics"], version["evaluated"]) == ({}, 0)
 
 
+def test_a_combined_version_names_its_members_which_are_there(films: Registry) -> None:
+    members = [films.publish("films", weights(seed))["version_id"] for seed in (1, 2)]
+    combined = films.publish("films", weights(3), lineage={"members": members})
+    assert combined["lineage"]["members"] == members
+    body = {"digest": combined["digest"], "lineage": {"members": [*members, "ver_unknown"]}}
+    answer = films.send("POST", "/v1/models/films/versions", json=body)
+    assert (answer.status_code, answer.json()["slug"]) == (404, "unknown-version")
+
+
 def test_publishing_a_round_again_answers_the_first_version(films: Registry) -> None:
     lineage = {"lineage": {"round_id": "rnd_1"}}
     first = films.publish("films", weights(1), **lineage)

@@ -13,6 +13,7 @@ from fedrec_recipes.combined import (
     SQUARED_GAINS,
     Combined,
     CombinedConfig,
+    NotCombinable,
     member_tensor,
     weight_grid,
 )
@@ -206,5 +207,5 @@ def test_members_that_cannot_be_combined_are_refused(members: list[dict[str, obj
     ],
 )
 def test_versions_and_weights_that_do_not_fit_are_refused(given, weights, reason: str) -> None:  # type: ignore[no-untyped-def]  # callables of several types
-    with pytest.raises(ValueError, match=reason):
+    with pytest.raises(NotCombinable, match=reason):
         PLAN.combination(given(), weights)
