@@ -40,7 +40,7 @@ def versions(
     """A model's versions, the newest first, with their quality and the privacy spent."""
     with registry(url, key) as operator:
         found = operator.versions(name, limit=limit)
-    headings = ("NUMBER", "PUBLISHED (UTC)", "REPORTS", "EPSILON", "METRICS", "ID")
+    headings = ("NUMBER", "PUBLISHED (UTC)", "REPORTS", "EPSILON", "SIZE", "METRICS", "ID")
     print_listing(headings, [_row(each) for each in found], nothing=f"{name} has no version yet")
 
 
@@ -48,7 +48,8 @@ def _row(view: VersionView) -> tuple[str, ...]:
     spent = (view.lineage.privacy or {}).get("epsilon")
     reports = "" if view.lineage.report_count is None else str(view.lineage.report_count)
     epsilon = f"{spent:.3g}" if isinstance(spent, float) else ""
-    return str(view.number), minute(view.created_at), reports, epsilon, figures(view.metrics), view.version_id
+    size = f"{view.size_bytes / 1e6:.1f} MB" if view.has_weights else "deleted"
+    return str(view.number), minute(view.created_at), reports, epsilon, size, figures(view.metrics), view.version_id
 
 
 @model.command("promote")

@@ -20,7 +20,7 @@ _MODELS_REMEMBERED = 4
 
 
 class VersionMissing(Exception):
-    """The registry has no such version."""
+    """The registry has no such version, or its weights no more."""
 
 
 class RegistryClient:
@@ -50,6 +50,16 @@ class RegistryClient:
         if answer.status_code == 404:
             raise VersionMissing(version_id)
         return VersionView.model_validate(answer.json())
+
+    def require_weights(self, version_id: str) -> None:
+        """Make sure that a version's weights are there, and stay: they count as used.
+
+        Raises:
+            VersionMissing: they are not.
+            Unavailable: the registry cannot be reached.
+        """
+        if self._send("HEAD", f"/v1/versions/{version_id}/weights", accept=(200, 404, 410)).is_error:
+            raise VersionMissing(version_id)
 
     def reference(self, version: VersionView) -> ModelReference:
         """A version as participants are told of it."""

@@ -1,4 +1,4 @@
-"""What nobody waits for: deleting weights of which no version was made and old audit entries, erasing objects."""
+"""What nobody waits for: deleting weights that nobody needs and old audit entries, erasing objects."""
 
 import asyncio
 import random
@@ -31,15 +31,22 @@ def sweep(context: Context) -> None:
     Raises:
         DatabaseUnavailable, ObjectsUnavailable: the rest is left to the next sweep.
     """
-    before = context.clock.now() - timedelta(days=context.settings.unpublished_days)
+    settings, now = context.settings, context.clock.now()
+    before = now - timedelta(days=settings.unpublished_days)
     deleted = 0
     while count := context.db.run(
         "delete_unpublished_weights",
         lambda tx: weights.delete_unpublished(tx, context.home, uploaded_before=before),
     ):
         deleted += count
-    if context.settings.audit_days is not None:
-        oldest = context.clock.now() - timedelta(days=context.settings.audit_days)
+    if settings.unused_days is not None:
+        last_used = (now - timedelta(days=settings.unused_days)).date()
+        while count := context.db.run(
+            "delete_unused_weights", lambda tx: weights.delete_unused(tx, context.home, used_before=last_used)
+        ):
+            deleted += count
+    if settings.audit_days is not None:
+        oldest = now - timedelta(days=settings.audit_days)
         context.db.run("forget_audit", lambda tx: audit.forget(tx, oldest))
     erased = context.home.sweep(context.db)
     log.info("swept", deleted_weights=deleted, erased_objects=erased)

@@ -24,7 +24,11 @@ class Settings(BaseSettings):
     """Read once, at start, and passed down."""
 
     model_config = SettingsConfigDict(
-        env_prefix="FEDREC_REGISTRY_", env_nested_delimiter="__", frozen=True, use_attribute_docstrings=True
+        env_prefix="FEDREC_REGISTRY_",
+        env_nested_delimiter="__",
+        env_parse_none_str="null",
+        frozen=True,
+        use_attribute_docstrings=True,
     )
 
     database_url: str = Field(repr=False)
@@ -55,6 +59,8 @@ class Settings(BaseSettings):
     """Where uploads are kept until they are checked; by default the system's temporary directory."""
     unpublished_days: PositiveFloat = 7.0
     """Weights of which no version was made for so long are deleted."""
+    unused_days: PositiveFloat | None = 90.0
+    """Weights that nobody downloaded for so long are deleted, unless a task or an alias needs them; null keeps them."""
     audit_days: PositiveFloat | None = None
     """Entries of the audit log are deleted after so long; null keeps them for ever."""
     sweep_seconds: PositiveFloat = 3600.0

@@ -16,6 +16,9 @@ from services.model_registry.storage.tables import metadata as registry_metadata
 
 OUR_SCHEMAS = {"aggregator", "registry"}
 
+LOOSENED = {"registry.weights.object_key"}
+"""Columns that became nullable, and are null only when no older service serves: here 90 days after the upgrade."""
+
 
 def schemas(url: str) -> set[str]:
     engine = create_engine(url, poolclass=NullPool)
@@ -59,7 +62,7 @@ def test_after_the_newest_revision_the_version_before_finds_what_it_reads_and_ma
     upgrade(empty_database_url, str(newest.down_revision))
     before = tables_of(empty_database_url)
     upgrade(empty_database_url)
-    assert in_the_way(before, tables_of(empty_database_url)) == []
+    assert set(in_the_way(before, tables_of(empty_database_url))) <= LOOSENED
 
 
 def test_what_would_be_in_its_way_is_found(database_url: str) -> None:

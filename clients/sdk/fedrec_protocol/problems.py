@@ -74,6 +74,7 @@ class Slug(StrEnum):
     UNKNOWN_MODEL = "unknown-model"
     MODEL_EXISTS = "model-exists"
     UNKNOWN_VERSION = "unknown-version"
+    WEIGHTS_DELETED = "weights-deleted"
     UNKNOWN_WEIGHTS = "unknown-weights"
     UNKNOWN_ALIAS = "unknown-alias"
     VERSION_CONFLICT = "version-conflict"
@@ -144,6 +145,7 @@ TITLE: dict[Slug, str] = {
     Slug.UNKNOWN_MODEL: "There is no such model",
     Slug.MODEL_EXISTS: "A model of this name exists",
     Slug.UNKNOWN_VERSION: "There is no such model version",
+    Slug.WEIGHTS_DELETED: "The weights of this version were deleted",
     Slug.UNKNOWN_WEIGHTS: "No weights with this digest have been uploaded",
     Slug.UNKNOWN_ALIAS: "There is no such alias",
     Slug.VERSION_CONFLICT: "A different version was already published for this round",

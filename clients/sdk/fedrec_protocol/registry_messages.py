@@ -139,6 +139,8 @@ class VersionView(Response):
     """Size of the weights file."""
     tensors: tuple[TensorSpec, ...]
     """What the weights file holds."""
+    has_weights: bool = True
+    """False once they were deleted, since nobody had used them for long."""
     parent_id: str | None
     """Version that it was trained from."""
     lineage: LineageView

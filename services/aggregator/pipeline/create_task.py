@@ -68,8 +68,9 @@ def _open_ledger(tx: Connection, context: Context, task: Task) -> None:
 def _check_base(context: Context, manifest: TaskManifest, version_id: str) -> None:
     try:
         version = context.registry.version(version_id)
+        context.registry.require_weights(version_id)
     except VersionMissing as error:
-        raise InvalidManifest(f"base_version {version_id!r} is not in the registry") from error
+        raise InvalidManifest(f"base_version {version_id!r} is not in the registry, or its weights are not") from error
     if version.model != manifest.model:
         raise InvalidManifest(f"base_version {version_id!r} belongs to model {version.model!r}, not {manifest.model!r}")
     given = {(spec.name, spec.dtype, spec.shape) for spec in version.tensors}

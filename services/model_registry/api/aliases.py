@@ -9,13 +9,13 @@ from services.model_registry.api.access import CallerDep, ReadDep, RunDep
 from services.model_registry.api.context import ContextDep
 from services.model_registry.api.parameters import AliasName, Before, Limit, ModelName
 from services.model_registry.domain.callers import require_sight
-from services.model_registry.domain.errors import UnknownVersion
+from services.model_registry.domain.errors import UnknownVersion, WeightsDeleted
 from services.model_registry.domain.promotion import AliasAction, require_gate, version_before
-from services.model_registry.storage import aliases, models, versions
+from services.model_registry.storage import aliases, models, versions, weights
 
 router = APIRouter(prefix="/v1/models/{model}/aliases/{alias}", tags=["aliases"])
 
-_MOVE = documented(400, 401, 403, 404, 408, 409, 413, 422, 429, 503)
+_MOVE = documented(400, 401, 403, 404, 408, 409, 410, 413, 422, 429, 503)
 
 
 @router.get("", operation_id="getAlias", summary="Resolve an alias", responses=documented(401, 404, 422, 429, 503))
@@ -46,6 +46,8 @@ def promote(
             return current
         if request.gate is not None:
             require_gate(request.gate, candidate.metrics, None if current is None else current.version.metrics)
+        if not weights.hold(tx, candidate.digest):
+            raise WeightsDeleted("upload them again, or promote another version")
         return aliases.move(
             tx,
             model,

@@ -27,7 +27,7 @@ log = structlog.get_logger(__name__)
 router = APIRouter(prefix="/v1", tags=["weights"])
 
 _FILE = {MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}}
-_ANSWERS: dict[int | str, dict[str, Any]] = documented(401, 404, 416, 422, 429, 503) | {
+_ANSWERS: dict[int | str, dict[str, Any]] = documented(401, 404, 410, 416, 422, 429, 503) | {
     200: {"description": "The safetensors file; its ETag is its SHA-256 in hexadecimal", "content": _FILE},
     206: {"description": "The part that `Range` asks for", "content": _FILE},
     304: {"description": "The client has these weights"},
@@ -59,7 +59,7 @@ def get(version_id: VersionId, request: Request, caller: CallerDep, context: Con
     operation_id="headWeights",
     summary="Look at weights",
     response_class=Response,
-    responses=documented(401, 404, 422, 429, 503) | {200: {"description": "Size and ETag"}},
+    responses=documented(401, 404, 410, 422, 429, 503) | {200: {"description": "Size and ETag"}},
 )
 def head(version_id: VersionId, request: Request, caller: CallerDep, context: ContextDep) -> Response:
     """What GET answers, without the file."""
@@ -110,7 +110,8 @@ class Download(StreamingResponse):
 
 
 def _stored(context: Context, caller: Caller, version_id: str) -> StoredWeights:
-    found = context.db.run("find_weights", lambda tx: weights.of_version(tx, version_id))
+    today = context.clock.now().date()
+    found = context.db.run("find_weights", lambda tx: weights.of_version(tx, version_id, today))
     if found is None or not caller.may_see(found[0]):
         raise UnknownVersion(f"there is no version {version_id!r}")
     return found[1]

@@ -10,6 +10,7 @@ STATUS: dict[type[Exception], int] = {
     errors.ModelExists: 409,
     errors.UnknownVersion: 404,
     errors.UnknownWeights: 404,
+    errors.WeightsDeleted: 410,
     errors.UnknownAlias: 404,
     errors.UnknownCatalogue: 404,
     errors.UnknownItem: 404,

@@ -57,6 +57,12 @@ class UnknownWeights(RegistryError):
     slug = Slug.UNKNOWN_WEIGHTS
 
 
+class WeightsDeleted(RegistryError):
+    """The version's weights were deleted, since nobody had used them for long."""
+
+    slug = Slug.WEIGHTS_DELETED
+
+
 class UnknownAlias(RegistryError):
     """The alias was never set."""
 

@@ -1,10 +1,11 @@
-"""The registry's tables. Rows of versions and weights are never changed, only added."""
+"""The registry's tables. Rows of versions are never changed, only added; of weights the bytes may go."""
 
 from sqlalchemy import (
     BigInteger,
     Boolean,
     CheckConstraint,
     Column,
+    Date,
     DateTime,
     ForeignKey,
     ForeignKeyConstraint,
@@ -17,6 +18,7 @@ from sqlalchemy import (
     Table,
     UniqueConstraint,
     func,
+    text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -54,12 +56,13 @@ weights = Table(
     "weights",
     metadata,
     Column("digest", String, primary_key=True),
-    Column("object_key", ForeignKey(object_homes.objects.c.key), nullable=False),
+    Column("object_key", ForeignKey(object_homes.objects.c.key)),  # null: deleted, since nobody used them
     Column("size_bytes", BigInteger, nullable=False),
     Column("tensors", JSONB, nullable=False),
     Column("compressed_key", ForeignKey(object_homes.objects.c.key)),
     Column("compressed_bytes", BigInteger),
     _moment("uploaded_at"),
+    Column("used_on", Date, nullable=False, server_default=text("CURRENT_DATE")),  # when they were last downloaded
     Index(None, "object_key"),
     Index(None, "compressed_key"),
 )

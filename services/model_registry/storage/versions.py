@@ -67,6 +67,7 @@ def _views() -> Select[Any]:
             *(column for column in versions.c if column.name != "round_id"),
             weights.c.size_bytes,
             weights.c.tensors,
+            weights.c.object_key.is_not(None).label("has_weights"),
             func.coalesce(version_metrics.c.metrics, func.jsonb_build_object()).label("metrics"),
             func.coalesce(version_metrics.c.evaluated, 0).label("evaluated"),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from fractions import Fraction
 from typing import Any
 
@@ -9,6 +10,7 @@ import httpx
 import numpy as np
 import pytest
 
+from services.model_registry.storage import weights
 from tests.integration.aggregator.deployment import Task, report_of
 from tests.integration.aggregator.world import World
 
@@ -105,6 +107,19 @@ def test_a_task_starts_from_a_version_that_is_in_the_registry(world: World) -> N
     later = world.task(model=version["model"], shared=NORMAL, base_version=version["version_id"])
     assert later.get()["current_version_id"] == version["version_id"]
     assert later.round["base_version_id"] == version["version_id"]
+
+
+def test_a_task_does_not_start_from_a_version_whose_weights_were_deleted(world: World) -> None:
+    task = world.task(shared=NORMAL, seed=4711, rounds={"aggregation_goal": 1})  # no other task has its weights
+    first = task.version()
+    run_round(task, [report_of(np.ones((2, 2)))])
+    registry = world.registry_app.state.context
+    while registry.db.run("delete", lambda tx: weights.delete_unused(tx, registry.home, used_before=date.max)):
+        pass
+    changes = {"name": "later", "model": first["model"], "base_version": first["version_id"]}
+    answer = world.operator("POST", "/v1/tasks", json=task.get()["manifest"] | changes)
+    assert (answer.status_code, answer.json()["slug"]) == (422, "invalid-manifest")
+    assert "its weights" in answer.json()["detail"]
 
 
 @pytest.mark.parametrize(
