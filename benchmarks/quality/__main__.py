@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 
 from benchmarks.quality.entries import TABLES
+from benchmarks.quality.kept import Versions
 from benchmarks.quality.page import page
 from benchmarks.quality.rows import Row
 from benchmarks.quality.run import rows_of
@@ -28,6 +29,9 @@ def main(
     ] = None,
     model: Annotated[list[str] | None, typer.Option(help="Only these models, by name. [default: all]")] = None,
     out: Annotated[Path, typer.Option(help="Folder of results.json and results.md.")] = DOCS,
+    versions: Annotated[
+        Path | None, typer.Option(help="Folder that keeps trained members of combined models. [default: none are kept]")
+    ] = None,
 ) -> None:
     """Train every model as devices would, test it once, and write the page; rows that were made before stay."""
     console = Console()
@@ -43,7 +47,7 @@ def main(
         )
         for entry in (entry for entry in table.entries if not model or entry.model in model):
             with console.status(f"{loaded.name}: {entry.model} ..."):
-                for row in rows_of(table, entry, loaded):
+                for row in rows_of(table, entry, loaded, Versions(versions)):
                     console.print(_in_short(row))
                     stored.put(row)
             stored.write(out / "results.json")

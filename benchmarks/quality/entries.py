@@ -19,7 +19,10 @@ class Entry:
     """One model: trained as devices would, and centrally where that is something else."""
 
     model: str
-    stages: tuple[Stage, ...]
+    stages: tuple[Stage, ...] = ()
+    """A chain of tasks."""
+    members: tuple[tuple[Stage, ...], ...] = ()
+    """In place of them: of `combined`, the chains of its members; trained anew with everything if the fit says so."""
     fit: str = "train"
     seeds: tuple[int, ...] = ONE
     with_central: bool = False
@@ -74,6 +77,14 @@ SASREC_LARGE = Entry(
         Stage("sasrec", _LARGE, rounds=200, cohort=128, check_every=200, learning_rate=0.0008),
     ),
 )
+COMBINED, COMBINED_REFITTED = (
+    Entry("combined: blend, sasrec", members=(BLEND.stages, GRADIENT[-1].stages), fit=fit)
+    for fit in ("train", "train + validation")
+)
+COMBINED_LARGE, COMBINED_LARGE_REFITTED = (
+    Entry("combined: blend, sasrec of 2 blocks of 128", members=(BLEND.stages, SASREC_LARGE.stages), fit=fit)
+    for fit in ("train", "train + validation")
+)
 
 _LINEAR = (POPULARITY, EASE, SLIT, GFCF, BLEND, BLEND_REFITTED)
 
@@ -99,25 +110,25 @@ TABLES = (
     Table(
         "ml-latest-small",
         lambda folder: leave_one_out(folder / "ml-latest-small", "MovieLens latest small", minimum_support=5),
-        (*_LINEAR, MF, ALS, AUTOENCODER, *GRADIENT),
+        (*_LINEAR, MF, ALS, AUTOENCODER, *GRADIENT, COMBINED, COMBINED_REFITTED),
         f"items with at least 5 ratings; {_LEAVE_ONE_OUT}",
     ),
     Table(
         "ml-100k",
         partial(pfedrec_split, subfolder="ml-100k", name="MovieLens-100K", number_of_items=1682),
-        (*_LINEAR, MF, ALS, AUTOENCODER, *GRADIENT),
+        (*_LINEAR, MF, ALS, AUTOENCODER, *GRADIENT, COMBINED, COMBINED_REFITTED),
         _PFEDREC,
     ),
     Table(
         "ml-1m",
         movielens_1m,
-        (*_LINEAR, SKETCHED, *PRIVATE, MF, ALS, SASREC_LARGE),
+        (*_LINEAR, SKETCHED, *PRIVATE, MF, ALS, SASREC_LARGE, COMBINED_LARGE, COMBINED_LARGE_REFITTED),
         f"split of NCF: {_LEAVE_ONE_OUT}; beside it the published 99 negatives",
     ),
     Table(
         "lastfm",
         lambda folder: leave_one_out(folder / "s3rec" / "LastFM.txt", "LastFM"),
-        (*_LINEAR, HASHED, HASHED_REFITTED, MF, ALS),
+        (*_LINEAR, HASHED, HASHED_REFITTED, MF, ALS, COMBINED, COMBINED_REFITTED),
         f"sequences of S3-Rec: {_LEAVE_ONE_OUT}",
     ),
     Table(

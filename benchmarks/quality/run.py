@@ -5,8 +5,10 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
+from benchmarks.quality.combination import combined
 from benchmarks.quality.data import QualityData
 from benchmarks.quality.entries import Entry, Table
+from benchmarks.quality.kept import Versions
 from benchmarks.quality.rows import Row, intervals, score
 from benchmarks.quality.training import Model, central, federated
 
@@ -14,8 +16,22 @@ CENTRAL = "central"
 FEDERATED = "federated"
 
 
-def rows_of(table: Table, entry: Entry, data: QualityData) -> Iterator[Row]:
-    """Train with every seed, look at the test once for each, and sum up."""
+def rows_of(table: Table, entry: Entry, data: QualityData, versions: Versions | None = None) -> Iterator[Row]:
+    """Train with every seed, look at the test once for each, and sum up.
+
+    Args:
+        table: Where the rows go.
+        entry: What to train.
+        data: Who learns from what, and what is asked.
+        versions: Where the members of combined models are kept; None keeps none.
+    """
+    if entry.members:
+        kept, is_refitted = versions or Versions(None), entry.fit != "train"
+        yield _row(
+            *(table, entry, data, FEDERATED),
+            lambda seed: combined(data, entry.members, seed, is_refitted=is_refitted, versions=kept),
+        )
+        return
     yield _row(table, entry, data, FEDERATED, lambda seed: federated(data, entry.stages, seed))
     if entry.with_central:
         yield _row(table, entry, data, CENTRAL, lambda seed: central(data, entry.stages[-1], seed))

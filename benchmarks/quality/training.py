@@ -59,13 +59,18 @@ class Model:
     """What the ledger says was spent."""
 
 
-def federated(data: QualityData, stages: Sequence[Stage], seed: int = 0) -> Model:
-    """Run the stages with everybody in every round.
+def federated(data: QualityData, stages: Sequence[Stage], seed: int = 0, base: Tensors | None = None) -> Model:
+    """Run the stages, with everybody in every round unless a stage says otherwise.
+
+    Args:
+        data: Who learns from what.
+        stages: A chain of tasks.
+        seed: Of all of them.
+        base: Tensors that the first task starts from; None: as the service initialises them.
 
     Raises:
         InvalidManifest: a stage that an aggregator would refuse.
     """
-    base: Tensors | None = None
     rounds, up, down, epsilon = 0, 0, 0, None
     for stage in stages:
         manifest = _manifest(data, stage, seed)

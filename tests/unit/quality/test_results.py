@@ -5,13 +5,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.quality.combination import combined
 from benchmarks.quality.data import QualityData, Question, gowalla, leave_one_out, pfedrec_split
 from benchmarks.quality.entries import Entry, Table
+from benchmarks.quality.kept import Versions
 from benchmarks.quality.page import page
 from benchmarks.quality.rows import Row, Values
 from benchmarks.quality.run import rows_of
 from benchmarks.quality.stored import Stored
-from benchmarks.quality.training import Stage
+from benchmarks.quality.training import Stage, federated
+from fedrec_recipes.combined import MEMBER_WEIGHTS
 from fedrec_recipes.evaluation import HeldOut
 from tests.unit.recipes.data import people_with_taste
 
@@ -58,6 +61,36 @@ def test_who_is_asked_in_a_quarter_of_the_rounds_sends_a_quarter_of_the_bytes() 
     (some,) = rows(Entry("mf", (Stage("mf", {"dimension": 4}, rounds=4, cohort=20),)))
     assert some.rounds == all_.rounds == 4
     assert some.megabytes_up == pytest.approx(all_.megabytes_up * 20 / 80, rel=0.01)
+
+
+MEMBERS = ((Stage("popularity"),), (Stage("mf", {"dimension": 4}, rounds=2), Stage("mf", {"dimension": 4}, rounds=1)))
+
+
+def test_a_combined_row_counts_its_members_and_the_round_in_which_devices_choose() -> None:
+    (trained,) = rows(Entry("sum", members=MEMBERS))
+    (refitted,) = rows(Entry("sum", members=MEMBERS, fit="train + validation"))
+    assert (trained.rounds, refitted.rounds) == (1 + 3 + 1, 2 * (1 + 3) + 1)
+    members = [rows(Entry("member", chain))[0] for chain in MEMBERS]
+    assert trained.megabytes_up > sum(member.megabytes_up for member in members)
+
+
+def test_the_member_that_ranks_the_validation_items_best_gets_the_most_weight() -> None:
+    data = some_people()
+    everything = Stage("ease", {"regularisation": 1e-3}, holdout=0)  # it learnt what devices choose by
+    model = combined(data, ((Stage("popularity"),), (everything,)), 0, is_refitted=False, versions=Versions(None))
+    assert model.shared[MEMBER_WEIGHTS][1] > model.shared[MEMBER_WEIGHTS][0]
+
+
+def test_a_kept_member_is_the_one_that_was_trained_and_other_settings_are_another(tmp_path: Path) -> None:
+    data, versions = some_people(), Versions(tmp_path)
+    trained, kept = (versions.trained(data, MEMBERS[1], 0) for _ in range(2))
+    other = versions.trained(data, MEMBERS[1], 1)
+    assert len(list(tmp_path.glob("*.safetensors"))) == 2
+    assert (kept.rounds, kept.bytes_up, kept.bytes_down) == (3, trained.bytes_up, trained.bytes_down)
+    fresh = federated(data, MEMBERS[1], 0)
+    for name, values in fresh.shared.items():
+        np.testing.assert_array_equal(kept.shared[name], values)
+    assert any((other.shared[name] != values).any() for name, values in fresh.shared.items())
 
 
 def test_a_private_row_says_what_the_ledger_says() -> None:
