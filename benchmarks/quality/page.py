@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from benchmarks.quality.entries import TABLES
+from benchmarks.quality.paired import Paired, paired
 from benchmarks.quality.rows import Interval, Row
 from benchmarks.quality.run import CENTRAL
 
@@ -51,6 +52,9 @@ def page(rows: Sequence[Row], probes: dict[str, float]) -> str:
         )
         if own:
             parts.append(f"## {own[0].data}\n\nProtocol: {table.protocol}.\n\n{_table(own, table.metrics)}\n")
+    pairs = [pair for table in TABLES for pair in paired([row for row in rows if row.slug == table.slug])]
+    if pairs:
+        parts.append(_against_central(pairs))
     if probes:
         parts.append(_probes(probes))
     return "\n".join(parts)
@@ -87,6 +91,29 @@ def _cells(row: Row) -> list[str]:
 
 def _interval(value: Interval) -> str:
     return f"**{value.mean:.4f}** ({value.low:.3f} to {value.high:.3f})"
+
+
+def _against_central(pairs: Sequence[Paired]) -> str:
+    lines = [
+        "## Federated against central",
+        "",
+        "NDCG of rows above that were trained with several seeds: federated minus central, seed by seed from the same",
+        "first parameters; +- is the standard error of the mean difference over the seeds, in percent of central.",
+        "",
+        "| data | model | seeds | federated | central | difference | in percent |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    return "\n".join([*lines, *(_pair(pair) for pair in pairs)]) + "\n"
+
+
+def _pair(pair: Paired) -> str:
+    federated, central, percent = pair.federated.ndcg.mean, pair.central.ndcg.mean, 100 / pair.central.ndcg.mean
+    cells = [
+        *(pair.federated.data, pair.federated.model, str(pair.federated.seeds)),
+        *(f"{federated:.4f}", f"{central:.4f}", f"{pair.difference:+.4f}"),
+        f"{percent * pair.difference:+.1f} +- {percent * pair.standard_error:.1f}",
+    ]
+    return f"| {' | '.join(cells)} |"
 
 
 def _probes(probes: dict[str, float]) -> str:

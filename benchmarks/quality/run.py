@@ -45,6 +45,7 @@ def _row(table: Table, entry: Entry, data: QualityData, how: str, train: Callabl
         scored.append(score(model, data))
         models.append((model.rounds, model.bytes_up, model.bytes_down, model.epsilon))  # not the model: it may be large
     hr, ndcg = intervals(scored)
+    by_seed = [float(each.full.gains.mean()) for each in scored]
     rounds, up, down, epsilon = models[0]
     return Row(
         slug=table.slug,
@@ -56,8 +57,9 @@ def _row(table: Table, entry: Entry, data: QualityData, how: str, train: Callabl
         ndcg=ndcg,
         sampled_hr=_mean([each.sampled.hits.mean() for each in scored if each.sampled]),
         sampled_ndcg=_mean([each.sampled.gains.mean() for each in scored if each.sampled]),
-        spread=float(np.std([each.full.gains.mean() for each in scored], ddof=1)) if len(scored) > 1 else None,
-        seeds=len(entry.seeds),
+        spread=float(np.std(by_seed, ddof=1)) if len(by_seed) > 1 else None,
+        seeds=len(by_seed),
+        ndcg_by_seed=by_seed,
         coverage=float(np.mean([each.coverage for each in scored])),
         rounds=rounds,
         megabytes_up=up / 1e6,

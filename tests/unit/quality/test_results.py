@@ -107,6 +107,24 @@ def test_what_is_random_has_a_spread_over_its_seeds() -> None:
     assert row.ndcg.low < row.ndcg.mean < row.ndcg.high
 
 
+def test_federated_minus_central_is_told_with_its_standard_error_over_the_seeds() -> None:
+    """Differences of -1, 1 and 3 thousandths: mean 1, standard deviation 2, standard error 2 / sqrt(3); central 50."""
+    federated, central = rows(Entry("ease", (Stage("ease"),), with_central=True))
+    federated = federated.model_copy(update={"ndcg_by_seed": [0.049, 0.051, 0.053], "seeds": 3})
+    central = central.model_copy(
+        update={"ndcg_by_seed": [0.05] * 3, "ndcg": central.ndcg.model_copy(update={"mean": 0.05})}
+    )
+    assert "| +0.0010 | +2.0 +- 2.3 |" in page([federated, central], {})
+
+
+def test_rows_of_other_seeds_are_not_compared() -> None:
+    federated, central = rows(Entry("mf", (Stage("mf", {"dimension": 4}, rounds=2),), seeds=(0, 1), with_central=True))
+    assert len(federated.ndcg_by_seed) == 2
+    assert "Federated against central" in page([federated, central], {})
+    fewer = central.model_copy(update={"ndcg_by_seed": central.ndcg_by_seed[:1]})
+    assert "Federated against central" not in page([federated, fewer], {})
+
+
 def test_a_row_made_again_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
     file = tmp_path / "results.json"
     (row,) = rows(Entry("popularity", (Stage("popularity"),)))
