@@ -9,6 +9,7 @@ from pydantic import Field, PositiveInt
 from fedrec_protocol.tensors import Initialiser, InitialiserKind, Tensors, TensorSpec
 from fedrec_recipes import autoencoder_network as network
 from fedrec_recipes.gradient_recipe import Gradient, GradientRecipe, LocalGradient
+from fedrec_recipes.interaction_matrix import distribution, drop, interaction_matrix, unit_length
 from fedrec_recipes.people_count import CountingConfig
 from fedrec_recipes.recipe import History
 
@@ -55,9 +56,9 @@ class Autoencoder(GradientRecipe[AutoencoderConfig]):
 
     def mean_gradient(self, parameters: Tensors, people: Sequence[History], generator: np.random.Generator) -> Gradient:
         """The same for some people at once."""
-        interactions = network.interaction_matrix(people, self.config.number_of_items)
-        inputs = network.drop(network.unit_length(interactions), self.config.dropout, generator)
-        return network.gradients(parameters, inputs, network.distribution(interactions))
+        interactions = interaction_matrix(people, self.config.number_of_items)
+        inputs = drop(unit_length(interactions), self.config.dropout, generator)
+        return network.gradients(parameters, inputs, distribution(interactions))
 
     def score(
         self,
@@ -66,5 +67,5 @@ class Autoencoder(GradientRecipe[AutoencoderConfig]):
         history: History,
     ) -> NDArray[np.float32]:
         """The decoder's logits of the whole history."""
-        interactions = network.interaction_matrix([history], self.config.number_of_items)
-        return np.asarray(network.logits(shared, network.unit_length(interactions))[0], dtype=np.float32)
+        interactions = interaction_matrix([history], self.config.number_of_items)
+        return np.asarray(network.logits(shared, unit_length(interactions))[0], dtype=np.float32)

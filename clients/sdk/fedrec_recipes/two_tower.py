@@ -1,5 +1,6 @@
 """Two towers with item content, so that items nobody has chosen yet can be recommended (`two-tower`)."""
 
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Self
 
@@ -10,6 +11,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 from fedrec_protocol.tensors import Initialiser, InitialiserKind, Tensors, TensorSpec
 from fedrec_recipes import two_tower_network as network
 from fedrec_recipes.gradient_recipe import Gradient, GradientRecipe, LocalGradient
+from fedrec_recipes.interaction_matrix import distribution, drop, interaction_matrix, unit_length
 from fedrec_recipes.item_content import unpack_content
 from fedrec_recipes.people_count import CountingConfig
 from fedrec_recipes.recipe import History
@@ -71,13 +73,16 @@ class TwoTower(GradientRecipe[TwoTowerConfig]):
 
     def gradient(self, parameters: Tensors, history: History, generator: np.random.Generator) -> LocalGradient:
         """The gradient with dropout of inputs and of identities."""
-        config = self.config
+        return LocalGradient(self.mean_gradient(parameters, [history], generator))
+
+    def mean_gradient(self, parameters: Tensors, people: Sequence[History], generator: np.random.Generator) -> Gradient:
+        """The same for some people at once."""
+        interactions = interaction_matrix(people, self.config.number_of_items)
+        inputs = drop(unit_length(interactions), self.config.dropout, generator)
         known = _known(parameters)
-        has_identity = known * (generator.random(config.number_of_items) >= config.identity_dropout)
-        catalogue = network.Catalogue(self._features, has_identity.astype(np.float32), known)
-        kept = generator.random(len(history)) >= config.dropout
-        weights = _mean_weights(len(history)) * kept / np.float32(1.0 - config.dropout)
-        return LocalGradient(network.gradients(parameters, catalogue, history.items, weights.astype(np.float32)))
+        is_kept = generator.random(interactions.shape, dtype=np.float32) >= self.config.identity_dropout
+        catalogue = network.Catalogue(self._features, known * is_kept, known)
+        return network.gradients(parameters, catalogue, inputs, distribution(interactions))
 
     def averages(self, base: Tensors, history: History) -> Gradient:
         """The share of each item in this person's history."""

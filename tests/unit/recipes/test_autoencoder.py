@@ -6,6 +6,7 @@ import pytest
 from fedrec_protocol.manifest import TrainingPlan
 from fedrec_recipes import autoencoder_network as network
 from fedrec_recipes.autoencoder import Autoencoder, AutoencoderConfig
+from fedrec_recipes.interaction_matrix import distribution, drop, interaction_matrix, unit_length
 from fedrec_recipes.recipe import History
 from tests.unit.recipes.data import people_with_taste
 from tests.unit.recipes.federate import first_version
@@ -16,8 +17,8 @@ HISTORY = History(np.array([3, 17, 41]))
 
 def test_gradients_equal_those_of_automatic_differentiation() -> None:
     torch = pytest.importorskip("torch")
-    interactions = network.interaction_matrix(people_with_taste(people=5), 60)
-    inputs, targets = network.unit_length(interactions), network.distribution(interactions)
+    interactions = interaction_matrix(people_with_taste(people=5), 60)
+    inputs, targets = unit_length(interactions), distribution(interactions)
     shared = first_version(RECIPE)
     leaves = {name: torch.tensor(value, requires_grad=True) for name, value in shared.items()}
     linear = torch.nn.functional.linear
@@ -30,7 +31,7 @@ def test_gradients_equal_those_of_automatic_differentiation() -> None:
 
 def test_dropout_keeps_the_expected_input() -> None:
     inputs = np.ones((200, 500), dtype=np.float32)
-    dropped = network.drop(inputs, 0.6, np.random.default_rng(0))
+    dropped = drop(inputs, 0.6, np.random.default_rng(0))
     assert set(np.unique(dropped).round(5)) == {0.0, 2.5}
     assert dropped.mean() == pytest.approx(1.0, abs=0.02)
 

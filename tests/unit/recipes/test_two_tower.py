@@ -27,22 +27,27 @@ def test_gradients_equal_those_of_automatic_differentiation() -> None:
     generator = np.random.default_rng(0)
     base = first_version(RECIPE)
     shared = {name: generator.normal(0, 0.4, value.shape).astype("f4") for name, value in base.items()}
-    identity, competes = (generator.integers(2, size=60).astype(np.float32) for _ in range(2))
-    items = np.array([7, 3, 59])
-    competes[items] = 1.0
-    weights = generator.random(3, dtype=np.float32)
+    identity = generator.integers(2, size=(2, 60)).astype(np.float32)
+    competes = generator.integers(2, size=60).astype(np.float32)
+    people = [np.array([7, 3, 59]), np.array([3, 20])]
+    targets = np.array([np.isin(np.arange(60), items) / len(items) for items in people], dtype=np.float32)
+    competes[np.concatenate(people)] = 1.0
+    inputs = (targets > 0) * generator.random((2, 60), dtype=np.float32)
 
     leaves = {name: torch.tensor(value, requires_grad=True) for name, value in shared.items() if name != ITEM_SHARE}
-    features, has_identity = torch.tensor(GROUPS.astype("f4")), torch.tensor(identity)
-    vectors = leaves[network.ITEM_EMBEDDINGS] * has_identity[:, None] + features @ leaves[network.FEATURE_EMBEDDINGS]
-    bias = leaves[network.ITEM_BIAS] * has_identity + features @ leaves[network.FEATURE_BIAS]
-    mean = torch.tensor(weights) @ vectors[items]
-    user = torch.tanh(torch.nn.functional.linear(mean, leaves[network.USER_WEIGHT], leaves[network.USER_BIAS]))
-    logits = (vectors @ user + bias).masked_fill(torch.tensor(competes) == 0, -torch.inf)
-    (-torch.log_softmax(logits, 0)[items].mean()).backward()
+    features = torch.tensor(GROUPS.astype("f4"))
+    for person, items in enumerate(people):
+        has_identity = torch.tensor(identity[person])
+        own = leaves[network.ITEM_EMBEDDINGS] * has_identity[:, None]
+        vectors = own + features @ leaves[network.FEATURE_EMBEDDINGS]
+        bias = leaves[network.ITEM_BIAS] * has_identity + features @ leaves[network.FEATURE_BIAS]
+        mean = torch.tensor(inputs[person]) @ vectors
+        user = torch.tanh(torch.nn.functional.linear(mean, leaves[network.USER_WEIGHT], leaves[network.USER_BIAS]))
+        logits = (vectors @ user + bias).masked_fill(torch.tensor(competes) == 0, -torch.inf)
+        (-torch.log_softmax(logits, 0)[items].mean() / len(people)).backward()
 
     catalogue = network.Catalogue(GROUPS.astype(np.float32), identity, competes)
-    gradients = network.gradients(shared, catalogue, items, weights)
+    gradients = network.gradients(shared, catalogue, inputs, targets)
     assert gradients.keys() == leaves.keys()
     for name, gradient in gradients.items():
         np.testing.assert_allclose(gradient, leaves[name].grad.numpy(), atol=1e-6)
