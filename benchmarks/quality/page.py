@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from benchmarks.quality.entries import TABLES
-from benchmarks.quality.paired import Paired, paired
+from benchmarks.quality.paired import Difference, paired
 from benchmarks.quality.rows import Interval, Row
 from benchmarks.quality.run import CENTRAL
 
@@ -93,7 +93,7 @@ def _interval(value: Interval) -> str:
     return f"**{value.mean:.4f}** ({value.low:.3f} to {value.high:.3f})"
 
 
-def _against_central(pairs: Sequence[Paired]) -> str:
+def _against_central(pairs: Sequence[tuple[Row, Difference]]) -> str:
     lines = [
         "## Federated against central",
         "",
@@ -103,17 +103,8 @@ def _against_central(pairs: Sequence[Paired]) -> str:
         "| data | model | seeds | federated | central | difference | in percent |",
         "|---|---|---|---|---|---|---|",
     ]
-    return "\n".join([*lines, *(_pair(pair) for pair in pairs)]) + "\n"
-
-
-def _pair(pair: Paired) -> str:
-    federated, central, percent = pair.federated.ndcg.mean, pair.central.ndcg.mean, 100 / pair.central.ndcg.mean
-    cells = [
-        *(pair.federated.data, pair.federated.model, str(pair.federated.seeds)),
-        *(f"{federated:.4f}", f"{central:.4f}", f"{pair.difference:+.4f}"),
-        f"{percent * pair.difference:+.1f} +- {percent * pair.standard_error:.1f}",
-    ]
-    return f"| {' | '.join(cells)} |"
+    cells = ([row.data, row.model, *difference.cells] for row, difference in pairs)
+    return "\n".join([*lines, *(f"| {' | '.join(line)} |" for line in cells)]) + "\n"
 
 
 def _probes(probes: dict[str, float]) -> str:

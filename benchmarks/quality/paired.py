@@ -11,34 +11,50 @@ from benchmarks.quality.run import CENTRAL, FEDERATED
 
 
 @dataclass(frozen=True)
-class Paired:
-    """How much NDCG a federated row has above the central one that starts from the same parameters."""
+class Difference:
+    """How much NDCG federated training has above central training from the same first parameters."""
 
-    federated: Row
-    central: Row
-    difference: float
-    """Mean over the seeds of federated minus central."""
+    federated: float
+    """Mean over the seeds, as the next two."""
+    central: float
+    mean: float
+    """Federated minus central."""
     standard_error: float
-    """Of that mean, from the spread of the differences between seeds; the people are the same in all of them."""
+    """Of the mean difference, by the spread of differences between seeds; the people are the same in all of them."""
+    seeds: int
 
     @classmethod
-    def of(cls, federated: Row, central: Row) -> Self | None:
-        """None where there are not the same seeds, at least two, on both sides."""
-        if len(federated.ndcg_by_seed) != len(central.ndcg_by_seed) or len(federated.ndcg_by_seed) < 2:
-            return None
-        differences = np.subtract(federated.ndcg_by_seed, central.ndcg_by_seed)
+    def of(cls, federated: Sequence[float], central: Sequence[float]) -> Self:
+        """From values of the same seeds in the same order, at least two.
+
+        Raises:
+            ValueError: not as many on both sides, or fewer than two.
+        """
+        if not len(federated) == len(central) >= 2:
+            raise ValueError("a paired difference needs the same seeds on both sides, at least two")
+        differences = np.subtract(federated, central)
         standard_error = float(differences.std(ddof=1)) / len(differences) ** 0.5
-        return cls(federated, central, float(differences.mean()), standard_error)
+        means = (float(np.mean(federated)), float(np.mean(central)), float(differences.mean()))
+        return cls(*means, standard_error, len(differences))
+
+    @property
+    def cells(self) -> list[str]:
+        """Seeds, both means, the difference, and the same in percent of central with its standard error."""
+        percent = 100 / self.central
+        return [
+            str(self.seeds),
+            *(f"{self.federated:.4f}", f"{self.central:.4f}", f"{self.mean:+.4f}"),
+            f"{percent * self.mean:+.1f} +- {percent * self.standard_error:.1f}",
+        ]
 
 
-def paired(rows: Sequence[Row]) -> Iterator[Paired]:
-    """All pairs among the rows, in the order of the federated ones."""
+def paired(rows: Sequence[Row]) -> Iterator[tuple[Row, Difference]]:
+    """The federated rows that have a central one with the same seeds, in order."""
     central = {_same_model(row): row for row in rows if row.how == CENTRAL}
     for row in rows:
         other = central.get(_same_model(row)) if row.how == FEDERATED else None
-        pair = None if other is None else Paired.of(row, other)
-        if pair is not None:
-            yield pair
+        if other is not None and len(other.ndcg_by_seed) == len(row.ndcg_by_seed) > 1:
+            yield row, Difference.of(row.ndcg_by_seed, other.ndcg_by_seed)
 
 
 def _same_model(row: Row) -> tuple[str, str, str]:
