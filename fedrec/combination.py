@@ -13,7 +13,7 @@ from fedrec_protocol.manifest import RecipeChoice
 from fedrec_protocol.problems import Slug
 from fedrec_protocol.registry_messages import Lineage, Statement, VersionView
 from fedrec_recipes import catalogue
-from fedrec_recipes.combined import Combined, NotCombinable
+from fedrec_recipes.combined import MEMBER_WEIGHTS, Combined, NotCombinable
 from services.aggregator.domain.privacy.composition import NotAStatement, composed
 
 PRODUCTION = "production"
@@ -50,6 +50,25 @@ def combination_of(operator: Operator, names: Sequence[str]) -> Combination:
     if not isinstance(recipe, Combined):
         raise TypeError(f"recipe {Combined.name!r} is another one here")
     return Combination(members, recipe, _privacy(members))
+
+
+def weights_of(operator: Operator, text: str) -> list[float]:
+    """Weights that somebody typed: numbers with commas between them, or the name of a combined version that has them.
+
+    Raises:
+        Refused: neither.
+        OperatorError: there is no such version.
+    """
+    if "@" in text:
+        version = _version(operator, text)
+        if version.lineage.recipe != Combined.name:
+            raise Refused(f"version {version.number} of {version.model} is not combined: it has no weights")
+        chosen: list[float] = codec.decode(operator.weights(version.version_id))[MEMBER_WEIGHTS].tolist()
+        return chosen
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError as error:
+        raise Refused(f"weights {text!r}: numbers with commas between them, e.g. 1,4, or MODEL@VERSION") from error
 
 
 def publish(operator: Operator, model: str, parts: Combination, weights: Sequence[float] | None) -> VersionView:

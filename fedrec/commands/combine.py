@@ -20,7 +20,11 @@ def combine(
     key: RegistryKey,
     url: RegistryUrl = REGISTRY_URL,
     weights: Annotated[
-        str | None, typer.Option(help="Weights as given, e.g. 1,4: then there is no task. [default: devices choose]")
+        str | None,
+        typer.Option(
+            help="Weights as given, e.g. 1,4, or those of a combined version, e.g. both@production: then there is no "
+            "task. [default: devices choose]"
+        ),
     ] = None,
     out: Annotated[Path, typer.Option(help="Where to write the manifest of the task.")] = Path("combined-task.json"),
     goal: Annotated[int, typer.Option(min=1, help="Reports that close its round.")] = 1000,
@@ -31,14 +35,14 @@ def combine(
     ] = None,
 ) -> None:
     """Add up trained models: publish their versions as one, and write the task in which devices choose the weights."""
-    from fedrec.combination import combination_of, publish  # noqa: PLC0415 - --help need not load numpy
+    from fedrec.combination import combination_of, publish, weights_of  # noqa: PLC0415 - --help need not load numpy
     from fedrec.manifests import choice_of_weights  # noqa: PLC0415 - as above
     from fedrec.refused import Refused  # noqa: PLC0415 - as above
     from fedrec_protocol.manifest import RoundPolicy  # noqa: PLC0415 - as above
     from fedrec_protocol.privacy import CentralPrivacy  # noqa: PLC0415 - as above
 
     with refusing_arguments(), registry(url, key) as operator:
-        given = None if weights is None else _numbers(weights)
+        given = None if weights is None else weights_of(operator, weights)
         noise = None if privacy is None else CentralPrivacy.model_validate(json_object(privacy, "--privacy"))
         policy = RoundPolicy(aggregation_goal=goal, minimum_reports=min(minimum_reports, goal))
         parts = combination_of(operator, member)
@@ -59,12 +63,3 @@ def combine(
         )
         out.write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
         typer.echo(f"its weights are equal; let devices choose: fedrec train {out} --promote production")
-
-
-def _numbers(text: str) -> list[float]:
-    from fedrec.refused import Refused  # noqa: PLC0415 - as above
-
-    try:
-        return [float(part) for part in text.split(",")]
-    except ValueError as error:
-        raise Refused(f"--weights {text!r}: numbers with commas between them, e.g. 1,4") from error

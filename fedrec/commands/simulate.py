@@ -75,7 +75,8 @@ def simulate(
 ) -> None:
     """Train a recommender on simulated participants: the services' own code, without HTTP or a database."""
     from fedrec_sdk.errors import FedrecError  # noqa: PLC0415 - --help need not load what follows
-    from simulation.experiment import Options, run_experiment  # noqa: PLC0415 - as above
+    from simulation.experiment import run_experiment  # noqa: PLC0415 - as above
+    from simulation.options import Options  # noqa: PLC0415 - as above
     from simulation.simulation import NobodyReports  # noqa: PLC0415 - as above
 
     policy: dict[str, Any] = {

@@ -94,6 +94,8 @@ def test_weights_may_be_given_and_the_same_combination_again_is_the_same_file(
     )
     combined(world, tmp_path, f"{first}-b", first, second, weights="1,4")
     assert newest(operator, f"{first}-b").digest == version.digest
+    combined(world, tmp_path, f"{first}-c", first, second, weights=f"{first}-b@0")
+    assert newest(operator, f"{first}-c").digest == version.digest
 
 
 @pytest.mark.parametrize(
@@ -105,13 +107,15 @@ def test_weights_may_be_given_and_the_same_combination_again_is_the_same_file(
         ({"privacy": PRIVATE}, {}, "of the sum none would hold"),
         ({}, {"weights": "1"}, "as many weights"),
         ({}, {"weights": "a,b"}, "numbers with commas"),
+        ({}, {"weights": "A@0"}, "is not combined"),
     ],
 )
 def test_what_does_not_go_together_is_refused_in_words(
     world: World, members: Members, tmp_path: Path, changes: dict[str, Any], options: dict[str, str], reason: str
 ) -> None:
     first, second = members.publish("a"), members.publish("b", **changes)
-    result = combine(world, tmp_path, f"{first}-b", first, second, **options)
+    given = {name: value.replace("A", first) for name, value in options.items()}
+    result = combine(world, tmp_path, f"{first}-b", first, second, **given)
     assert result.exit_code == 2
     assert reason in words(result)
 

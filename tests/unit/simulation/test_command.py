@@ -9,6 +9,8 @@ from pyarrow import parquet
 from typer.testing import CliRunner
 
 from fedrec.cli import app
+from fedrec.manifests import read_manifest
+from fedrec_protocol import codec
 from tests.unit.recipes.data import people_with_taste
 
 ROUNDS = 3
@@ -155,3 +157,27 @@ def test_of_rows_in_the_order_of_items_it_is_said_that_there_is_no_last_one(data
     path.write_text("\n".join(["user,item", *(f"{user},{item}" for user, item in ordered)]) + "\n")
     assert "figures on last items say nothing" in simulate(path, tmp_path)
     assert "figures on last items say nothing" not in simulate(data, tmp_path)
+
+
+def test_members_of_a_combined_model_are_trained_first_and_written_beside_it(data: Path, tmp_path: Path) -> None:
+    members = '{"members": [{"name": "popularity"}, {"name": "ease", "config": {"regularisation": 5}}]}'
+    command = ["simulate", str(data), "--recipe", "combined", "--config", members, "--out", str(tmp_path / "out")]
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == 0, result.output
+    (weights,) = [line for line in result.output.splitlines() if line.startswith("Weights: ")]
+    held = codec.decode((tmp_path / "out" / "model.safetensors").read_bytes())
+    popularity, ease = held["member_weights"].tolist()
+    assert weights == f"Weights: popularity {popularity:g}, ease {ease:g}"
+    for place, (name, tensor) in enumerate((("popularity", "item_count"), ("ease", "item_weights"))):
+        folder = tmp_path / "out" / f"member{place}-{name}"
+        member = codec.decode((folder / "model.safetensors").read_bytes())
+        assert (member[tensor] == held[f"member{place}.{tensor}"]).all()
+        assert read_manifest(folder / "manifest.json").recipe.name == name
+    tested = parquet.read_table(tmp_path / "out" / "test.parquet").to_pylist()
+    assert {row["model"] for row in tested} == {"combined, federated", "popularity, federated", "ease, federated"}
+
+    manifest = tmp_path / "out" / "manifest.json"
+    again = ["simulate", str(data), "--manifest", str(manifest), "--out", str(tmp_path / "again")]
+    assert CliRunner().invoke(app, again).exit_code == 0
+    files = [tmp_path / name / "model.safetensors" for name in ("out", "again")]
+    assert files[0].read_bytes() == files[1].read_bytes()
