@@ -212,12 +212,12 @@ def _member(choice: RecipeChoice, number_of_items: int) -> Recipe[Any]:
             f"member {choice.name!r} is of {config['number_of_items']} items, the others of {number_of_items}"
         )
     try:
-        member = catalogue.recipe(RecipeChoice(name=choice.name, config=config))
+        learns = catalogue.recipe_type(choice.name).learns
     except catalogue.UnknownRecipe as error:
         raise ValueError(str(error)) from error
-    if not member.learns:
+    if not learns:  # asked before it is built: a deep nest of members would not end in a sentence
         raise ValueError(f"a member is a recipe that learns, and {choice.name!r} does not: name what it is made of")
-    return member
+    return catalogue.recipe(RecipeChoice(name=choice.name, config=config))
 
 
 def _require_tensors(place: int, member: Recipe[Any], tensors: Tensors) -> None:

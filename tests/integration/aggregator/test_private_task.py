@@ -154,6 +154,18 @@ def test_a_private_model_is_trained_by_one_task_only(world: World) -> None:
         world.task(model=model)
 
 
+def test_a_private_task_does_not_start_from_what_was_trained_without_privacy(world: World) -> None:
+    shared = [{"name": "items", "shape": [COORDINATES]}]
+    trained = world.task(shared=shared, rounds={"aggregation_goal": 1})
+    first = trained.version()
+    assert private(world, model=first["model"], base_version=first["version_id"]).get()["state"] == "active"
+    other = world.task(shared=shared, rounds={"aggregation_goal": 1})
+    run_round(other, zeros()[:1])
+    second = other.version()
+    with pytest.raises(AssertionError, match="trained without privacy"):
+        private(world, model=second["model"], base_version=second["version_id"])
+
+
 def test_a_task_without_privacy_says_so(world: World) -> None:
     answer = world.operator("GET", f"/v1/tasks/{world.task().id}/privacy")
     assert (answer.status_code, answer.json()["slug"]) == (404, "no-privacy")
