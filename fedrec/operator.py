@@ -55,6 +55,10 @@ class Operator:
         """`pause`, `resume` or `cancel` a task."""
         return send(TaskView, self._aggregator, "POST", f"/v1/tasks/{task_id}/{action}")
 
+    def delete_task(self, task_id: str) -> None:
+        """Delete a completed task with its rounds and clients; the key has role `admin`."""
+        request(self._aggregator, "DELETE", f"/v1/tasks/{task_id}")
+
     def privacy(self, task_id: str) -> PrivacyView:
         """What a private task has spent of its budget."""
         return send(PrivacyView, self._aggregator, "GET", f"/v1/tasks/{task_id}/privacy")

@@ -10,9 +10,10 @@ from fedrec.operator import Operator
 from fedrec.service_client import OperatorError
 from fedrec_protocol.operator_messages import RoundView, TaskView
 
-task = typer.Typer(help="Tasks of a running deployment: look, pause, resume, cancel.", no_args_is_help=True)
+task = typer.Typer(help="Tasks of a running deployment: look, pause, resume, cancel, delete.", no_args_is_help=True)
 
 Task = Annotated[str, typer.Argument(metavar="TASK", help="The task's name, or its id.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
 
 @task.command("list")
@@ -103,12 +104,32 @@ def cancel(
     name: Task,
     key: AggregatorKey,
     url: AggregatorUrl = AGGREGATOR_URL,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Yes = False,
 ) -> None:
     """End a task for good; its open round is abandoned, its published versions stay."""
     if not yes:
         typer.confirm(f"Cancel {name} for good?", abort=True)
     _steer(name, "cancel", key, url)
+
+
+@task.command("delete")
+def delete(
+    name: Task,
+    key: AggregatorKey,
+    url: AggregatorUrl = AGGREGATOR_URL,
+    yes: Yes = False,
+) -> None:
+    """Delete a completed task with its rounds, clients and enrolment keys. A key of role admin is needed.
+
+    Published versions stay. Of a private task the manifest and the ledger stay too.
+    """
+    with aggregator(url, key) as operator:
+        view = find(operator, name)
+        if not yes:
+            typer.confirm(f"Delete {view.manifest.name} ({view.task_id}) with its rounds and clients?", abort=True)
+        operator.delete_task(view.task_id)
+    stays = "" if view.manifest.privacy is None else "; its manifest and its privacy ledger stay"
+    typer.echo(f"{view.manifest.name} is deleted{stays}")
 
 
 @task.command("restored")

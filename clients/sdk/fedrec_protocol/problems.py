@@ -38,6 +38,7 @@ class Slug(StrEnum):
     # tasks, rounds and assignments
     UNKNOWN_TASK = "unknown-task"
     TASK_NOT_ACTIVE = "task-not-active"
+    TASK_NOT_OVER = "task-not-over"
     TASK_EXISTS = "task-exists"
     INVALID_MANIFEST = "invalid-manifest"
     NO_PRIVACY = "no-privacy"
@@ -113,6 +114,7 @@ TITLE: dict[Slug, str] = {
     Slug.DIGEST_MISMATCH: "The body does not have the digest that was announced",
     Slug.UNKNOWN_TASK: "There is no such task",
     Slug.TASK_NOT_ACTIVE: "The task is not active",
+    Slug.TASK_NOT_OVER: "The task is not over",
     Slug.TASK_EXISTS: "A task of this name exists",
     Slug.INVALID_MANIFEST: "The task manifest cannot be run",
     Slug.NO_PRIVACY: "The task promises no differential privacy",

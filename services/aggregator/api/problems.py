@@ -10,6 +10,7 @@ STATUS: dict[type[Exception], int] = {
     errors.UnknownTask: 404,
     errors.TaskExists: 409,
     errors.TaskNotActive: 409,
+    errors.TaskNotOver: 409,
     errors.InvalidManifest: 422,
     errors.NoPrivacy: 404,
     errors.UnknownRound: 404,

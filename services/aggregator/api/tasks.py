@@ -10,6 +10,7 @@ from fedrec_protocol.operator_messages import PrivacyView, RoundView, TaskView, 
 from services.aggregator.api.access import AdminDep, ContextDep, ReadDep, RunDep
 from services.aggregator.api.parameters import RoundId, TaskId
 from services.aggregator.pipeline.create_task import create_task
+from services.aggregator.pipeline.delete_task import delete_task
 from services.aggregator.pipeline.read_privacy import read_privacy
 from services.aggregator.pipeline.restored import charge_unrecorded
 from services.aggregator.pipeline.steer_task import cancel_task, pause_task, resume_task
@@ -70,6 +71,21 @@ def resume(task_id: TaskId, operator: RunDep, context: ContextDep) -> TaskView:
 def cancel(task_id: TaskId, operator: RunDep, context: ContextDep) -> TaskView:
     """End the task; an open round is abandoned. Published versions stay."""
     return cancel_task(context, task_id, operator.name)
+
+
+@router.delete(
+    "/tasks/{task_id}",
+    status_code=204,
+    operation_id="deleteTask",
+    summary="Delete a task",
+    responses=documented(401, 403, 404, 409, 422, 429, 503),
+)
+def delete(task_id: TaskId, operator: AdminDep, context: ContextDep) -> None:
+    """Delete a completed task with its rounds, clients and enrolment keys. Published versions stay.
+
+    Of a private task the manifest and the ledger stay too: what was released counts for ever.
+    """
+    delete_task(context, task_id, operator.name)
 
 
 @router.post(

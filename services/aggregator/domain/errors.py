@@ -54,6 +54,12 @@ class TaskNotActive(AggregatorError):
     slug = Slug.TASK_NOT_ACTIVE
 
 
+class TaskNotOver(AggregatorError):
+    """Only what is over can be deleted."""
+
+    slug = Slug.TASK_NOT_OVER
+
+
 class InvalidManifest(AggregatorError):
     """The manifest cannot be run."""
 

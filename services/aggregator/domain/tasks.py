@@ -6,7 +6,7 @@ from datetime import datetime
 
 from fedrec_protocol.manifest import Convergence, TaskManifest
 from fedrec_protocol.messages import ModelReference, RoundKind, TaskState
-from services.aggregator.domain.errors import TaskNotActive
+from services.aggregator.domain.errors import TaskNotActive, TaskNotOver
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,16 @@ class Task:
     def completed(self, reason: str) -> "Task":
         """Over."""
         return replace(self, state=TaskState.COMPLETED, state_reason=reason)
+
+    def deleted(self, by: str) -> "Task":
+        """Nothing but its manifest and its privacy ledger is kept."""
+        self.require_over()
+        return replace(self, state_reason=f"deleted by {by}; its privacy ledger stays")
+
+    def require_over(self) -> None:
+        """Raise `TaskNotOver` unless no round opens any more."""
+        if self.state is not TaskState.COMPLETED:
+            raise TaskNotOver(f"the task is {self.state}: cancel it first")
 
     def failed(self, reason: str) -> "Task":
         """Cannot go on until an operator has put something right, and resumes it."""

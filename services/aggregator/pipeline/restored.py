@@ -55,7 +55,9 @@ def charge_unrecorded(context: Context, task_id: str, releases: int, operator: s
         if policy is None or ledger is None:
             raise NoPrivacy("the manifest has no `privacy`: the task has no ledger")
         audit.record(tx, operator, f"state {releases} unrecorded releases", task_id, now)
-        for charge in unrecorded_charges(task, policy, ledger, after=rounds.next_number(tx, task_id), count=releases):
+        # Of a task that was deleted the rounds are gone, but not what was charged for them.
+        after = max(rounds.next_number(tx, task_id), *(1 + entry.round_number for entry in ledger.charges))
+        for charge in unrecorded_charges(task, policy, ledger, after=after, count=releases):
             ledgers.charge(tx, lineage, charge, now)
         if releases == 0 or may_go_on(task.manifest, ledger):
             ledgers.confirm(tx, lineage)

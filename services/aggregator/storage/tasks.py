@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, insert, select, update
+from sqlalchemy import Connection, RowMapping, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from fedrec_protocol.manifest import TaskManifest
@@ -63,6 +63,11 @@ def save(tx: Connection, task: Task) -> None:
             current_version=None if task.current_version is None else task.current_version.model_dump(mode="json"),
         )
     )
+
+
+def delete_task(tx: Connection, task_id: str) -> None:
+    """Delete a task that nothing refers to any more."""
+    tx.execute(delete(tasks).where(tasks.c.id == task_id))
 
 
 def rule_state_object(tx: Connection, task_id: str) -> str | None:

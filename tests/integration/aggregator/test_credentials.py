@@ -179,6 +179,7 @@ ADMIN = {
     ("GET", "/v1/operator-keys"),
     ("DELETE", "/v1/operator-keys/{key_id}"),
     ("DELETE", "/v1/clients/{client_id}"),
+    ("DELETE", "/v1/tasks/{task_id}"),
     ("POST", "/v1/tasks/{task_id}/unrecorded-releases"),
 }
 READ = {

@@ -52,8 +52,12 @@ def kept(world: World, *devices: Device) -> list[bool]:
 
 
 def traces(world: World, device: Device) -> list[str]:
-    """Tables in which a device's client id or public key can be found, in whatever column."""
-    marks = (device.client_id, device.key.public_key().public_bytes_raw().hex())
+    """Tables in which a device's client id or public key can be found."""
+    return tables_with(world, device.client_id, device.key.public_key().public_bytes_raw().hex())
+
+
+def tables_with(world: World, *marks: str) -> list[str]:
+    """Tables in which one of these words can be found, in whatever column."""
     tables = text("SELECT table_name FROM information_schema.tables WHERE table_schema = 'aggregator' ORDER BY 1")
     found = []
     with world.context.db.engine.connect() as connection:
