@@ -2,18 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from fedrec.operator import Operator
 from fedrec.refused import Refused
 from fedrec.service_client import OperatorError
 from fedrec_protocol import codec
 from fedrec_protocol.item_catalogue import ItemCatalogue
-from fedrec_protocol.manifest import RecipeChoice
 from fedrec_protocol.problems import Slug
 from fedrec_protocol.registry_messages import Lineage, Statement, VersionView
-from fedrec_recipes import catalogue
-from fedrec_recipes.combined import MEMBER_WEIGHTS, Combined, NotCombinable
+from fedrec_recipes.combined import MEMBER_WEIGHTS, Combined, CombinedConfig, NotCombinable
 from services.aggregator.domain.privacy.composition import NotAStatement, composed
 
 PRODUCTION = "production"
@@ -28,57 +25,46 @@ class Combination:
     """In order."""
     recipe: Combined
     """Their recipes, combined."""
+    weights: tuple[float, ...] | None
+    """One for each member; None: equal ones, until devices have chosen."""
+    earlier: VersionView | None
+    """The combined version that the weights are of, if any."""
     privacy: Statement | None
-    """What their statements add up to; None where none has one."""
+    """What the statements of all these versions add up to; None where none has one."""
 
 
-def combination_of(operator: Operator, names: Sequence[str]) -> Combination:
+def combination_of(operator: Operator, names: Sequence[str], weights: str | None = None) -> Combination:
     """Look up versions that are to be combined.
 
     Args:
         operator: The registry.
         names: `MODEL`, `MODEL@ALIAS`, `MODEL@NUMBER` or `MODEL@ID` of each.
+        weights: Numbers with commas between them, or such a name of a combined version that has them.
 
     Raises:
         Refused: they do not go together.
+        ValidationError: they do not make a recipe.
         OperatorError: there is no such version.
     """
     members = tuple(_version(operator, name) for name in names)
-    choices = tuple(_recipe_of(member) for member in members)
-    config = {"number_of_items": _number_of_items(members), "members": [each.model_dump() for each in choices]}
-    recipe = catalogue.recipe(RecipeChoice(name=Combined.name, config=config))
-    if not isinstance(recipe, Combined):
-        raise TypeError(f"recipe {Combined.name!r} is another one here")
-    return Combination(members, recipe, _privacy(members))
+    earlier = _version(operator, weights) if weights is not None and "@" in weights else None
+    return Combination(
+        members=members,
+        recipe=_recipe_of(members),
+        weights=_numbers(weights) if earlier is None else _weights_of(operator, earlier),
+        earlier=earlier,
+        # Who chose the weights of the earlier version may not be behind these members: it counts beside them.
+        privacy=_privacy(members if earlier is None else (*members, earlier)),
+    )
 
 
-def weights_of(operator: Operator, text: str) -> list[float]:
-    """Weights that somebody typed: numbers with commas between them, or the name of a combined version that has them.
-
-    Raises:
-        Refused: neither.
-        OperatorError: there is no such version.
-    """
-    if "@" in text:
-        version = _version(operator, text)
-        if version.lineage.recipe != Combined.name:
-            raise Refused(f"version {version.number} of {version.model} is not combined: it has no weights")
-        chosen: list[float] = codec.decode(operator.weights(version.version_id))[MEMBER_WEIGHTS].tolist()
-        return chosen
-    try:
-        return [float(part) for part in text.split(",")]
-    except ValueError as error:
-        raise Refused(f"weights {text!r}: numbers with commas between them, e.g. 1,4, or MODEL@VERSION") from error
-
-
-def publish(operator: Operator, model: str, parts: Combination, weights: Sequence[float] | None) -> VersionView:
-    """Publish the combined version; the same combination again is the same version.
+def publish(operator: Operator, model: str, parts: Combination) -> VersionView:
+    """Publish the combined version; again, it is another version of the same content.
 
     Args:
         operator: The registry, with a key of role `run`.
         model: Name of the combined model, none of the members'.
         parts: What is combined.
-        weights: One for each member; None: equal ones.
 
     Raises:
         Refused: the members' items, tensors or weights do not fit.
@@ -88,7 +74,7 @@ def publish(operator: Operator, model: str, parts: Combination, weights: Sequenc
         raise Refused(f"{model} is one of the members: give the combined model a name of its own")
     tensors = [codec.decode(operator.weights(member.version_id)) for member in parts.members]
     try:
-        content = codec.encode(parts.recipe.combination(tensors, weights))
+        content = codec.encode(parts.recipe.combination(tensors, parts.weights))
     except NotCombinable as error:
         raise Refused(str(error)) from error
     _share_catalogue(operator, model, parts)
@@ -98,7 +84,8 @@ def publish(operator: Operator, model: str, parts: Combination, weights: Sequenc
         privacy=parts.privacy,
         members=tuple(member.version_id for member in parts.members),
     )
-    return operator.publish(model, content, lineage)
+    parent = None if parts.earlier is None else parts.earlier.version_id
+    return operator.publish(model, content, lineage, parent_id=parent)
 
 
 def _version(operator: Operator, name: str) -> VersionView:
@@ -106,19 +93,30 @@ def _version(operator: Operator, name: str) -> VersionView:
     return operator.version_called(model, version or PRODUCTION)
 
 
-def _recipe_of(member: VersionView) -> RecipeChoice:
-    if member.lineage.recipe is None:
-        raise Refused(f"version {member.number} of {member.model} was uploaded by hand, without a recipe")
-    return RecipeChoice(name=member.lineage.recipe, config=member.lineage.recipe_config)
+def _recipe_of(members: Sequence[VersionView]) -> Combined:
+    for member in members:
+        if member.lineage.recipe is None:
+            raise Refused(f"version {member.number} of {member.model} was uploaded by hand, without a recipe")
+    choices = [{"name": each.lineage.recipe, "config": each.lineage.recipe_config} for each in members]
+    items = members[0].lineage.recipe_config.get("number_of_items")  # the recipe refuses members of other sizes
+    return Combined(CombinedConfig.model_validate({"number_of_items": items, "members": choices}))
 
 
-def _number_of_items(members: Sequence[VersionView]) -> Any:
-    """Of the first member; the recipe refuses others of another size."""
-    return next((member.lineage.recipe_config.get("number_of_items") for member in members), None)
+def _weights_of(operator: Operator, version: VersionView) -> tuple[float, ...]:
+    if version.lineage.recipe != Combined.name:
+        raise Refused(f"version {version.number} of {version.model} is not combined: it has no weights")
+    return tuple(codec.decode(operator.weights(version.version_id))[MEMBER_WEIGHTS].tolist())
+
+
+def _numbers(text: str | None) -> tuple[float, ...] | None:
+    try:
+        return None if text is None else tuple(float(part) for part in text.split(","))
+    except ValueError as error:
+        raise Refused(f"weights {text!r}: numbers with commas between them, e.g. 1,4, or MODEL@VERSION") from error
 
 
 def _privacy(members: Sequence[VersionView]) -> Statement | None:
-    """What the members' statements come to."""
+    """What the statements of versions come to."""
     statements = [member.lineage.privacy for member in members if member.lineage.privacy is not None]
     if not statements:
         return None

@@ -130,7 +130,7 @@ class Operator:
             raise OperatorError(f"{model} has no version {name}: `fedrec model versions {model}` shows those there are")
         return self.version(name) if name.startswith("ver_") else self.alias(model, name).version
 
-    def publish(self, model: str, weights: bytes, lineage: Lineage) -> VersionView:
+    def publish(self, model: str, weights: bytes, lineage: Lineage, *, parent_id: str | None = None) -> VersionView:
         """Make weights, a safetensors file, the next version of a model, which is made where there is none."""
         try:
             send(ModelView, self._registry, "POST", "/v1/models", ModelRequest(name=model).model_dump(mode="json"))
@@ -139,7 +139,9 @@ class Operator:
                 raise
         digest = hashlib.sha256(weights).hexdigest()
         request(self._registry, "PUT", f"/v1/weights/{digest}", file=weights)
-        body = VersionRequest(digest=digest, lineage=lineage).model_dump(mode="json", exclude_unset=True)
+        body = VersionRequest(digest=digest, parent_id=parent_id, lineage=lineage).model_dump(
+            mode="json", exclude_unset=True
+        )
         return send(VersionView, self._registry, "POST", f"/v1/models/{path_segment(model)}/versions", body)
 
     def promote(

@@ -35,22 +35,21 @@ def combine(
     ] = None,
 ) -> None:
     """Add up trained models: publish their versions as one, and write the task in which devices choose the weights."""
-    from fedrec.combination import combination_of, publish, weights_of  # noqa: PLC0415 - --help need not load numpy
+    from fedrec.combination import combination_of, publish  # noqa: PLC0415 - --help need not load numpy
     from fedrec.manifests import choice_of_weights  # noqa: PLC0415 - as above
     from fedrec.refused import Refused  # noqa: PLC0415 - as above
     from fedrec_protocol.manifest import RoundPolicy  # noqa: PLC0415 - as above
     from fedrec_protocol.privacy import CentralPrivacy  # noqa: PLC0415 - as above
 
     with refusing_arguments(), registry(url, key) as operator:
-        given = None if weights is None else weights_of(operator, weights)
         noise = None if privacy is None else CentralPrivacy.model_validate(json_object(privacy, "--privacy"))
         policy = RoundPolicy(aggregation_goal=goal, minimum_reports=min(minimum_reports, goal))
-        parts = combination_of(operator, member)
-        if parts.privacy is not None and noise is None and given is None:
+        parts = combination_of(operator, member, weights)
+        if parts.privacy is not None and noise is None and parts.weights is None:
             raise Refused("the members are private: say what the choice may spend (--privacy), or give --weights")
-        version = publish(operator, name, parts, given)
+        version = publish(operator, name, parts)
         typer.echo(f"version {version.number} of {name}: {version.version_id}, {version.size_bytes / 1e6:.1f} MB")
-        if given is not None:
+        if parts.weights is not None:
             typer.echo(f"serve it: fedrec model promote {name} {version.number}")
             return
         manifest = choice_of_weights(

@@ -170,13 +170,11 @@ class Combined(StatisticsRecipe[CombinedConfig]):
             raise NotCombinable(f"{len(self.members)} members need as many versions, and as many weights")
         if not np.isfinite(chosen).all() or (chosen < 0).any() or not chosen.any():
             raise NotCombinable("weights are zero or positive, and not all zero")
-        for place, (member, tensors) in enumerate(zip(self.members, members, strict=True)):
-            _require_tensors(place, member, tensors)
-        named = [member_tensor(place, spec.name) for place, each in enumerate(self.members) for spec in each.shared]
-        values = [
-            tensors[spec.name] for each, tensors in zip(self.members, members, strict=True) for spec in each.shared
-        ]
-        return {**dict(zip(named, values, strict=True)), MEMBER_WEIGHTS: chosen.astype(np.float32)}
+        tensors = {MEMBER_WEIGHTS: chosen.astype(np.float32)}
+        for place, (member, given) in enumerate(zip(self.members, members, strict=True)):
+            _require_tensors(place, member, given)
+            tensors |= {member_tensor(place, spec.name): given[spec.name] for spec in member.shared}
+        return {spec.name: tensors[spec.name] for spec in self.shared}
 
     @cached_property
     def _grid(self) -> NDArray[np.float32]:

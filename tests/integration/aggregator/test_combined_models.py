@@ -95,7 +95,8 @@ def test_weights_may_be_given_and_the_same_combination_again_is_the_same_file(
     combined(world, tmp_path, f"{first}-b", first, second, weights="1,4")
     assert newest(operator, f"{first}-b").digest == version.digest
     combined(world, tmp_path, f"{first}-c", first, second, weights=f"{first}-b@0")
-    assert newest(operator, f"{first}-c").digest == version.digest
+    other = newest(operator, f"{first}-c")
+    assert (other.digest, other.parent_id) == (version.digest, version.version_id)
 
 
 @pytest.mark.parametrize(
@@ -173,6 +174,19 @@ def test_promises_of_privacy_add_up_and_the_round_of_choice_is_added_to_them(
     assert own > 0
     assert statement["epsilon"] == pytest.approx(2 + own)
     assert statement["delta"] == pytest.approx(3e-6)
+
+
+def test_weights_that_were_chosen_at_a_price_cost_it_again(
+    world: World, operator: Operator, members: Members, tmp_path: Path
+) -> None:
+    first, second = (members.publish(name, privacy=PRIVATE) for name in ("a", "b"))
+    combined(world, tmp_path, f"{first}-b", first, second, weights="1,2")
+    combined(world, tmp_path, f"{first}-c", first, second, weights=f"{first}-b@0")
+    privacy = newest(operator, f"{first}-c").lineage.privacy
+    assert privacy is not None
+    assert privacy["epsilon"] == 4.0
+    free = members.publish("d"), members.publish("e")
+    assert "of the sum none would hold" in words(combine(world, tmp_path, f"{first}-f", *free, weights=f"{first}-b@0"))
 
 
 def test_a_task_keeps_the_promise_of_its_base_and_makes_none_that_does_not_hold(
