@@ -1,9 +1,11 @@
-"""Opaque ids: a short prefix that says what it names, and 128 random bits."""
+"""Opaque ids: a short prefix that says what it names, and 130 random bits."""
 
-import base64
 import secrets
+
+_LETTERS = b"abcdefghijklmnopqrstuvwxyz234567" * 8  # for every byte one; each as often as the others
+_LENGTH = 26
 
 
 def new_id(prefix: str) -> str:
     """A new id, e.g. `rnd_4k2v...`; lower-case base32 so that it survives any URL, file or case fold."""
-    return f"{prefix}_{base64.b32encode(secrets.token_bytes(16)).decode().rstrip('=').lower()}"
+    return f"{prefix}_{secrets.token_bytes(_LENGTH).translate(_LETTERS).decode()}"

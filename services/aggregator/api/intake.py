@@ -142,7 +142,7 @@ class Intake:
             self._gather_seconds = self._rounds.pop(id_).reports.gather_seconds
 
     def _find(self, ids: list[str]) -> Sequence[AssignmentRow | None]:
-        found = self._context.db.run("find_assignments", lambda tx: assignments.find(tx, ids))
+        found = self._context.db.read("find_assignments", lambda tx: assignments.find(tx, ids))
         return [found.get(id_) for id_ in ids]
 
     def _open_each(self, round_ids: list[str]) -> Sequence[RoundIntake | Exception]:

@@ -8,6 +8,12 @@ from fedrec_protocol.messages import ModelReference, RoundKind, RoundState
 from services.aggregator.domain.errors import RoundClosed
 
 
+def require_collecting(number: int, state: RoundState) -> None:
+    """Raise `RoundClosed` unless a round in this state accepts reports."""
+    if state is not RoundState.COLLECTING:
+        raise RoundClosed(f"round {number} is {state}; check in for a new assignment")
+
+
 @dataclass(frozen=True)
 class Round:
     """A round; every change returns the next value."""
@@ -29,8 +35,7 @@ class Round:
 
     def require_collecting(self) -> None:
         """Raise `RoundClosed` unless reports are accepted."""
-        if self.state is not RoundState.COLLECTING:
-            raise RoundClosed(f"round {self.number} is {self.state}; check in for a new assignment")
+        require_collecting(self.number, self.state)
 
     def due(self, policy: RoundPolicy, reports: int, now: datetime) -> "Round | None":
         """The round after whatever is due now: closed, abandoned, or None while it goes on collecting."""

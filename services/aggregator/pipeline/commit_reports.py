@@ -82,10 +82,10 @@ def _commit(
         if len(written) < len(new):
             raise _AlreadyCounted({receipt.assignment_id for receipt in new} - written)
         pointer = PartialSumRow(partial.id, key, partial.report_count)
-        partial_sums.point_to(tx, pointer, partial.round_id, now, superseded=partial.object_key)
+        durable = partial_sums.point_to(tx, pointer, partial.round_id, now, superseded=partial.object_key)
         if partial.object_key is not None:
             context.home.delete(tx, partial.object_key)
-        if rounds.report_count(tx, partial.round_id) >= goal:
+        if durable >= goal:
             notifications.notify(tx, notifications.WORK)
         return key
 

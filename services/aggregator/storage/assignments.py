@@ -6,23 +6,24 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
-    ARRAY,
     Connection,
     DateTime,
+    Insert,
     LargeBinary,
     Row,
     Select,
     String,
+    bindparam,
+    column,
     func,
     insert,
-    literal,
     select,
 )
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from fedrec_protocol import digest
 from fedrec_protocol.messages import Receipt, RoundState
-from services.aggregator.storage.ids import is_one_of
+from services.aggregator.storage.ids import array_of, is_one_of, texts
 from services.aggregator.storage.tables import assignments, clients, receipts, rounds
 
 
@@ -61,13 +62,13 @@ class Participation:
 
 def find(tx: Connection, assignment_ids: Sequence[str]) -> dict[str, AssignmentRow]:
     """Assignments by id; those that do not exist are left out."""
-    return {row.id: row for row in _rows(tx, _query().where(is_one_of(assignments.c.id, assignment_ids)))}
+    return {row.id: row for row in map(_row, tx.execute(_FIND, {"ids": assignment_ids}).all())}
 
 
 def of_clients(tx: Connection, round_id: str, client_ids: Sequence[str]) -> dict[str, AssignmentRow]:
     """Assignments of some clients in one round, by client id."""
-    query = _query().where(assignments.c.round_id == round_id, is_one_of(assignments.c.client_id, client_ids))
-    return {row.client_id: row for row in _rows(tx, query)}
+    found = tx.execute(_OF_CLIENTS, {"round_id": round_id, "ids": client_ids}).all()
+    return {row.client_id: row for row in map(_row, found)}
 
 
 def insert_many(
@@ -110,28 +111,15 @@ def insert_receipts(
     tx: Connection, round_id: str, partial_sum_id: str, new: Sequence[NewReceipt], now: datetime
 ) -> set[str]:
     """Write receipts; returns the assignment ids that got one now, and did not have one before."""
-    # Arrays keep the statement the same for any number of rows: a row of parameters for each of hundreds of
-    # receipts costs more to put together than the receipts to write.
-    rows = (
-        func.unnest(
-            literal([receipt.report_id for receipt in new], ARRAY(String)),
-            literal([receipt.assignment_id for receipt in new], ARRAY(String)),
-            literal([receipt.body_sha256 for receipt in new], ARRAY(LargeBinary)),
-        )
-        .table_valued("report_id", "assignment_id", "body_sha256")
-        .render_derived()
-    )
     values = {
-        "report_id": rows.c.report_id,
-        "assignment_id": rows.c.assignment_id,
-        "round_id": literal(round_id),
-        "partial_sum_id": literal(partial_sum_id),
-        "body_sha256": rows.c.body_sha256,
-        "accepted_at": literal(now, DateTime(timezone=True)),
+        "report_ids": [receipt.report_id for receipt in new],
+        "assignment_ids": [receipt.assignment_id for receipt in new],
+        "bodies": [receipt.body_sha256.hex() for receipt in new],
+        "round_id": round_id,
+        "partial_sum_id": partial_sum_id,
+        "accepted_at": now,
     }
-    statement = upsert(receipts).from_select(list(values), select(*values.values()))
-    statement = statement.on_conflict_do_nothing(index_elements=["assignment_id"])
-    return set(tx.execute(statement.returning(receipts.c.assignment_id)).scalars())
+    return {row.assignment_id for row in tx.execute(_INSERT_RECEIPTS, values).all()}
 
 
 def receipt_of(new: NewReceipt, round_id: str, now: datetime) -> Receipt:
@@ -145,7 +133,16 @@ def receipt_of(new: NewReceipt, round_id: str, now: datetime) -> Receipt:
     )
 
 
-def _query() -> Select[tuple[Any, ...]]:
+def _row(row: Row[*tuple[Any, ...]]) -> AssignmentRow:
+    id_, round_id, client_id, expires_at, state, revoked_at, device_key, report_id, body_sha256, accepted_at = row
+    receipt = None
+    if report_id is not None:
+        receipt = receipt_of(NewReceipt(report_id, id_, body_sha256), round_id, accepted_at)
+    is_revoked = revoked_at is not None
+    return AssignmentRow(id_, round_id, client_id, expires_at, RoundState(state), is_revoked, device_key, receipt)
+
+
+def _with_receipts() -> Select[tuple[Any, ...]]:
     columns = (
         assignments.c.id,
         assignments.c.round_id,
@@ -163,21 +160,25 @@ def _query() -> Select[tuple[Any, ...]]:
     return select(*columns).select_from(with_round.join(clients, clients.c.id == assignments.c.client_id))
 
 
-def _rows(tx: Connection, query: Select[tuple[Any, ...]]) -> list[AssignmentRow]:
-    return [_row(row) for row in tx.execute(query)]
+def _insert_receipts() -> Insert:
+    names = ("report_id", "assignment_id", "body")
+    arrays = (array_of(texts(name)) for name in ("report_ids", "assignment_ids", "bodies"))
+    rows = func.unnest(*arrays).table_valued(*(column(name, String) for name in names)).render_derived()
+    values = {
+        "report_id": rows.c.report_id,
+        "assignment_id": rows.c.assignment_id,
+        "round_id": bindparam("round_id", type_=String),
+        "partial_sum_id": bindparam("partial_sum_id", type_=String),
+        "body_sha256": func.decode(rows.c.body, "hex", type_=LargeBinary),
+        "accepted_at": bindparam("accepted_at", type_=DateTime(timezone=True)),
+    }
+    statement = upsert(receipts).from_select(list(values), select(*values.values()))
+    return statement.on_conflict_do_nothing(index_elements=["assignment_id"]).returning(receipts.c.assignment_id)
 
 
-def _row(row: Row[*tuple[Any, ...]]) -> AssignmentRow:
-    receipt = None
-    if row.report_id is not None:
-        receipt = receipt_of(NewReceipt(row.report_id, row.id, row.body_sha256), row.round_id, row.accepted_at)
-    return AssignmentRow(
-        row.id,
-        row.round_id,
-        row.client_id,
-        row.expires_at,
-        RoundState(row.state),
-        row.revoked_at is not None,
-        row.public_key,
-        receipt,
-    )
+# What every report passes is put together once: that takes longer than to run it.
+_FIND = _with_receipts().where(is_one_of(assignments.c.id, texts("ids")))
+_OF_CLIENTS = _with_receipts().where(
+    assignments.c.round_id == bindparam("round_id"), is_one_of(assignments.c.client_id, texts("ids"))
+)
+_INSERT_RECEIPTS = _insert_receipts()

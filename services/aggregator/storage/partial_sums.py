@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, Insert, Update, bindparam, delete, func, insert, select, update
 
 from services.aggregator.storage.tables import partial_sums
 
@@ -17,15 +17,41 @@ class PartialSumRow:
     report_count: int
 
 
-def point_to(tx: Connection, new: PartialSumRow, round_id: str, now: datetime, *, superseded: str | None) -> None:
-    """Let a partial sum be this object from now on; `superseded` is the key of the one that it was so far."""
-    values = {"object_key": new.object_key, "report_count": new.report_count, "updated_at": now}
-    if superseded is None:
-        tx.execute(insert(partial_sums).values(id=new.id, round_id=round_id, **values))
-        return
-    query = update(partial_sums).where(partial_sums.c.id == new.id, partial_sums.c.object_key == superseded)
-    if tx.execute(query.values(values)).rowcount != 1:
+def _pointing(statement: Insert | Update) -> Insert | Update:
+    """Store the object and the count, and return the reports in the round's other partial sums."""
+    others = partial_sums.alias("others")
+    reports = select(func.coalesce(func.sum(others.c.report_count), 0)).where(
+        others.c.round_id == bindparam("of_round"), others.c.id != bindparam("partial_sum_id")
+    )
+    stored = statement.values(object_key=bindparam("key"), report_count=bindparam("count"), updated_at=bindparam("now"))
+    return stored.returning(reports.scalar_subquery())
+
+
+# With every batch of reports: put together once.
+_INSERT = _pointing(insert(partial_sums).values(id=bindparam("partial_sum_id"), round_id=bindparam("of_round")))
+_UPDATE = _pointing(
+    update(partial_sums).where(
+        partial_sums.c.id == bindparam("partial_sum_id"), partial_sums.c.object_key == bindparam("superseded")
+    )
+)
+
+
+def point_to(tx: Connection, new: PartialSumRow, round_id: str, now: datetime, *, superseded: str | None) -> int:
+    """Let a partial sum be this object from now on; returns how many reports of the round are durable with it.
+
+    Args:
+        tx: The transaction.
+        new: The partial sum as it is.
+        round_id: Its round.
+        now: The time.
+        superseded: The key of the object that it was so far; None for the first one.
+    """
+    values = {"partial_sum_id": new.id, "of_round": round_id, "key": new.object_key, "count": new.report_count}
+    statement, former = (_INSERT, {}) if superseded is None else (_UPDATE, {"superseded": superseded})
+    others = tx.execute(statement, {**values, **former, "now": now}).scalar_one_or_none()
+    if others is None:
         raise RuntimeError(f"partial sum {new.id} is not where its process left it")
+    return int(others) + new.report_count
 
 
 def of_round(tx: Connection, round_id: str) -> list[PartialSumRow]:

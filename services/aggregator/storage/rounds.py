@@ -2,10 +2,11 @@
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, RowMapping, func, insert, select, update
+from sqlalchemy import Connection, RowMapping, bindparam, func, insert, select, update
 
 from fedrec_protocol.messages import ModelReference, RoundKind, RoundState, TaskState
 from fedrec_protocol.secure_messages import SecurePhase
+from services.aggregator.domain import rounds as domain
 from services.aggregator.domain.errors import UnknownRound
 from services.aggregator.domain.rounds import Round
 from services.aggregator.storage.tables import (
@@ -19,6 +20,10 @@ from services.aggregator.storage.tables import (
 )
 
 _RECENT_ROUNDS = 5
+# With every batch of reports: put together once.
+_STATE_KEPT = (
+    select(rounds.c.number, rounds.c.state).where(rounds.c.id == bindparam("round_id")).with_for_update(read=True)
+)
 
 
 def insert_round(tx: Connection, round_: Round, wrapped_key: bytes) -> None:
@@ -59,8 +64,8 @@ def require_collecting(tx: Connection, round_id: str) -> None:
     Raises:
         RoundClosed: it no longer collects.
     """
-    row = tx.execute(select(rounds).where(rounds.c.id == round_id).with_for_update(read=True)).mappings().one()
-    to_round(row).require_collecting()
+    number, state = tx.execute(_STATE_KEPT, {"round_id": round_id}).one()
+    domain.require_collecting(number, RoundState(state))
 
 
 def save(tx: Connection, round_: Round) -> None:

@@ -9,7 +9,7 @@ from itertools import chain, islice
 import psycopg
 from psycopg import sql
 from psycopg.copy import LibpqWriter
-from sqlalchemy import Connection, LargeBinary, delete, insert, literal, select, update
+from sqlalchemy import Connection, Insert, LargeBinary, bindparam, delete, insert, literal, select, update
 
 from services.kit.db import Database, DatabaseUnavailable
 from services.kit.ids import new_id
@@ -36,6 +36,9 @@ class PostgresHome:
         chunks = sql.Identifier(str(tables.chunks.schema), tables.chunks.name)
         self._select_part = sql.SQL(_SELECT_PART).format(chunks=chunks)
         self._copy = sql.SQL(_COPY).format(chunks=chunks)
+        # With every batch of reports: put together once.
+        self._insert_small = _insert_small(tables)
+        self._delete = delete(tables.objects).where(tables.objects.c.key == bindparam("of_object"))
 
     def put(self, tx: Connection, chunks: Iterable[bytes | memoryview]) -> str:
         """Store a new object as part of the transaction."""
@@ -51,9 +54,7 @@ class PostgresHome:
 
     def _put_small(self, tx: Connection, key: str, data: Piece) -> None:
         """The object with its only chunk, in one statement: most partial sums of small models."""
-        row = insert(self._objects).values(key=key, size_bytes=len(data)).returning(self._objects.c.key).cte("object")
-        chunk = select(row.c.key, literal(0), literal(data, LargeBinary))
-        tx.execute(insert(self._chunks).from_select(["key", "number", "data"], chunk))
+        tx.execute(self._insert_small, {"of_object": key, "size": len(data), "content": data})
 
     def _put_large(self, tx: Connection, key: str, pieces: Iterable[Piece]) -> None:
         """The object, and its chunks as streams. As parameters of statements they are copied twice more."""
@@ -108,7 +109,7 @@ class PostgresHome:
 
     def delete(self, tx: Connection, key: str) -> None:
         """Delete the object as part of the transaction."""
-        tx.execute(delete(self._objects).where(self._objects.c.key == key))
+        tx.execute(self._delete, {"of_object": key})
 
     def sweep(self, db: Database, *, orphan_age: timedelta = ORPHAN_AGE) -> int:
         """Nothing to do: what a transaction deletes or rolls back is gone, and vacuumed by Postgres."""
@@ -124,6 +125,14 @@ class PostgresHome:
         with _driver(tx) as connection, connection.cursor(binary=True) as cursor:
             row = cursor.execute(self._select_part, values).fetchone()
         return None if row is None else bytes(row[0])
+
+
+def _insert_small(tables: ObjectTables) -> Insert:
+    """An object with its only chunk."""
+    row = insert(tables.objects).values(key=bindparam("of_object"), size_bytes=bindparam("size"))
+    key = row.returning(tables.objects.c.key).cte("object").c.key
+    chunk = select(key, literal(0), bindparam("content", type_=LargeBinary))
+    return insert(tables.chunks).from_select(["key", "number", "data"], chunk)
 
 
 @contextmanager

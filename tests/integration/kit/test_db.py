@@ -69,6 +69,25 @@ def test_a_database_that_is_gone_is_unavailable_and_used_again_when_it_is_back()
         db.dispose()
 
 
+def test_connections_that_postgres_has_ended_meanwhile_are_replaced_unnoticed(
+    db: Database, empty_database_url: str
+) -> None:
+    def backend(tx: Connection) -> int:
+        return int(tx.execute(text("SELECT pg_backend_pid()")).scalar_one())
+
+    ended = db.run("look", backend)
+    other = Database(empty_database_url)
+    other.run("end", lambda tx: tx.execute(text("SELECT pg_terminate_backend(:pid, 10000)"), {"pid": ended}))
+    other.dispose()
+    assert db.run("look", backend) != ended
+
+
+def test_a_connection_serves_many_transactions(db: Database) -> None:
+    assert (
+        len({db.run("look", lambda tx: tx.execute(text("SELECT pg_backend_pid()")).scalar_one()) for _ in "123"}) == 1
+    )
+
+
 def test_a_transaction_that_says_nothing_for_too_long_is_ended_and_its_locks_with_it(empty_database_url: str) -> None:
     db = Database(empty_database_url, longest_idle_seconds=1)
 
