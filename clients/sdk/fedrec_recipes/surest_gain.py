@@ -52,13 +52,15 @@ def surest(gains: NDArray[np.float64], squared_gains: NDArray[np.float64], defau
     """The alternative whose gain is surest: the largest lower bound, or the default where no bound is above zero.
 
     Among hundreds of alternatives the best of a few people's held-out items is mostly the luckiest. Each person's gain
-    is one draw, so the sum's standard error is the root of the sum of squares.
+    is one draw, so the sum's standard error is the root of the sum of squares. In a private round noise is added to it,
+    how much the default says: its gains and their squares are zero for everybody, so what they add up to is noise.
 
     Args:
         gains: Sums over people of `gains_of`, shape (alternatives,).
         squared_gains: Sums over people of `squares_of`, same shape.
         default: The alternative that gains are measured against.
     """
-    bounds = gains - _STANDARD_ERRORS * np.sqrt(GAIN_STEPS * np.maximum(squared_gains, 0.0))
+    noise_variance = (gains[default] ** 2 + squared_gains[default] ** 2) / 2
+    bounds = gains - _STANDARD_ERRORS * np.sqrt(GAIN_STEPS * np.maximum(squared_gains, 0.0) + noise_variance)
     best = int(np.argmax(bounds))
     return best if bounds[best] > 0 else default
