@@ -35,7 +35,7 @@ def combine(
     ] = None,
 ) -> None:
     """Add up trained models: publish their versions as one, and write the task in which devices choose the weights."""
-    from fedrec.combination import combination_of, publish  # noqa: PLC0415 - --help need not load numpy
+    from fedrec.combination import combination_of, publish  # noqa: PLC0415 - --help need not load what computes
     from fedrec.manifests import choice_of_weights  # noqa: PLC0415 - as above
     from fedrec.refused import Refused  # noqa: PLC0415 - as above
     from fedrec_protocol.manifest import RoundPolicy  # noqa: PLC0415 - as above

@@ -32,7 +32,7 @@ def show_command(
     """Read a data set, and say what was taken for what and what it is like."""
     from rich.console import Console  # noqa: PLC0415 - --help need not load it
 
-    from fedrec.data.interactions import DataError  # noqa: PLC0415 - --help need not load numpy
+    from fedrec.data.interactions import DataError  # noqa: PLC0415 - --help need not load what computes
     from fedrec.data.opening import read_interactions  # noqa: PLC0415 - as above
     from simulation.advice.screen import show_survey  # noqa: PLC0415 - as above
     from simulation.advice.survey import survey  # noqa: PLC0415 - as above
@@ -51,7 +51,7 @@ def download_command(
 ) -> None:
     """Download a data set, check its SHA-256, and unpack it."""
     from fedrec.data.download import download  # noqa: PLC0415 - --help need not load httpx
-    from fedrec.data.interactions import DataError  # noqa: PLC0415 - --help need not load numpy
+    from fedrec.data.interactions import DataError  # noqa: PLC0415 - --help need not load what computes
 
     if name not in PUBLIC_SETS:
         raise typer.BadParameter(f"{name!r} is not one of {', '.join(PUBLIC_SETS)}")

@@ -21,7 +21,7 @@ def demo(
     wait: Annotated[bool, typer.Option(help="Keep the services running at the end, until Enter.")] = False,
 ) -> None:
     """Train a recommender on MovieLens over real HTTP: Postgres, registry, aggregator and 610 devices."""
-    from fedrec.demo.main import Options, run_demo  # noqa: PLC0415 - --help need not load numpy and httpx
+    from fedrec.demo.main import Options, run_demo  # noqa: PLC0415 - --help need not load what computes
     from fedrec.demo.privacy import Privacy  # noqa: PLC0415 - the same
 
     if recipe not in RECIPES:

@@ -98,7 +98,7 @@ def audit_command(
     at_least: AtLeast = None,
 ) -> None:
     """Attack published models and received reports, and bound epsilon from below; exit 1 where a promise fails."""
-    from simulation.audit.audit import AuditOptions, run_audit  # noqa: PLC0415 - --help need not load numpy
+    from simulation.audit.audit import AuditOptions, run_audit  # noqa: PLC0415 - --help need not load what computes
 
     levels = {"noise_multipliers": noise, "mode_multipliers": mode_noise}
     chosen: dict[str, Any] = {name: tuple(level) for name, level in levels.items() if level}

@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -14,8 +14,10 @@ from rich.markup import escape
 
 from fedrec.local.operator_env import write_operator_env
 from fedrec.local.ports import ANY
-from fedrec.local.stack import LocalStack, local_stack
-from fedrec.local.supervisor import Part, Supervisor
+
+if TYPE_CHECKING:
+    from fedrec.local.stack import LocalStack
+    from fedrec.local.supervisor import Part
 
 SYSTEM_STATE = Path("/var/lib/fedrec")
 
@@ -36,6 +38,9 @@ def serve(
 
     A process that ends by itself is started again, up to five times in ten minutes.
     """
+    from fedrec.local.stack import local_stack  # noqa: PLC0415 - no other command need load Alembic
+    from fedrec.local.supervisor import Supervisor  # noqa: PLC0415 - as above
+
     if port == registry_port != ANY:
         raise typer.BadParameter("both services cannot listen on one port", param_hint="--registry-port")
     console = Console()

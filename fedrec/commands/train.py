@@ -24,7 +24,7 @@ def train(
 
     Stopped and started again, it finds the task by its name and goes on: nothing is created twice.
     """
-    from fedrec.manifests import read_manifest  # noqa: PLC0415 - --help need not load numpy
+    from fedrec.manifests import read_manifest  # noqa: PLC0415 - --help need not load what computes
     from fedrec.training import find_or_create  # noqa: PLC0415 - as above
 
     if promote is not None and registry_key is None:

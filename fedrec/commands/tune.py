@@ -34,7 +34,7 @@ def tune(
     at_least: AtLeast = None,
 ) -> None:
     """Search a recipe's hyperparameters, by NDCG@10 on validation items; test items are not looked at."""
-    from simulation.tuning.search import Search, run_search  # noqa: PLC0415 - --help need not load numpy
+    from simulation.tuning.search import Search, run_search  # noqa: PLC0415 - --help need not load what computes
 
     fixed = json_object(config, "--config")
     columns = ColumnChoice(user, item, time, rating, time_format, at_least)

@@ -3,14 +3,14 @@
 import math
 from collections.abc import Callable
 
-from scipy.optimize import brentq
-
 _RELATIVE_TOLERANCE = 5e-4
 _START = 256.0
 
 
 def smallest_multiplier(price: Callable[[float], float], target: float) -> float:
     """The z with price(z) <= target that is within a thousandth of the least; `price` falls as z grows."""
+    from scipy.optimize import brentq  # noqa: PLC0415 - takes long to import
+
     known: dict[float, float] = {}
 
     def excess(log_multiplier: float) -> float:

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.stats import binom
 
 from fedrec_protocol.noise.random_bits import RandomBits
 
@@ -45,6 +44,8 @@ def draw_all(enrolled: Sequence[str], sampling_probability: float, room: int, bi
     Raises:
         CohortTooLarge: more than `room` would be drawn with a probability above 2**-40.
     """
+    from scipy.stats import binom  # noqa: PLC0415 - takes a second to import, and few tasks sample
+
     if binom.sf(room, len(enrolled), sampling_probability) > _NEGLIGIBLE:
         raise CohortTooLarge(
             f"{len(enrolled)} enrolled participants, each drawn with probability {sampling_probability:g}, may be more "
