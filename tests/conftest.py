@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from fedrec.local.databases import create_database, drop_database
 from fedrec.local.migrate import upgrade
 from fedrec.local.postgres import LocalPostgres
+from tests.databases import create_database, drop_database
 
 _numbers = itertools.count(1)
 

@@ -16,13 +16,13 @@ from schemathesis import Case
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi import checks
 
-from fedrec.local.databases import create_database
 from fedrec.local.postgres import LocalPostgres
 from fedrec_protocol import codec
 from fedrec_protocol.problems import PROBLEM_MEDIA_TYPE
 from services.aggregator.api import problems
 from services.aggregator.app import create_app
 from services.aggregator.settings import Settings
+from tests.databases import create_database
 from tests.integration.aggregator.deployment import report_of
 from tests.integration.aggregator.world import World
 

@@ -12,11 +12,11 @@ from openapi_spec_validator import validate
 from schemathesis import Case
 from schemathesis.checks import positive_data_acceptance
 
-from fedrec.local.databases import create_database, drop_database
 from fedrec.local.postgres import LocalPostgres
 from fedrec_protocol import codec
 from services.model_registry.app import create_app
 from services.model_registry.settings import Settings
+from tests.databases import create_database, drop_database
 from tests.integration.registry.support import ADMIN_KEY, PEPPER, KeyServer, served, settings_for, weights
 
 METHODS = ("get", "put", "post", "delete", "head")

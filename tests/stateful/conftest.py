@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from fedrec.local.databases import create_database
 from fedrec.local.postgres import LocalPostgres
+from tests.databases import create_database
 from tests.integration.aggregator.world import World
 
 

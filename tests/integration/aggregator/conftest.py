@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from fedrec.local.databases import create_database
 from fedrec.local.postgres import LocalPostgres
+from tests.databases import create_database
 from tests.integration.aggregator.world import World
 
 

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from fedrec.local.databases import create_database
 from fedrec.local.postgres import LocalPostgres
 from fedrec_protocol.messages import Assigned, Role, RoundKind
 from services.aggregator.domain.errors import Unauthenticated
@@ -20,6 +19,7 @@ from services.aggregator.pipeline.forget_clients import forget_unseen
 from services.aggregator.settings import Settings
 from services.aggregator.storage import credentials
 from services.aggregator.worker import Worker
+from tests.databases import create_database
 from tests.integration.aggregator.deployment import Device, Task
 from tests.integration.aggregator.powers import counted, power_of_two, powers_task
 from tests.integration.aggregator.test_credentials import operator_key

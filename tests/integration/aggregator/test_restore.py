@@ -16,10 +16,10 @@ import pytest
 from sqlalchemy import text
 
 from fedrec.local.binaries import find_binaries, unprivileged_account
-from fedrec.local.databases import create_database, drop_database
 from fedrec.local.postgres import LocalPostgres
 from fedrec_protocol.messages import NotSelectedReason
 from fedrec_sdk import Contributed, NotSelected, Participant
+from tests.databases import create_database, drop_database
 from tests.integration.aggregator.cohort import KnownUpdate
 from tests.integration.aggregator.deployment import Device, Task
 from tests.integration.aggregator.powers import counted, power_of_two, powers_task

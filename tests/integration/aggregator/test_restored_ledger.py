@@ -11,9 +11,9 @@ from sqlalchemy import text
 from typer.testing import CliRunner
 
 from fedrec.cli import app
-from fedrec.local.databases import create_database, drop_database
 from fedrec.local.postgres import LocalPostgres
 from services.aggregator.storage.incarnation import incarnation
+from tests.databases import create_database, drop_database
 from tests.integration.aggregator.deployment import Task
 from tests.integration.aggregator.test_correlated_noise import correlated
 from tests.integration.aggregator.test_private_task import gaussian_epsilon, private, zeros

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from fedrec.local.databases import create_database
 from fedrec.local.postgres import LocalPostgres
 from fedrec_protocol.digest import content_digest
 from fedrec_protocol.message_signatures import SignedRequest, sign
 from fedrec_sdk import Contributed, Participant
 from services.kit import access_tokens
+from tests.databases import create_database
 from tests.integration.aggregator.cohort import SIZE, KnownUpdate, update_of
 from tests.integration.aggregator.deployment import Device, Task
 from tests.integration.aggregator.world import World

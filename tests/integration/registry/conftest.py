@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from fedrec.local.databases import create_database, drop_database
 from fedrec.local.postgres import LocalPostgres
+from tests.databases import create_database, drop_database
 from tests.integration.registry.support import KeyServer, Registry, running, settings_for
 
 

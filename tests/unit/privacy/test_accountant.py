@@ -7,6 +7,8 @@ from dp_accounting import GaussianDpEvent, NeighboringRelation, PoissonSampledDp
 from dp_accounting.pld import PLDAccountant
 from dp_accounting.rdp import RdpAccountant
 
+from fedrec_protocol.manifest import RoundPolicy
+from services.aggregator.domain.eligibility import why_not_eligible
 from services.aggregator.domain.privacy.accountant import UnsupportedRelease, epsilon
 from services.aggregator.domain.privacy.events import (
     Charge,
@@ -18,6 +20,7 @@ from services.aggregator.domain.privacy.events import (
 )
 from services.aggregator.domain.privacy.participation import ParticipationLimit
 from services.aggregator.domain.privacy.skellam_accounting import renyi_divergence
+from tests.unit.aggregator.test_lives import collecting
 
 DELTA = 1e-6
 ANY_ROUND = ParticipationLimit()
@@ -170,14 +173,14 @@ def test_releases_of_one_round_cannot_be_of_two_samples() -> None:
         epsilon([Charge(charge_id="1", round_number=1, releases=releases)], ParticipationLimit(), 1e-5)
 
 
-def test_the_limit_allows_what_it_prices() -> None:
+def test_what_is_priced_is_what_a_participant_is_allowed() -> None:
+    policy = RoundPolicy(aggregation_goal=10, maximum_participations=3, minimum_separation=4)
     limit = ParticipationLimit(maximum_participations=3, minimum_separation=4)
     taken: list[int] = []
-    for round_number in range(1, 30):
-        if limit.allows(taken, round_number):
-            taken.append(round_number)
+    for number in range(1, 30):
+        if why_not_eligible(policy, collecting(number), len(taken), max(taken, default=-99)) is None:
+            taken.append(number)
     assert taken == [1, 5, 9]
     assert limit.most_participations(8) == 2
     assert limit.most_participations(29) == 3
-    assert not ParticipationLimit(minimum_separation=4).allows([9], 6)
     assert math.isfinite(ParticipationLimit().most_participations(10**9))

@@ -93,14 +93,6 @@ def test_noise_made_round_by_round_is_the_inverse_matrix_times_fresh_noise() -> 
     np.testing.assert_allclose(np.array(history[::-1]), np.linalg.inv(matrix(coefficients, 30)) @ fresh, rtol=1e-9)
 
 
-def test_the_deviation_of_the_running_sum_is_that_of_dense_linear_algebra() -> None:
-    for bands in (1, 3, 20):
-        coefficients = correlated.banded_square_root(bands)
-        decoder = np.tril(np.ones((50, 50))) @ np.linalg.inv(matrix(coefficients, 50))
-        expected = math.sqrt((decoder**2).sum() / 50)
-        assert correlated.running_sum_deviation(coefficients, 50) == pytest.approx(expected)
-
-
 def test_the_sensitivity_is_the_largest_change_over_all_allowed_participations() -> None:
     coefficients, limit = (
         correlated.banded_square_root(3),
@@ -118,13 +110,12 @@ def test_the_sensitivity_is_the_largest_change_over_all_allowed_participations()
 
 
 def test_correlated_noise_ends_five_times_lower_than_independent_noise_for_the_same_price() -> None:
-    # 500 rounds, five participations 100 apart: total error = sensitivity * deviation of the running sum.
+    # 500 rounds, five participations 100 apart: total error = sensitivity * norm of the noise on the running sums.
     limit = ParticipationLimit(maximum_participations=5, minimum_separation=100)
 
     def error(bands: int) -> float:
         coefficients = correlated.banded_square_root(bands)
-        return correlated.sensitivity(coefficients, limit, rounds=500) * correlated.running_sum_deviation(
-            coefficients, 500
-        )
+        decoder = np.tril(np.ones((500, 500))) @ np.linalg.inv(matrix(coefficients, 500))
+        return correlated.sensitivity(coefficients, limit, rounds=500) * float(np.linalg.norm(decoder))
 
     assert error(1) / error(100) > 5

@@ -91,18 +91,3 @@ def advance(
         noise[step] = next_noise(draw(step), earlier, coefficients)
         noise.pop(step - memory, None)
     return noise
-
-
-def running_sum_deviation(coefficients: Sequence[float], rounds: int) -> float:
-    """Root mean square, over the rounds, of the noise on the running sum, per unit of fresh noise.
-
-    It is what a model that adds up updates ends with; independent noise has sqrt((rounds + 1) / 2).
-    """
-    inverse = np.zeros(rounds)
-    inverse[0] = 1.0
-    for step in range(1, rounds):
-        window = inverse[max(0, step - len(coefficients) + 1) : step][::-1]
-        inverse[step] = -float(np.dot(coefficients[1 : len(window) + 1], window))
-    # Row t of A C^-1 is the running sum of the inverse's first column, reversed.
-    squares = np.cumsum(np.cumsum(inverse) ** 2)
-    return float(np.sqrt(squares.mean()))

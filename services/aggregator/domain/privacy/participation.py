@@ -1,7 +1,5 @@
 """How often one user takes part: the claim that a scheduler and every participant enforce."""
 
-from collections.abc import Sequence
-
 from pydantic import PositiveInt
 
 from fedrec_protocol.base import Message
@@ -14,12 +12,6 @@ class ParticipationLimit(Message):
     """Rounds that one user may ever report in, over the whole lineage; null for no cap."""
     minimum_separation: PositiveInt = 1
     """Difference of the numbers of two rounds of one user, at least; 1 allows every round."""
-
-    def allows(self, earlier: Sequence[int], round_number: int) -> bool:
-        """Whether a user who took part in the `earlier` rounds may take part in this one."""
-        if self.maximum_participations is not None and len(earlier) >= self.maximum_participations:
-            return False
-        return all(abs(round_number - other) >= self.minimum_separation for other in earlier)
 
     def most_participations(self, rounds: int) -> int:
         """The most rounds out of `rounds` consecutive ones that one user can have been in."""
