@@ -10,7 +10,7 @@ from fedrec.commands.services import REGISTRY_URL, RegistryKey, RegistryUrl, reg
 from fedrec.operator import Operator
 from fedrec_protocol.registry_messages import AliasView, Gate, VersionView
 
-model = typer.Typer(help="Models in the registry: versions, promotion, roll-back.", no_args_is_help=True)
+model = typer.Typer(help="Models in the registry: versions, promotion, roll-back, combination.", no_args_is_help=True)
 model.command("combine")(combine)
 
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="The model's name.")]
