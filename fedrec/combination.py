@@ -63,15 +63,15 @@ def publish(operator: Operator, model: str, parts: Combination) -> VersionView:
 
     Args:
         operator: The registry, with a key of role `run`.
-        model: Name of the combined model, none of the members'.
+        model: Name of the combined model. A member's own lets its devices fetch the version as they are.
         parts: What is combined.
 
     Raises:
         Refused: the members' items, tensors or weights do not fit.
         OperatorError: the registry refused.
     """
-    if model in {member.model for member in parts.members}:
-        raise Refused(f"{model} is one of the members: give the combined model a name of its own")
+    if parts.privacy is not None and model in {member.model for member in parts.members}:
+        raise Refused(f"{model} is a private member, whose statements are of its own task: choose another name")
     tensors = [codec.decode(operator.weights(member.version_id)) for member in parts.members]
     try:
         content = codec.encode(parts.recipe.combination(tensors, parts.weights))

@@ -10,7 +10,10 @@ from fedrec.commands.services import REGISTRY_URL, RegistryKey, RegistryUrl, reg
 
 
 def combine(
-    name: Annotated[str, typer.Argument(metavar="NEW", help="Name of the combined model, and of its task.")],
+    name: Annotated[
+        str,
+        typer.Argument(metavar="NEW", help="Name of the combined model; a member's own, for apps to stay as they are."),
+    ],
     member: Annotated[
         list[str],
         typer.Option(

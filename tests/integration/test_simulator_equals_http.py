@@ -28,7 +28,7 @@ from fedrec_recipes.combined import MEMBER_WEIGHTS, Combined
 from fedrec_recipes.evaluation import HeldOut
 from fedrec_recipes.federated_evaluation import FederatedEvaluation
 from fedrec_recipes.mf import ITEM_EMBEDDINGS
-from fedrec_recipes.recipe import Recipe
+from fedrec_recipes.recipe import History, Recipe
 from fedrec_sdk import Participant
 from fedrec_sdk.outcomes import TaskEnded
 from fedrec_sdk.silo.key import make_silo_key
@@ -264,13 +264,31 @@ def test_members_of_two_tasks_are_combined_weighted_promoted_and_recommend_alike
     )
 
     operator.promote("both", "production", chosen.version_id)
-    (task,) = [task for task in operator.tasks() if task.manifest.name == choosing.name]
-    key = operator.create_enrolment_key(task.task_id).secret
-    with Participant(stack.aggregator_url, key, tmp_path / "new", registry_url=stack.registry_url) as somebody:
+    best = expected_list(combined, expected.parameters, people[0])
+    with joined(stack, operator, choosing.name, tmp_path / "new") as somebody:
         somebody.record_many(people[0])
         assert somebody.refresh_model().version_id == chosen.version_id
-        best = somebody.recommend(3)
-        scores = combined.score(expected.parameters, {}, people[0])
-        scores[people[0].items] = -np.inf
-        assert [item for item, _ in best] == np.argsort(-scores, kind="stable")[:3].tolist()
-        assert somebody.because_of(best[0].item)
+        assert [item for item, _ in somebody.recommend(3)] == best
+        assert somebody.because_of(best[0])
+
+    # Under a member's name it comes to that member's devices, whose app knows of nothing.
+    given = ["model", "combine", "member-ease", *members, *registry, "--weights", "both@production"]
+    assert CliRunner().invoke(app, given).exit_code == 0
+    assert CliRunner().invoke(app, ["model", "promote", "member-ease", "2", *registry]).exit_code == 0
+    with joined(stack, operator, "member-ease", tmp_path / "ease" / "0") as member:
+        member.refresh_model()
+        assert [item for item, _ in member.recommend(3)] == best
+
+
+def expected_list(recipe: Recipe[Any], shared: Tensors, history: History) -> list[int]:
+    scores = recipe.score(shared, {}, history)
+    scores[history.items] = -np.inf
+    best: list[int] = np.argsort(-scores, kind="stable")[:3].tolist()
+    return best
+
+
+def joined(stack: LocalStack, operator: Operator, task: str, folder: Path) -> Participant:
+    """A device of a task."""
+    (view,) = [view for view in operator.tasks() if view.manifest.name == task]
+    key = operator.create_enrolment_key(view.task_id).secret
+    return Participant(stack.aggregator_url, key, folder, registry_url=stack.registry_url)

@@ -121,12 +121,10 @@ def test_what_does_not_go_together_is_refused_in_words(
     assert reason in words(result)
 
 
-def test_a_member_that_is_not_there_or_has_the_new_name_is_refused(
-    world: World, members: Members, tmp_path: Path
-) -> None:
+def test_a_member_that_is_not_there_is_refused(world: World, members: Members, tmp_path: Path) -> None:
     first, second = members.publish("a"), members.publish("b")
-    assert combine(world, tmp_path, "new", first, f"{second}@7").exit_code == 1
-    assert "name of its own" in words(combine(world, tmp_path, first, first, second))
+    missing = combine(world, tmp_path, "new", first, f"{second}@7")
+    assert (missing.exit_code, f"{second} has no version 7" in missing.stderr) == (1, True)
 
 
 def test_the_combined_model_has_the_members_catalogue_of_items(
@@ -155,6 +153,7 @@ def test_promises_of_privacy_add_up_and_the_round_of_choice_is_added_to_them(
     first, second = (members.publish(name, privacy=PRIVATE) for name in ("a", "b"))
     new = f"{first}-b"
     assert "what the choice may spend" in words(combine(world, tmp_path, new, first, second))
+    assert "is a private member" in words(combine(world, tmp_path, first, first, second, privacy=NOISE))
     combined(world, tmp_path, new, first, second, privacy=NOISE, goal="2")
     base = newest(operator, new).lineage.privacy
     assert base is not None
