@@ -1,15 +1,15 @@
 """Operator keys: a table of each service, which holds a keyed hash of every key."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, RowMapping, Table, select
 from sqlalchemy.dialects.postgresql import insert
 
 from fedrec_protocol.messages import Role
-from fedrec_protocol.operator_messages import OperatorKeyView
+from fedrec_protocol.operator_messages import OperatorKeyCreated, OperatorKeyRequest, OperatorKeyView
 from services.kit import key_tables
 from services.kit.ids import new_id
-from services.kit.keys import NewKey
+from services.kit.keys import NewKey, make_key
 
 
 class OperatorKeys:
@@ -19,12 +19,13 @@ class OperatorKeys:
         self._table = table
         (self._id,) = table.primary_key.columns
 
-    def add(
-        self, tx: Connection, key: NewKey, *, name: str, role: Role, now: datetime, expires_at: datetime | None
-    ) -> OperatorKeyView:
-        """Insert a new key."""
-        row = insert(self._table).values(self._values(key, name, role, now) | {"expires_at": expires_at})
-        return self._view(tx.execute(row.returning(self._table)).mappings().one())
+    def make(self, tx: Connection, asked: OperatorKeyRequest, *, pepper: bytes, now: datetime) -> OperatorKeyCreated:
+        """Make a key and store its hash; the secret is in the answer, and nowhere else."""
+        key, life = make_key("fo", pepper), asked.expires_in_seconds
+        expires_at = None if life is None else now + timedelta(seconds=life)
+        row = insert(self._table).values(self._values(key, asked.name, asked.role, now) | {"expires_at": expires_at})
+        view = self._view(tx.execute(row.returning(self._table)).mappings().one())
+        return OperatorKeyCreated(**view.model_dump(), secret=key.secret)
 
     def add_once(self, tx: Connection, key: NewKey, *, name: str, role: Role, now: datetime) -> None:
         """Insert a key unless it was there before: one that was revoked does not come back."""

@@ -1,7 +1,5 @@
 """Routes by which administrators manage operator keys."""
 
-from datetime import timedelta
-
 from fastapi import APIRouter, Request
 from sqlalchemy import Connection
 
@@ -9,7 +7,6 @@ from fedrec_protocol.operator_messages import OperatorKeyCreated, OperatorKeyReq
 from services.aggregator.api.access import AdminDep, ContextDep, access_of
 from services.aggregator.api.parameters import KeyId
 from services.aggregator.storage import audit, operator_keys
-from services.kit import keys
 from services.kit.problems import documented
 
 router = APIRouter(prefix="/v1/operator-keys", tags=["credentials"])
@@ -24,18 +21,14 @@ router = APIRouter(prefix="/v1/operator-keys", tags=["credentials"])
 )
 def create(request: Request, body: OperatorKeyRequest, operator: AdminDep, context: ContextDep) -> OperatorKeyCreated:
     """A key for a person or a program. Its secret is shown this once."""
-    key = keys.make_key("fo", access_of(request).pepper)
-    now = context.now()
-    life = body.expires_in_seconds
-    expires_at = None if life is None else now + timedelta(seconds=life)
+    pepper, now = access_of(request).pepper, context.now()
 
-    def step(tx: Connection) -> OperatorKeyView:
-        view = operator_keys.add(tx, key, name=body.name, role=body.role, now=now, expires_at=expires_at)
-        audit.record(tx, operator.name, "create operator key", view.key_id, now)
-        return view
+    def step(tx: Connection) -> OperatorKeyCreated:
+        made = operator_keys.make(tx, body, pepper=pepper, now=now)
+        audit.record(tx, operator.name, "create operator key", made.key_id, now)
+        return made
 
-    view = context.db.run("create_operator_key", step)
-    return OperatorKeyCreated(**view.model_dump(), secret=key.secret)
+    return context.db.run("create_operator_key", step)
 
 
 @router.get("", operation_id="listOperatorKeys", summary="List operator keys", responses=documented(401, 403, 429, 503))

@@ -9,7 +9,7 @@ from services.aggregator.storage import tables
 from services.kit.operator_keys import OperatorKeys
 
 _keys = OperatorKeys(tables.operator_keys)
-add, add_once, find, views = _keys.add, _keys.add_once, _keys.find, _keys.views
+make, add_once, find, views = _keys.make, _keys.add_once, _keys.find, _keys.views
 
 
 def revoke(tx: Connection, key_id: str, now: datetime) -> None:

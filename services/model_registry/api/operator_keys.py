@@ -1,12 +1,9 @@
 """Routes by which administrators manage operator keys."""
 
-from datetime import timedelta
-
 from fastapi import APIRouter
 from sqlalchemy import Connection
 
 from fedrec_protocol.operator_messages import OperatorKeyCreated, OperatorKeyRequest, OperatorKeyView
-from services.kit import keys
 from services.kit.problems import documented
 from services.model_registry.api.access import AdminDep
 from services.model_registry.api.context import ContextDep
@@ -25,18 +22,14 @@ router = APIRouter(prefix="/v1/operator-keys", tags=["credentials"])
 )
 def create(request: OperatorKeyRequest, operator: AdminDep, context: ContextDep) -> OperatorKeyCreated:
     """A key for a person or a program. Its secret is shown this once."""
-    key = keys.make_key("fo", context.settings.key_pepper)
-    now = context.clock.now()
-    life = request.expires_in_seconds
-    expires_at = None if life is None else now + timedelta(seconds=life)
+    pepper, now = context.settings.key_pepper, context.clock.now()
 
-    def step(tx: Connection) -> OperatorKeyView:
-        view = operator_keys.add(tx, key, name=request.name, role=request.role, now=now, expires_at=expires_at)
-        audit.record(tx, operator.name, "create operator key", view.key_id)
-        return view
+    def step(tx: Connection) -> OperatorKeyCreated:
+        made = operator_keys.make(tx, request, pepper=pepper, now=now)
+        audit.record(tx, operator.name, "create operator key", made.key_id)
+        return made
 
-    view = context.db.run("create_operator_key", step)
-    return OperatorKeyCreated(**view.model_dump(), secret=key.secret)
+    return context.db.run("create_operator_key", step)
 
 
 @router.get("", operation_id="listOperatorKeys", summary="List operator keys", responses=documented(401, 403, 429, 503))

@@ -9,7 +9,7 @@ from services.model_registry.domain.errors import UnknownKey
 from services.model_registry.storage import tables
 
 _keys = OperatorKeys(tables.operator_keys)
-add, add_once, find, views = _keys.add, _keys.add_once, _keys.find, _keys.views
+make, add_once, find, views = _keys.make, _keys.add_once, _keys.find, _keys.views
 
 
 def revoke(tx: Connection, key_id: str, now: datetime) -> None:
