@@ -1,5 +1,7 @@
 """`fedrec simulate` from data to results."""
 
+import itertools
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ from fedrec.data.split import Split, leave_last_out
 from fedrec.manifests import read_manifest
 from fedrec_protocol.manifest import RecipeChoice, TaskManifest
 from fedrec_recipes import catalogue
-from fedrec_recipes.combined import MEMBER_WEIGHTS, Combined
+from fedrec_recipes.combined import MEMBER_WEIGHTS, Combined, CombinedConfig
 from fedrec_recipes.ease import Ease, EaseConfig
 from fedrec_recipes.recipe import History, Recipe
 from fedrec_recipes.two_tower import TwoTower
@@ -44,15 +46,15 @@ def run_experiment(options: Options, console: Console) -> list[TestRow]:
     require_writers()
     split, item_ids = _read(options, console)
     number_of_items = len(item_ids)
-    given = None if options.manifest is None else _given_manifest(options.manifest, number_of_items)
-    recipe = catalogue.recipe(_choice(options, item_ids, split.train) if given is None else given.recipe)
-    members = [simulate_task(options, member, None, split, console) for member in _members(recipe)]
+    given = [_given_manifest(path, number_of_items) for path in options.manifests]
+    recipe = _together(given) if given else catalogue.recipe(_choice(options, item_ids, split.train))
+    members = [simulate_task(options, *member, split, console) for member in _members(recipe, given)]
     base, terms = None, options
     if isinstance(recipe, Combined):
         base = recipe.combination([each.simulation.parameters for each in members])
         # What is said of training is said of the members: weights are chosen by the recipe's own terms.
         terms = replace(options, rounds=None, training={}, clipping_norm=None, patience=None)
-    task = simulate_task(terms, recipe, given, split, console, base=base)
+    task = simulate_task(terms, recipe, given[0] if len(given) == 1 else None, split, console, base=base)
     if isinstance(recipe, Combined):
         weights = zip(recipe.members, task.simulation.parameters[MEMBER_WEIGHTS].tolist(), strict=True)
         console.print("Weights: " + ", ".join(f"{member.name} {weight:g}" for member, weight in weights))
@@ -64,9 +66,21 @@ def run_experiment(options: Options, console: Console) -> list[TestRow]:
     return rows
 
 
-def _members(recipe: Recipe[Any]) -> tuple[Recipe[Any], ...]:
-    """What is trained first, by tasks of its own."""
-    return recipe.members if isinstance(recipe, Combined) else ()
+def _together(given: Sequence[TaskManifest]) -> Recipe[Any]:
+    """The recipe of a manifest; of several, what combines theirs."""
+    if len(given) == 1:
+        return catalogue.recipe(given[0].recipe)
+    members = [manifest.recipe for manifest in given]
+    items = members[0].config["number_of_items"]
+    return Combined(CombinedConfig.model_validate({"number_of_items": items, "members": members}))
+
+
+def _members(recipe: Recipe[Any], given: Sequence[TaskManifest]) -> Sequence[tuple[Recipe[Any], TaskManifest | None]]:
+    """What is trained first, by tasks of its own, and those that are given."""
+    if not isinstance(recipe, Combined):
+        return ()
+    manifests = given if len(given) > 1 else itertools.repeat(None)
+    return [(member, manifest) for member, manifest in zip(recipe.members, manifests, strict=False)]
 
 
 def _write(folder: Path, task: SimulatedTask, rows: list[TestRow], console: Console) -> None:

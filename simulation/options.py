@@ -18,8 +18,9 @@ class Options:
     data: Path
     columns: ColumnChoice = FOUND
     """Which column of the data is what."""
-    manifest: Path | None = None
-    """A task manifest, as a deployment takes it: it answers the options on recipe, rounds, privacy and metrics."""
+    manifests: tuple[Path, ...] = ()
+    """A task manifest, as a deployment takes it: it answers the options on recipe, rounds, privacy and metrics. Several
+    are those of a combined model's members."""
     recipe: str | None = None
     """None takes the one that suits the size of the catalogue."""
     config: dict[str, JsonValue] = field(default_factory=dict)

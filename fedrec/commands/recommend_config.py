@@ -72,6 +72,10 @@ def recommend_config(
         with refusing_arguments(), Console(stderr=True).status("looking at the data") as status:
             advice = advise(wishes, status.update)
             out.write_text(advice.manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
+            second = None if advice.second is None else advice.second.manifest
+            beside = out.with_name(f"{out.stem}-second{out.suffix}")
+            if second is not None:
+                beside.write_text(second.model_dump_json(indent=2) + "\n", encoding="utf-8")
     except ImportError as failure:
         typer.echo(f"fedrec: {failure}", err=True)
         raise typer.Exit(1) from failure
@@ -85,3 +89,15 @@ def recommend_config(
         f"\nWritten to {out}. Try it: fedrec simulate {data} --manifest {out}{support}{columns.as_options()}",
         soft_wrap=True,
     )
+    if second is not None:
+        steps = (
+            f"fedrec train {out} --promote production",
+            f"fedrec train {beside} --promote production",
+            f"fedrec model combine {name}-both --member {name} --member {second.name}",
+            "fedrec train combined-task.json --promote production",
+        )
+        console.print(f"\nThe second task is in {beside}. To serve both together:")
+        for number, step in enumerate(steps, start=1):
+            console.print(f"  {number}. {step}", soft_wrap=True)
+        manifests = f"--manifest {out} --manifest {beside}"
+        console.print(f"Try it: fedrec simulate {data} {manifests}{support}{columns.as_options()}", soft_wrap=True)

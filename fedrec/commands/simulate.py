@@ -23,8 +23,11 @@ class Engine(StrEnum):
 def simulate(
     data: Annotated[Path, typer.Argument(help="A file of interactions, or a folder that holds one.")],
     manifest: Annotated[
-        Path | None,
-        typer.Option(help="A task manifest, e.g. of `recommend-config`; the options that it answers are not used."),
+        list[Path] | None,
+        typer.Option(
+            help="A task manifest, e.g. of `recommend-config`; the options that it answers are not used. Several are "
+            "those of models that are then combined."
+        ),
     ] = None,
     recipe: Annotated[
         str | None,
@@ -87,7 +90,7 @@ def simulate(
     options = Options(
         data=data,
         columns=ColumnChoice(user, item, time, rating, time_format, at_least),
-        manifest=manifest,
+        manifests=tuple(manifest or ()),
         recipe=recipe,
         config=json_object(config, "--config"),
         training=json_object(training, "--training"),

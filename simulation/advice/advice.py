@@ -1,5 +1,6 @@
 """`fedrec recommend-config` from data to a manifest."""
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -22,7 +23,9 @@ from fedrec_recipes.statistics_recipe import StatisticsConfig
 from services.aggregator.domain.errors import InvalidManifest
 from services.aggregator.domain.runnable import check_runnable
 from simulation.advice.candidates import LARGEST_TRANSFER_BYTES, Cost, cost_of
+from simulation.advice.combination import Beside, beside
 from simulation.advice.private_trial import private_trial
+from simulation.advice.second_task import second_task
 from simulation.advice.survey import SORTED_BY_ITEM, Order, Survey, survey
 from simulation.advice.trial import Trial
 from simulation.advice.trials import Outcome, Progress, question_of, run_trials
@@ -81,8 +84,19 @@ class Advice:
     cost: Cost
     masked_bytes_up: int | None
     """Upload with secure aggregation; None where the people are too few, or the sum does not fit."""
+    second: "Second | None"
+    """What to combine it with; None where that is no better, or there was no time to see."""
     remarks: list[str]
     """What to know before relying on it, a sentence each."""
+
+
+@dataclass(frozen=True)
+class Second:
+    """A second task, whose model is to be combined with that of the first."""
+
+    beside: Beside
+    """What it is worth."""
+    manifest: TaskManifest
 
 
 def advise(wishes: Wishes, progress: Progress) -> Advice:
@@ -107,13 +121,17 @@ def advise_on(interactions: Interactions, wishes: Wishes, progress: Progress) ->
         )
     known = [history.without_last(1) for history in histories if len(history) >= 3]
     question = question_of(known, found.items, found.order, wishes.largest_bytes, wishes.seed)
+    started = time.perf_counter()
     outcome = run_trials(question, seconds=wishes.seconds, progress=progress)
     plain = task_for(wishes, question.candidates(found.items)[outcome.chosen], found)
     masked = _masked(plain)
     manifest = _protected(wishes, found, plain, masked)
-    with_noise = None
+    with_noise = second = None
     if manifest.privacy is not None:
         with_noise = private_trial(manifest, known, seed=wishes.seed, progress=progress)
+    else:
+        left = wishes.seconds - (time.perf_counter() - started)
+        second = _second(wishes, found, beside(question, outcome, seconds=left, progress=progress))
     return Advice(
         reading=interactions.remarks,
         survey=found,
@@ -124,6 +142,7 @@ def advise_on(interactions: Interactions, wishes: Wishes, progress: Progress) ->
         manifest=manifest,
         cost=cost_of(manifest),
         masked_bytes_up=None if masked is None else cost_of(masked).bytes_up,
+        second=second,
         remarks=[*_remarks(found, outcome), *_privacy_remarks(wishes, outcome, with_noise)],
     )
 
@@ -159,6 +178,16 @@ def _alternatives(recipe: Recipe[Any], found: Survey) -> Iterator[tuple[Recipe[A
     while goal:
         yield recipe, goal
         goal //= 2
+
+
+def _second(wishes: Wishes, found: Survey, pays: Beside | None) -> Second | None:
+    """The second task, protected as the first; None where that is not possible."""
+    if pays is None:
+        return None
+    name = f"{wishes.name}-{pays.recipe.name}"
+    plain = second_task(pays.recipe, name=name, people=found.people, seed=wishes.seed, deadline_seconds=_ROUND_SECONDS)
+    manifest = _masked(plain) if wishes.privacy is Privacy.SECAGG else plain
+    return None if manifest is None else Second(pays, manifest)
 
 
 def _masked(manifest: TaskManifest) -> TaskManifest | None:

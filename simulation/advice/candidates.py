@@ -57,7 +57,7 @@ def candidates(
 
     def fitting(name: str, **config: JsonValue) -> list[Recipe[Any]]:
         found = _recipe(name, number_of_items, **config)
-        return [found] if _largest_transfer(found) <= largest_bytes else []
+        return [found] if largest_transfer(found) <= largest_bytes else []
 
     is_ordered = order is not Order.ITEM
     dense = [each for name in (_DENSE_IN_TIME if is_ordered else _DENSE) for each in fitting(name)][:1]
@@ -65,7 +65,7 @@ def candidates(
     others = fitting(_HASHED, **({} if is_ordered else {"is_ordered": False}))
     if is_ordered and not dense:
         sketches = [each for columns in _DIMENSIONS for each in fitting(_SKETCHED_IN_TIME, dimension=columns)][:2]
-        others += sorted(sketches, key=_largest_transfer)
+        others += sorted(sketches, key=largest_transfer)
     if order is Order.ITEM or (order is Order.FILE and not dense):
         filters = [each for size in _FILTER_SIZES for each in fitting(_SKETCHED, **size)][:1]
         others += [_narrowed(each, people) for each in filters]
@@ -86,7 +86,8 @@ def label(recipe: Recipe[Any]) -> str:
     return " ".join([recipe.name, *(f"{name}={value}" for name, value in changed.items())])
 
 
-def _largest_transfer(recipe: Recipe[Any]) -> int:
+def largest_transfer(recipe: Recipe[Any]) -> int:
+    """Bytes of a recipe's model or of its report, whichever is larger."""
     report = recipe.report_format.tensors
     return max(codec.encoded_size(recipe.shared), codec.encoded_size(recipe.shared if report is None else report))
 

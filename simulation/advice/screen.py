@@ -7,8 +7,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from fedrec_protocol import codec
 from fedrec_recipes.catalogue import recipe as recipe_of
-from simulation.advice.advice import Advice
+from simulation.advice.advice import Advice, Second
 from simulation.advice.candidates import label
 from simulation.advice.survey import Survey
 from simulation.advice.trial import Trial
@@ -19,6 +20,8 @@ def show(advice: Advice, console: Console) -> None:
     show_survey(advice.reading, advice.survey, console)
     console.print(_trial_table(advice))
     console.print(_proposal_table(advice))
+    if advice.second is not None:
+        console.print(_second_table(advice.second))
     for remark in advice.remarks:
         console.print(f"- {remark}", markup=False)
 
@@ -44,8 +47,17 @@ def as_json(advice: Advice) -> dict[str, Any]:
             **asdict(advice.cost),
             "masked_bytes_up": advice.masked_bytes_up,
         },
+        "second": None if advice.second is None else _second_as_json(advice.second),
         "remarks": advice.remarks,
         "manifest": advice.manifest.model_dump(mode="json"),
+    }
+
+
+def _second_as_json(second: Second) -> dict[str, Any]:
+    return {
+        "together": _as_json(second.beside.together),
+        "alone": _as_json(second.beside.alone),
+        "manifest": second.manifest.model_dump(mode="json"),
     }
 
 
@@ -101,6 +113,19 @@ def _proposal_table(advice: Advice) -> Table:
     masked = "not possible" if advice.masked_bytes_up is None else _megabytes(advice.masked_bytes_up)
     table.add_row("a person uploads with secure aggregation", masked)
     table.add_row("memory of the server", f"about {_megabytes(cost.server_bytes)}")
+    return table
+
+
+def _second_table(second: Second) -> Table:
+    pays, manifest = second.beside, second.manifest
+    table = _table("better together with", "")
+    table.add_row("recipe", label(recipe_of(manifest.recipe)))
+    for name, trial in (("alone", pays.alone), ("together", pays.together)):
+        hr, ndcg, people, *_ = _figures(trial)
+        table.add_row(f"hr@10 and ndcg@10 of {people} people, {name}", f"{hr}, {ndcg}")
+    rounds = f"{manifest.stop.round_budget:,}, of {manifest.rounds.aggregation_goal:,} people"
+    table.add_row("rounds", rounds)
+    table.add_row("a person downloads in one", _megabytes(codec.encoded_size(manifest.shared)))
     return table
 
 

@@ -181,3 +181,18 @@ def test_members_of_a_combined_model_are_trained_first_and_written_beside_it(dat
     assert CliRunner().invoke(app, again).exit_code == 0
     files = [tmp_path / name / "model.safetensors" for name in ("out", "again")]
     assert files[0].read_bytes() == files[1].read_bytes()
+
+
+def test_several_manifests_are_those_of_the_members_of_a_combined_model(data: Path, tmp_path: Path) -> None:
+    manifests = []
+    for recipe, config in (("popularity", "{}"), ("ease", '{"regularisation": 5}')):
+        out = tmp_path / recipe
+        command = ["simulate", str(data), "--recipe", recipe, "--config", config, "--out", str(out)]
+        assert CliRunner().invoke(app, command).exit_code == 0
+        manifests += ["--manifest", str(out / "manifest.json")]
+    result = CliRunner().invoke(app, ["simulate", str(data), *manifests, "--out", str(tmp_path / "both")])
+    assert result.exit_code == 0, result.output
+    held = codec.decode((tmp_path / "both" / "model.safetensors").read_bytes())
+    for place, (name, tensor) in enumerate((("popularity", "item_count"), ("ease", "item_weights"))):
+        alone = codec.decode((tmp_path / name / "model.safetensors").read_bytes())
+        assert (alone[tensor] == held[f"member{place}.{tensor}"]).all()

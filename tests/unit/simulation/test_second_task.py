@@ -1,0 +1,118 @@
+"""When advice proposes a second task beside the first, and which."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from fedrec.data.interactions import from_columns
+from fedrec_protocol.initialise import initial_parameters
+from fedrec_protocol.manifest import TaskManifest
+from fedrec_recipes.combined import MEMBER_WEIGHTS, Combined, CombinedConfig
+from fedrec_recipes.metrics import rank_of
+from simulation.advice.advice import Privacy, Second, Wishes, advise_on
+from simulation.advice.combination import Beside, beside, sasrec_of, try_both
+from simulation.advice.screen import as_json, show
+from simulation.advice.second_task import second_task
+from simulation.advice.survey import Order
+from simulation.advice.trial import Trial, trial_of, try_recipe
+from simulation.advice.trials import Outcome, Question, question_of
+from tests.unit.recipes.data import people_with_taste
+from tests.unit.recipes.test_blend import ITEMS, wandering
+
+LARGE = 10**9
+
+
+def asked(order: Order = Order.TIME, largest_bytes: int = LARGE) -> Question:
+    """Of people whose last item alone tells what comes next."""
+    return question_of(wandering(), ITEMS, order, largest_bytes, seed=0)
+
+
+def chosen(question: Question, name: str = "als") -> Outcome:
+    """As if that candidate had done best, on everybody."""
+    candidates = question.candidates(ITEMS)
+    place = [recipe.name for recipe in candidates].index(name)
+    trial = try_recipe(candidates[place], question.histories, 0)
+    return Outcome([trial] * (place + 1), [], place, trial, 0.0)
+
+
+def found(question: Question, outcome: Outcome, seconds: float = 600.0) -> Beside | None:
+    return beside(question, outcome, seconds=seconds, progress=lambda _: None)
+
+
+def task(people: int) -> TaskManifest:
+    return second_task(sasrec_of(100), name="second", people=people, seed=0, deadline_seconds=60.0)
+
+
+def test_a_recipe_that_knows_no_order_is_better_with_one_that_does() -> None:
+    question = asked()
+    outcome = chosen(question)
+    pays = found(question, outcome)
+    assert pays is not None
+    assert pays.alone is outcome.expected
+    assert pays.together.recipe == "als + sasrec"
+    assert pays.together.people == len(question.histories)
+    assert pays.together.metrics["ndcg@10"].low > pays.alone.metrics["ndcg@10"].high
+
+
+def test_nothing_is_tried_without_time_without_order_beside_popularity_or_where_it_is_too_large() -> None:
+    question = asked()
+    outcome = chosen(question)
+    assert found(question, outcome, seconds=0) is None
+    assert found(asked(Order.ITEM), outcome) is None
+    narrow = asked(largest_bytes=50_000)  # als has 37 kB, both have 74
+    assert found(question, chosen(question, "popularity")) is None
+    assert found(narrow, chosen(narrow)) is None
+
+
+def test_nobody_is_measured_with_weights_that_their_own_item_chose() -> None:
+    (person,) = people_with_taste(1, 30, length=8)
+    members = ({"name": "popularity"}, {"name": "ease"})
+    both = Combined(CombinedConfig.model_validate({"number_of_items": 30, "members": members}))
+    known = person.without_last(1)
+    starts = [initial_parameters(member.shared, 0) for member in both.members]
+    trained = [
+        member.train_central([known], np.random.default_rng(0), base=start)
+        for member, start in zip(both.members, starts, strict=True)
+    ]
+    equal = both.combination(trained)
+    assert equal[MEMBER_WEIGHTS].tolist() == [1.0, 1.0]
+    rank = rank_of(both.score(equal, {}, known), int(person.items[-1]), known.items)
+    assert try_both(both, [person], 0).gains.tolist() == pytest.approx([1 / np.log2(rank + 1) if rank <= 10 else 0.0])
+
+
+def test_of_few_people_everybody_takes_part_in_the_usual_rounds() -> None:
+    usual = sasrec_of(100)
+    manifest = task(1000)
+    assert (manifest.rounds.aggregation_goal, manifest.stop.round_budget) == (1000, usual.usual_rounds)
+    assert manifest.aggregation == usual.aggregation
+
+
+@pytest.mark.parametrize(("people", "goal", "rounds"), [(6040, 128, 1180), (200_000, 2500, 2000)])
+def test_of_many_people_some_take_part_in_more_rounds(people: int, goal: int, rounds: int) -> None:
+    manifest = task(people)
+    assert (manifest.rounds.aggregation_goal, manifest.stop.round_budget) == (goal, rounds)
+    assert manifest.aggregation.params["learning_rate"] < sasrec_of(100).server_learning_rate
+
+
+def test_a_second_task_is_shown_with_what_it_is_worth() -> None:
+    people = people_with_taste(40, 30, length=8)
+    rows = [(str(person), str(item)) for person, history in enumerate(people) for item in history.items]
+    interactions = from_columns([user for user, _ in rows], [item for _, item in rows], None)
+    advice = advise_on(interactions, Wishes(data=None, seconds=0, privacy=Privacy.PLAIN), lambda _: None)
+    assert advice.second is None
+    assert as_json(advice)["second"] is None
+    pays = Beside(sasrec_of(30), together=_trial("blend + sasrec", 2), alone=_trial("blend", 4))
+    shown = replace(
+        advice, second=Second(pays, second_task(pays.recipe, name="b", people=6040, seed=0, deadline_seconds=9))
+    )
+    console = Console(record=True, width=200, quiet=True)
+    show(shown, console)
+    assert as_json(shown)["second"]["together"]["recipe"] == "blend + sasrec"
+    assert TaskManifest.model_validate(as_json(shown)["second"]["manifest"]) == shown.second.manifest
+
+
+def _trial(name: str, rank: int) -> Trial:
+    ranks = np.full(40, rank)
+    return trial_of(name, ranks, people=40, items=30, training_seconds=1.0, ranking_seconds=1.0, seed=0)
