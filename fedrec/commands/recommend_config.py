@@ -3,7 +3,7 @@
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -11,6 +11,9 @@ from rich.console import Console
 from fedrec.commands.columns import AtLeast, Item, Rating, Time, TimeFormat, User
 from fedrec.commands.refusals import refusing_arguments
 from fedrec.data.choice import ColumnChoice
+
+if TYPE_CHECKING:
+    from fedrec_protocol.manifest import TaskManifest
 
 PRIVACY = ("plain", "secagg", "dp")
 _USUAL_EPSILON = 8.0
@@ -90,14 +93,19 @@ def recommend_config(
         soft_wrap=True,
     )
     if second is not None:
-        steps = (
-            f"fedrec train {out} --promote production",
-            f"fedrec train {beside} --promote production",
-            f"fedrec model combine {name}-both --member {name} --member {second.name}",
-            "fedrec train combined-task.json --promote production",
-        )
         console.print(f"\nThe second task is in {beside}. To serve both together:")
-        for number, step in enumerate(steps, start=1):
+        for number, step in enumerate(_steps(advice.manifest, out, second, beside), start=1):
             console.print(f"  {number}. {step}", soft_wrap=True)
         manifests = f"--manifest {out} --manifest {beside}"
         console.print(f"Try it: fedrec simulate {data} {manifests}{support}{columns.as_options()}", soft_wrap=True)
+
+
+def _steps(first: "TaskManifest", path: Path, second: "TaskManifest", beside: Path) -> tuple[str, ...]:
+    """The commands from two manifests to a combined model that is served."""
+    goal = first.rounds.aggregation_goal
+    return (
+        f"fedrec train {path} --promote production",
+        f"fedrec train {beside} --promote production",
+        f"fedrec model combine {first.name}-both --member {first.name} --member {second.name} --goal {goal}",
+        "fedrec train combined-task.json --promote production",
+    )

@@ -1,6 +1,8 @@
 """When advice proposes a second task beside the first, and which."""
 
 from dataclasses import replace
+from io import StringIO
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -93,24 +95,25 @@ def test_of_few_people_everybody_takes_part_in_the_usual_rounds() -> None:
 def test_of_many_people_some_take_part_in_more_rounds(people: int, goal: int, rounds: int) -> None:
     manifest = task(people)
     assert (manifest.rounds.aggregation_goal, manifest.stop.round_budget) == (goal, rounds)
-    assert manifest.aggregation.params["learning_rate"] < sasrec_of(100).server_learning_rate
+    assert manifest.aggregation.params["learning_rate"] == 0.0025
 
 
 def test_a_second_task_is_shown_with_what_it_is_worth() -> None:
     people = people_with_taste(40, 30, length=8)
     rows = [(str(person), str(item)) for person, history in enumerate(people) for item in history.items]
     interactions = from_columns([user for user, _ in rows], [item for _, item in rows], None)
-    advice = advise_on(interactions, Wishes(data=None, seconds=0, privacy=Privacy.PLAIN), lambda _: None)
+    advice = advise_on(interactions, Wishes(data=Path(), seconds=0, privacy=Privacy.PLAIN), lambda _: None)
     assert advice.second is None
     assert as_json(advice)["second"] is None
     pays = Beside(sasrec_of(30), together=_trial("blend + sasrec", 2), alone=_trial("blend", 4))
-    shown = replace(
-        advice, second=Second(pays, second_task(pays.recipe, name="b", people=6040, seed=0, deadline_seconds=9))
-    )
-    console = Console(record=True, width=200, quiet=True)
-    show(shown, console)
+    second = second_task(pays.recipe, name="b", people=6040, seed=0, deadline_seconds=9)
+    shown = replace(advice, second=Second(pays, second))
+    written = StringIO()
+    show(shown, Console(file=written, width=200))
+    (line,) = [line for line in written.getvalue().splitlines() if line.startswith("rounds") and "1,180" in line]
+    assert line.endswith("1,180, of 128 people")
     assert as_json(shown)["second"]["together"]["recipe"] == "blend + sasrec"
-    assert TaskManifest.model_validate(as_json(shown)["second"]["manifest"]) == shown.second.manifest
+    assert TaskManifest.model_validate(as_json(shown)["second"]["manifest"]) == second
 
 
 def _trial(name: str, rank: int) -> Trial:
