@@ -111,7 +111,7 @@ def test_a_second_task_is_shown_with_what_it_is_worth() -> None:
     written = StringIO()
     show(shown, Console(file=written, width=200))
     (line,) = [line for line in written.getvalue().splitlines() if line.startswith("rounds") and "1,180" in line]
-    assert line.endswith("1,180, of 128 people")
+    assert line.split(maxsplit=1)[1].rstrip() == "1,180, of 128 people"
     assert as_json(shown)["second"]["together"]["recipe"] == "blend + sasrec"
     assert TaskManifest.model_validate(as_json(shown)["second"]["manifest"]) == second
 
