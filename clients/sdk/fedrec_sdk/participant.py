@@ -8,7 +8,6 @@ from functools import partial
 from operator import index
 from time import time as now
 from typing import TYPE_CHECKING, Any, Self, SupportsIndex
-from urllib.parse import urlsplit
 
 from fedrec_protocol.item_catalogue import ItemCatalogue
 from fedrec_protocol.messages import RoundKind
@@ -18,6 +17,7 @@ from fedrec_recipes.seeding import SEED_BYTES
 from fedrec_sdk.agreed_task import AgreedTask
 from fedrec_sdk.backoff import Backoff
 from fedrec_sdk.catalogues import Catalogues
+from fedrec_sdk.connections import Connections, base_address
 from fedrec_sdk.contribution import Contributor
 from fedrec_sdk.credentials import Credentials
 from fedrec_sdk.errors import Unavailable
@@ -39,7 +39,6 @@ from fedrec_sdk.trainer import Trainer
 if TYPE_CHECKING:
     from fedrec_sdk.transport import Transport
 
-_OWN_CONNECTIONS = 16
 LONG_POLL = timedelta(seconds=20)
 """How long `run` lets the server hold a check-in, and so the longest time that it takes to stop."""
 
@@ -93,16 +92,15 @@ class Participant:
         silo_key: str | os.PathLike[str] | None = None,
         transport: "Transport | None" = None,
     ) -> None:
-        aggregator_url = _base_address(aggregator_url)
+        aggregator_url = base_address(aggregator_url)
         self.store = store if isinstance(store, LocalStore) else LocalStore(store)
         self._seed = seed
-        self._registry_url = None if registry_url is None else _base_address(registry_url)
-        self._shared_transport = transport
-        self._own_transport: Transport | None = None
+        self._registry_url = None if registry_url is None else base_address(registry_url)
+        self._connections = Connections(transport)
         self._contributing = threading.Lock()
-        self._connecting = threading.Lock()
-        self._credentials = Credentials(aggregator_url, enrolment_key, self.store, self._transport, key_lifetime)
-        self._session = Session(aggregator_url, self._credentials, self._transport)
+        connect = self._connections.transport
+        self._credentials = Credentials(aggregator_url, enrolment_key, self.store, connect, key_lifetime)
+        self._session = Session(aggregator_url, self._credentials, connect)
         self._task = AgreedTask(self.store, self._credentials, self._session)
         self._models = Models(self.store, self._session)
         self._catalogues = Catalogues(self.store, self._session)
@@ -311,10 +309,7 @@ class Participant:
     def close(self) -> None:
         """Let go of the store and the connections; using the participant again opens them again."""
         self.store.close()
-        with self._connecting:
-            if self._own_transport is not None:
-                self._own_transport.close()
-                self._own_transport = None
+        self._connections.close()
 
     def __enter__(self) -> Self:
         return self
@@ -326,26 +321,9 @@ class Participant:
         registry_url = self._registry_url or self._models.registry_url() or self._task.current().registry_url
         if registry_url is None:
             raise Unavailable("no answer has named the registry yet: pass registry_url")
-        return _base_address(registry_url)
+        return base_address(registry_url)
 
     def _training_seed(self) -> int:
         if self._seed is not None:
             return self._seed
         return int.from_bytes(self.store.values.get_or_put("seed", os.urandom(SEED_BYTES)), "little")
-
-    def _transport(self) -> "Transport":
-        if self._shared_transport is not None:
-            return self._shared_transport
-        with self._connecting:
-            if self._own_transport is None:
-                from fedrec_sdk.transport import Transport  # noqa: PLC0415 - httpx takes 0.1 s to import
-
-                self._own_transport = Transport(maximum_connections=_OWN_CONNECTIONS)
-            return self._own_transport
-
-
-def _base_address(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.netloc:
-        raise ValueError(f"{url!r} is not an http or https address")
-    return url.rstrip("/")

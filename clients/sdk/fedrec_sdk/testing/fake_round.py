@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from fedrec_protocol.manifest import RoundPolicy
-from fedrec_protocol.messages import NotSelectedReason, Receipt, RoundKind
+from fedrec_protocol.messages import NotSelected, NotSelectedReason, Receipt, RoundKind
 from fedrec_sdk.testing.fake_registry import FakeVersion
 from fedrec_sdk.testing.fake_reports import AcceptedReport
 from fedrec_sdk.testing.fake_secure import FakeSecureRound
@@ -63,3 +63,8 @@ def why_no_work(
         NotSelectedReason.COHORT_FULL: is_new and len(round_.clients) >= policy.cohort_size,
     }
     return next((reason for reason, holds in reasons.items() if holds), None)
+
+
+def not_selected(reason: NotSelectedReason) -> NotSelected:
+    """No work, and when to ask again."""
+    return NotSelected(reason=reason, detail=f"the fake says: {reason}", retry_after_seconds=0.05)

@@ -26,7 +26,7 @@ from fedrec_protocol.secure_messages import MASKED_MEDIA_TYPE, PhaseView, Secure
 from fedrec_protocol.tensors import Tensors
 from fedrec_sdk.testing.fake_registry import FakeRegistry
 from fedrec_sdk.testing.fake_reports import AcceptedReport, mean_metrics, next_clipping_norm, read_report
-from fedrec_sdk.testing.fake_round import FakeRound, why_no_work
+from fedrec_sdk.testing.fake_round import FakeRound, not_selected, why_no_work
 from fedrec_sdk.testing.fake_secure import Answer, FakeSecureKeys, FakeSecureRound
 from fedrec_sdk.testing.refusal import Refused
 
@@ -298,8 +298,3 @@ class FakeTask:
             )
         norm = self._clipping_norm if kind is RoundKind.TRAINING else None
         self.rounds.append(FakeRound(number, kind, base, deadline, norm, secure=secure))
-
-
-def not_selected(reason: NotSelectedReason) -> NotSelected:
-    """No work, and when to ask again."""
-    return NotSelected(reason=reason, detail=f"the fake says: {reason}", retry_after_seconds=0.05)

@@ -25,8 +25,9 @@ from fedrec_protocol.secure_messages import PhaseView
 from fedrec_sdk.testing.fake_clients import FakeClients
 from fedrec_sdk.testing.fake_http import Answer, Request, ranged
 from fedrec_sdk.testing.fake_registry import FakeRegistry
+from fedrec_sdk.testing.fake_round import not_selected
 from fedrec_sdk.testing.fake_secure import FROZEN_BY, RESOURCES
-from fedrec_sdk.testing.fake_task import FakeTask, not_selected
+from fedrec_sdk.testing.fake_task import FakeTask
 from fedrec_sdk.testing.refusal import Refused
 
 BodyT = TypeVar("BodyT", bound=BaseModel)
