@@ -1,34 +1,45 @@
 """The options that say which column of a data set is what; commands that read one share them."""
 
-from typing import Annotated
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Annotated, Any
 
 import typer
 
-_PANEL = "Columns of the data"
-User = Annotated[
-    str | None,
-    typer.Option(
-        "--user", help="Column of the user: a name, or a number from 1. [default: found]", rich_help_panel=_PANEL
-    ),
-]
-Item = Annotated[
-    str | None, typer.Option("--item", help="Column of the item. [default: found]", rich_help_panel=_PANEL)
-]
-Time = Annotated[
-    str | None, typer.Option("--time", help="Column of the time. [default: found]", rich_help_panel=_PANEL)
-]
-TimeFormat = Annotated[
-    str | None,
-    typer.Option(
-        "--time-format", help="How dates are written, e.g. %d/%m/%Y. [default: found]", rich_help_panel=_PANEL
-    ),
-]
-Rating = Annotated[
-    str | None, typer.Option("--rating", help="Column of the rating. [default: found]", rich_help_panel=_PANEL)
-]
-AtLeast = Annotated[
-    float | None,
-    typer.Option(
-        "--at-least", help="Lower ratings are no interactions. [default: any rating is one]", rich_help_panel=_PANEL
-    ),
-]
+from fedrec.data.choice import ColumnChoice
+
+
+def _option(kind: type, name: str, words: str) -> Any:
+    return Annotated[kind | None, typer.Option(name, help=words, rich_help_panel="Columns of the data")]
+
+
+_OPTIONS = {
+    "user": _option(str, "--user", "Column of the user: a name, or a number from 1. [default: found]"),
+    "item": _option(str, "--item", "Column of the item. [default: found]"),
+    "time": _option(str, "--time", "Column of the time. [default: found]"),
+    "time_format": _option(str, "--time-format", "How dates are written, e.g. %d/%m/%Y. [default: found]"),
+    "rating": _option(str, "--rating", "Column of the rating. [default: found]"),
+    "at_least": _option(float, "--at-least", "Lower ratings are no interactions. [default: any rating is one]"),
+}
+
+
+def reads_columns(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command these options in place of its last parameter, `columns`, which gets what was chosen.
+
+    Typer makes options of a signature, so the command is given one that lists them.
+    """
+    signature = inspect.signature(command)
+    *own, _ = signature.parameters.values()
+    options = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)
+        for name, kind in _OPTIONS.items()
+    ]
+
+    @functools.wraps(command)
+    def run(**values: Any) -> None:
+        columns = ColumnChoice(**{name: values.pop(name) for name in _OPTIONS})
+        command(**values, columns=columns)
+
+    run.__signature__ = signature.replace(parameters=[*own, *options])  # type: ignore[attr-defined] # for Typer
+    return run

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from fedrec.commands.columns import AtLeast, Item, Rating, Time, TimeFormat, User
-from fedrec.data.choice import ColumnChoice
+from fedrec.commands.columns import reads_columns
+from fedrec.data.choice import FOUND, ColumnChoice
 from fedrec.data.public_sets import PUBLIC_SETS
 
 data = typer.Typer(help="Public data sets, for simulation.", no_args_is_help=True)
@@ -20,14 +20,10 @@ def list_command() -> None:
 
 
 @data.command("show")
+@reads_columns
 def show_command(
     path: Annotated[Path, typer.Argument(metavar="DATA", help="A file of interactions, an archive, or a folder.")],
-    user: User = None,
-    item: Item = None,
-    time: Time = None,
-    time_format: TimeFormat = None,
-    rating: Rating = None,
-    at_least: AtLeast = None,
+    columns: ColumnChoice = FOUND,
 ) -> None:
     """Read a data set, and say what was taken for what and what it is like."""
     from rich.console import Console  # noqa: PLC0415 - --help need not load it
@@ -38,7 +34,7 @@ def show_command(
     from simulation.advice.survey import survey  # noqa: PLC0415 - as above
 
     try:
-        found = read_interactions(path, ColumnChoice(user, item, time, rating, time_format, at_least))
+        found = read_interactions(path, columns)
     except (DataError, OSError, ImportError) as problem:
         raise typer.BadParameter(str(problem)) from problem
     show_survey(found.remarks, survey(found, found.histories()), Console())

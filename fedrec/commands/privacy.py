@@ -7,9 +7,9 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from fedrec.commands.columns import AtLeast, Item, Rating, Time, TimeFormat, User
+from fedrec.commands.columns import reads_columns
 from fedrec.commands.refusals import json_object, refusing_arguments
-from fedrec.data.choice import ColumnChoice
+from fedrec.data.choice import FOUND, ColumnChoice
 from fedrec.private_recommender import private_recommender
 from fedrec_protocol.encrypted.parameters import Scheme
 from fedrec_protocol.homomorphic_encryption import HomomorphicEncryption
@@ -71,6 +71,7 @@ def _beside_clip_count(mechanism: Mechanism, combined: float, count_noise: float
 
 
 @privacy.command("audit")
+@reads_columns
 def audit_command(
     data: Annotated[Path, typer.Argument(help="A file of interactions, or a folder that holds one.")],
     recipe: Annotated[str, typer.Option(help="What is trained; its reports must be deltas, averaged.")] = "mf",
@@ -90,12 +91,7 @@ def audit_command(
     confidence: Annotated[float, typer.Option(min=0.5, max=0.9999, help="Of each lower bound.")] = 0.95,
     seed: Annotated[int, typer.Option(min=0, help="Seed of everything.")] = 0,
     out: Annotated[Path, typer.Option(help="Folder for the figures and the plot.")] = Path("privacy-audit"),
-    user: User = None,
-    item: Item = None,
-    time: Time = None,
-    time_format: TimeFormat = None,
-    rating: Rating = None,
-    at_least: AtLeast = None,
+    columns: ColumnChoice = FOUND,
 ) -> None:
     """Attack published models and received reports, and bound epsilon from below; exit 1 where a promise fails."""
     from simulation.audit.audit import AuditOptions, run_audit  # noqa: PLC0415 - --help need not load what computes
@@ -105,7 +101,7 @@ def audit_command(
     fixed = json_object(config, "--config")
     options = AuditOptions(
         data=data,
-        columns=ColumnChoice(user, item, time, rating, time_format, at_least),
+        columns=columns,
         recipe=recipe,
         config=fixed,
         rounds=rounds,

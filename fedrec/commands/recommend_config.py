@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from fedrec.commands.columns import AtLeast, Item, Rating, Time, TimeFormat, User
+from fedrec.commands.columns import reads_columns
 from fedrec.commands.refusals import refusing_arguments
-from fedrec.data.choice import ColumnChoice
+from fedrec.data.choice import FOUND, ColumnChoice
 
 if TYPE_CHECKING:
     from fedrec_protocol.manifest import TaskManifest
@@ -20,6 +20,7 @@ _USUAL_EPSILON = 8.0
 _WIDTH_OF_A_FILE = 120
 
 
+@reads_columns
 def recommend_config(
     data: Annotated[Path, typer.Argument(help="A file of interactions, or a folder that holds one.")],
     out: Annotated[Path, typer.Option(help="Where to write the task's manifest.")] = Path("recommended-task.json"),
@@ -38,12 +39,7 @@ def recommend_config(
     name: Annotated[str, typer.Option(help="Name of the task and of its model.")] = "recommender",
     seed: Annotated[int, typer.Option(min=0, help="Seed of everything.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
-    user: User = None,
-    item: Item = None,
-    time: Time = None,
-    time_format: TimeFormat = None,
-    rating: Rating = None,
-    at_least: AtLeast = None,
+    columns: ColumnChoice = FOUND,
 ) -> None:
     """Propose a recipe, rounds and privacy settings for a data set, with what to expect of them.
 
@@ -59,7 +55,6 @@ def recommend_config(
         raise typer.BadParameter(f"{privacy!r} is not one of {', '.join(PRIVACY)}", param_hint="--privacy")
     if epsilon is not None and privacy != "dp":
         raise typer.BadParameter(f"is spent with --privacy dp, not with {privacy}", param_hint="--epsilon")
-    columns = ColumnChoice(user, item, time, rating, time_format, at_least)
     wishes = Wishes(
         data=data,
         columns=columns,

@@ -7,9 +7,9 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from fedrec.commands.columns import AtLeast, Item, Rating, Time, TimeFormat, User
+from fedrec.commands.columns import reads_columns
 from fedrec.commands.refusals import json_object, refusing_arguments
-from fedrec.data.choice import ColumnChoice
+from fedrec.data.choice import FOUND, ColumnChoice
 from fedrec_recipes.catalogue import recipe_names
 
 
@@ -20,6 +20,7 @@ class Engine(StrEnum):
     RAY = "ray"
 
 
+@reads_columns
 def simulate(
     data: Annotated[Path, typer.Argument(help="A file of interactions, or a folder that holds one.")],
     manifest: Annotated[
@@ -69,12 +70,7 @@ def simulate(
     patience: Annotated[int | None, typer.Option(min=1, help="Stop after so many rounds without improvement.")] = None,
     baselines: Annotated[bool, typer.Option(help="Also test popularity, EASE and central training.")] = False,
     out: Annotated[Path, typer.Option(help="Folder for tables, model and plots.")] = Path("simulation-results"),
-    user: User = None,
-    item: Item = None,
-    time: Time = None,
-    time_format: TimeFormat = None,
-    rating: Rating = None,
-    at_least: AtLeast = None,
+    columns: ColumnChoice = FOUND,
 ) -> None:
     """Train a recommender on simulated participants: the services' own code, without HTTP or a database."""
     from fedrec_sdk.errors import FedrecError  # noqa: PLC0415 - --help need not load what follows
@@ -89,7 +85,7 @@ def simulate(
     }
     options = Options(
         data=data,
-        columns=ColumnChoice(user, item, time, rating, time_format, at_least),
+        columns=columns,
         manifests=tuple(manifest or ()),
         recipe=recipe,
         config=json_object(config, "--config"),

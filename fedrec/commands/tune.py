@@ -5,14 +5,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fedrec.commands.columns import AtLeast, Item, Rating, Time, TimeFormat, User
+from fedrec.commands.columns import reads_columns
 from fedrec.commands.refusals import json_object, refusing_arguments
-from fedrec.data.choice import ColumnChoice
+from fedrec.data.choice import FOUND, ColumnChoice
 
 if TYPE_CHECKING:
     from simulation.tuning.search import Measured
 
 
+@reads_columns
 def tune(
     data: Annotated[Path, typer.Argument(help="A file of interactions, or a folder that holds one.")],
     recipe: Annotated[str, typer.Option(help="What to tune; see `fedrec simulate --help`.")],
@@ -26,18 +27,12 @@ def tune(
     name: Annotated[str, typer.Option(help="Name of the task and of its model.")] = "recommender",
     seed: Annotated[int, typer.Option(min=0, help="Seed of everything.")] = 0,
     out: Annotated[Path, typer.Option(help="Where to write the best task's manifest.")] = Path("tuned-task.json"),
-    user: User = None,
-    item: Item = None,
-    time: Time = None,
-    time_format: TimeFormat = None,
-    rating: Rating = None,
-    at_least: AtLeast = None,
+    columns: ColumnChoice = FOUND,
 ) -> None:
     """Search a recipe's hyperparameters, by NDCG@10 on validation items; test items are not looked at."""
     from simulation.tuning.search import Search, run_search  # noqa: PLC0415 - --help need not load what computes
 
     fixed = json_object(config, "--config")
-    columns = ColumnChoice(user, item, time, rating, time_format, at_least)
     search = Search(data, recipe, trials, fixed, rounds, participants, minimum_support, name, seed, columns)
     try:
         with refusing_arguments():
