@@ -10,17 +10,18 @@ import typer
 from fedrec.data.choice import ColumnChoice
 
 
-def _option(kind: type, name: str, words: str) -> Any:
-    return Annotated[kind | None, typer.Option(name, help=words, rich_help_panel="Columns of the data")]
+def _option(kind: type, name: str, words: str, otherwise: str = "found") -> Any:
+    panel = "Columns of the data"
+    return Annotated[kind | None, typer.Option(name, help=words, show_default=otherwise, rich_help_panel=panel)]
 
 
 _OPTIONS = {
-    "user": _option(str, "--user", "Column of the user: a name, or a number from 1. [default: found]"),
-    "item": _option(str, "--item", "Column of the item. [default: found]"),
-    "time": _option(str, "--time", "Column of the time. [default: found]"),
-    "time_format": _option(str, "--time-format", "How dates are written, e.g. %d/%m/%Y. [default: found]"),
-    "rating": _option(str, "--rating", "Column of the rating. [default: found]"),
-    "at_least": _option(float, "--at-least", "Lower ratings are no interactions. [default: any rating is one]"),
+    "user": _option(str, "--user", "Column of the user: a name, or a number from 1."),
+    "item": _option(str, "--item", "Column of the item."),
+    "time": _option(str, "--time", "Column of the time."),
+    "time_format": _option(str, "--time-format", "How dates are written, e.g. %d/%m/%Y."),
+    "rating": _option(str, "--rating", "Column of the rating."),
+    "at_least": _option(float, "--at-least", "Lower ratings are no interactions.", "any rating is one"),
 }
 
 

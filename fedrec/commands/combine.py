@@ -17,7 +17,7 @@ def combine(
     member: Annotated[
         list[str],
         typer.Option(
-            help="MODEL, MODEL@ALIAS, MODEL@NUMBER or MODEL@ID, two to four times. [default alias: production]"
+            help="MODEL@ALIAS, MODEL@NUMBER, MODEL@ID, or MODEL for what is in production; two to four times."
         ),
     ],
     key: RegistryKey,
@@ -26,7 +26,8 @@ def combine(
         str | None,
         typer.Option(
             help="Weights as given, e.g. 1,4, or those of a combined version, e.g. both@production: then there is no "
-            "task. [default: devices choose]"
+            "task.",
+            show_default="devices choose",
         ),
     ] = None,
     out: Annotated[Path, typer.Option(help="Where to write the manifest of the task.")] = Path("combined-task.json"),

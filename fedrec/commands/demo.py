@@ -12,9 +12,11 @@ SMALLEST_COHORT = 5
 
 def demo(
     recipe: Annotated[str, typer.Option(help="What to train; one of " + ", ".join(RECIPES) + ".")] = "mf",
-    rounds: Annotated[int | None, typer.Option(min=1, help="Training rounds. [default: what suits the recipe]")] = None,
+    rounds: Annotated[
+        int | None, typer.Option(min=1, help="Training rounds.", show_default="what suits the recipe")
+    ] = None,
     participants: Annotated[
-        int | None, typer.Option(min=2, help="People who take part. [default: all 610; 60 with masks]")
+        int | None, typer.Option(min=2, help="People who take part.", show_default="all 610; 60 with masks")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the initial model.")] = 0,
     privacy: Annotated[str, typer.Option(help="plain; or secagg: the aggregator sees sums only.")] = "plain",

@@ -25,7 +25,7 @@ operator_key = typer.Typer(help="Operator keys of either service: make, list, re
 enrolment_key = typer.Typer(help="Keys by which an app's devices enrol: make, list, revoke.", no_args_is_help=True)
 
 Days = Annotated[
-    float | None, typer.Option(min=0.001, max=3650, help="Life of the key  [default: until it is revoked]")
+    float | None, typer.Option(min=0.001, max=3650, help="Life of the key.", show_default="until it is revoked")
 ]
 KeyId = Annotated[str, typer.Argument(metavar="ID", help="The key's id, as `list` shows it.")]
 

@@ -32,7 +32,9 @@ def plan_command(
     epsilon: Annotated[
         float, typer.Option(min=0.001, max=MOST_EPSILON, help="What the whole training may spend on one user.")
     ],
-    delta: Annotated[float | None, typer.Option(help="[default: one tenth of 1 / users]")] = None,
+    delta: Annotated[
+        float | None, typer.Option(help="At which epsilon is stated.", show_default="one tenth of 1 / users")
+    ] = None,
     participations: Annotated[int | None, typer.Option(min=1, help="Rounds of one user at most.")] = None,
     separation: Annotated[int, typer.Option(min=1, help="Rounds between two of one user.")] = 1,
     mechanism: Annotated[Mechanism, typer.Option(help="How noise is drawn.")] = Mechanism.PARTICIPATIONS,
@@ -77,14 +79,14 @@ def audit_command(
     recipe: Annotated[str, typer.Option(help="What is trained; its reports must be deltas, averaged.")] = "mf",
     config: Annotated[str, typer.Option(help="The recipe's configuration, as JSON.")] = "{}",
     rounds: Annotated[int, typer.Option(min=1, help="Rounds; everybody reports in each.")] = 5,
-    participants: Annotated[int | None, typer.Option(min=20, help="People. [default: all]")] = None,
+    participants: Annotated[int | None, typer.Option(min=20, help="People.", show_default="all")] = None,
     minimum_support: Annotated[int, typer.Option(min=1, help="Leave out items with fewer interactions.")] = 5,
     clipping_norm: Annotated[float, typer.Option(min=1e-6, help="L2 bound on one report.")] = 5.0,
     noise: Annotated[
-        list[float] | None, typer.Option(help="A multiplier of the server's noise; repeat. [default: 0.5 1 2 4 8]")
+        list[float] | None, typer.Option(help="A multiplier of the server's noise; repeat.", show_default="0.5 1 2 4 8")
     ] = None,
     mode_noise: Annotated[
-        list[float] | None, typer.Option(help="The same for all other ways to add noise. [default: 1 4]")
+        list[float] | None, typer.Option(help="The same for all other ways to add noise.", show_default="1 4")
     ] = None,
     canaries: Annotated[int, typer.Option(min=10, help="Canaries; half of them take part.")] = 2200,
     delta: Annotated[float, typer.Option(min=1e-12, max=0.1, help="At which epsilon is stated.")] = 1e-5,
@@ -156,7 +158,9 @@ def recommender_command(
     items: Annotated[int, typer.Option(min=2, help="Items of the catalogue.")],
     people: Annotated[int, typer.Option(min=2, help="Reports that close a round.")],
     epsilon: Annotated[float, typer.Option(min=0.001, max=MOST_EPSILON, help="What the task may spend on one user.")],
-    delta: Annotated[float | None, typer.Option(help="[default: one tenth of 1 / people]")] = None,
+    delta: Annotated[
+        float | None, typer.Option(help="At which epsilon is stated.", show_default="one tenth of 1 / people")
+    ] = None,
 ) -> None:
     """The manifest of a recommender with user-level privacy, as JSON: two rounds of the recipe `neighbours`."""
     with refusing_arguments():

@@ -30,11 +30,11 @@ def recommend_config(
     ] = 256.0,
     minimum_support: Annotated[int, typer.Option(min=1, help="Leave out items with fewer interactions.")] = 1,
     privacy: Annotated[
-        str | None, typer.Option(help="One of " + ", ".join(PRIVACY) + ". [default: plain; dp with --epsilon]")
+        str | None, typer.Option(help="One of " + ", ".join(PRIVACY) + ".", show_default="plain; dp with --epsilon")
     ] = None,
     epsilon: Annotated[
         float | None,
-        typer.Option(min=0.001, max=1000, help="What a task may spend on one person. [default with dp: 8]"),
+        typer.Option(min=0.001, max=1000, help="What a task may spend on one person.", show_default="8 with dp"),
     ] = None,
     name: Annotated[str, typer.Option(help="Name of the task and of its model.")] = "recommender",
     seed: Annotated[int, typer.Option(min=0, help="Seed of everything.")] = 0,

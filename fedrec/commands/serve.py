@@ -23,7 +23,7 @@ SYSTEM_STATE = Path("/var/lib/fedrec")
 
 
 def serve(
-    state: Annotated[Path | None, typer.Option(help="Keeps data, secrets and logs. [default: ./.fedrec]")] = None,
+    state: Annotated[Path | None, typer.Option(help="Keeps data, secrets and logs.", show_default="./.fedrec")] = None,
     database_url: Annotated[
         str | None,
         typer.Option(envvar="FEDREC_DATABASE_URL", help="Use this Postgres instead of starting one."),

@@ -33,16 +33,17 @@ def simulate(
     recipe: Annotated[
         str | None,
         typer.Option(
-            help="What to train; one of "
-            + ", ".join(recipe_names())
-            + ". [default: blend; above 5,000 items hashed-pairs or sketched-slit]"
+            help="What to train; one of " + ", ".join(recipe_names()) + ".",
+            show_default="blend; above 5,000 items hashed-pairs or sketched-slit",
         ),
     ] = None,
     rounds: Annotated[
-        int | None, typer.Option(min=1, help="Training rounds at most. [default: what suits the recipe]")
+        int | None, typer.Option(min=1, help="Training rounds at most.", show_default="what suits the recipe")
     ] = None,
-    participants: Annotated[int | None, typer.Option(min=1, help="People. [default: all]")] = None,
-    cohort: Annotated[int | None, typer.Option(min=1, help="Reports that close a round. [default: everybody]")] = None,
+    participants: Annotated[int | None, typer.Option(min=1, help="People.", show_default="all")] = None,
+    cohort: Annotated[
+        int | None, typer.Option(min=1, help="Reports that close a round.", show_default="everybody")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of everything.")] = 0,
     engine: Annotated[Engine, typer.Option(help="In this process, or on Ray.")] = Engine.LOCAL,
     config: Annotated[str, typer.Option(help="The recipe's configuration, as JSON.")] = "{}",
@@ -53,15 +54,16 @@ def simulate(
     deadline: Annotated[float, typer.Option(min=1, help="Seconds from opening a round to closing it.")] = 600.0,
     dropout: Annotated[float, typer.Option(min=0, max=1, help="Share of those asked who fall silent.")] = 0.0,
     stragglers: Annotated[
-        float | None, typer.Option(min=0, help="Spread of device speeds (log-normal), e.g. 0.8. [default: no delays]")
+        float | None,
+        typer.Option(min=0, help="Spread of device speeds (log-normal), e.g. 0.8.", show_default="no delays"),
     ] = None,
     availability: Annotated[
-        str | None, typer.Option(help="`daily`, or a trace: CSV of person,start,end. [default: always]")
+        str | None, typer.Option(help="`daily`, or a trace: CSV of person,start,end.", show_default="always")
     ] = None,
     attack: Annotated[str | None, typer.Option(help="sign-flip, scaling, noise or label-shuffling.")] = None,
     attackers: Annotated[float, typer.Option(min=0, max=1, help="Share of attackers.")] = 0.1,
     clipping_norm: Annotated[
-        float | None, typer.Option(min=0, help="L2 bound on one report. [default: the recipe's]")
+        float | None, typer.Option(min=0, help="L2 bound on one report.", show_default="the recipe's")
     ] = None,
     privacy: Annotated[
         str | None,

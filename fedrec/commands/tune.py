@@ -20,9 +20,9 @@ def tune(
     trials: Annotated[int, typer.Option(min=1, help="Tasks to simulate; the first has the defaults.")] = 30,
     config: Annotated[str, typer.Option(help="What is not searched of the recipe's configuration, as JSON.")] = "{}",
     rounds: Annotated[
-        int | None, typer.Option(min=1, help="Training rounds of a trial. [default: what suits the recipe]")
+        int | None, typer.Option(min=1, help="Training rounds of a trial.", show_default="what suits the recipe")
     ] = None,
-    participants: Annotated[int | None, typer.Option(min=1, help="People. [default: all]")] = None,
+    participants: Annotated[int | None, typer.Option(min=1, help="People.", show_default="all")] = None,
     minimum_support: Annotated[int, typer.Option(min=1, help="Leave out items with fewer interactions.")] = 1,
     name: Annotated[str, typer.Option(help="Name of the task and of its model.")] = "recommender",
     seed: Annotated[int, typer.Option(min=0, help="Seed of everything.")] = 0,
