@@ -55,7 +55,8 @@ function showCharts(versions) {
 function versionRow(version, currentId) {
   const { lineage } = version;
   const isCurrent = version.version_id === currentId;
-  const promote = button(isCurrent ? "in production" : "Promote", () => move(version), isCurrent);
+  const name = isCurrent ? "in production" : version.has_weights ? "Promote" : "weights deleted";
+  const promote = button(name, () => move(version), isCurrent || !version.has_weights);
   const spent = epsilon(version);
   return row([String(version.number), when(version.created_at), String(lineage.round_number ?? ""),
     String(lineage.report_count ?? ""), spent ? spent.toFixed(2) : "", inWords(version.metrics), promote]);
