@@ -31,6 +31,7 @@ what a model's name says.
   there is one seed.
 - **Combined** rows count the members' tasks and the round in which devices choose weights by the validation item. A
   refit trains the members once more with that item, in as many rounds, and takes these weights: its bytes are of both.
+  Their seconds are without the members, which were kept.
 - **Gowalla**: the split is said to be random, and is not: the test shares of the 313 items with more than 200 people
   vary 23 times as much as chance allows. What is chosen by items held out at random from its training part need not
   be best there.
