@@ -46,6 +46,7 @@ class BoundedConnection(HttpToolsProtocol):
         self._refusal = (400, Slug.INVALID_REQUEST, "this is not an HTTP request")
         self._is_in_head = True
         self._head_bytes = 0  # none until its first byte
+        self._arrived_bytes = 0  # with this head: itself, and what came before it at the same time
         self._heads = 0
         self._timer: asyncio.TimerHandle | None = None
         if self.maximum_connections is not None and len(self.connections) > self.maximum_connections:
@@ -60,6 +61,8 @@ class BoundedConnection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Bytes have arrived: parts of heads and bodies."""
         was_in_head, heads = self._is_in_head, self._heads
+        is_going_on = self._is_in_head and self._head_bytes > 0
+        self._arrived_bytes = len(data) + (self._arrived_bytes if is_going_on else 0)
         super().data_received(data)
         if not self._is_in_head or self._head_bytes == 0 or self.transport.is_closing():
             return
@@ -86,7 +89,7 @@ class BoundedConnection(HttpToolsProtocol):
         self._is_in_head, self._head_bytes = False, 0
         self._heads += 1
         self._stop_timer()
-        if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > MAXIMUM_HEAD_BYTES:
+        if self._arrived_bytes > MAXIMUM_HEAD_BYTES and self._head_size() > MAXIMUM_HEAD_BYTES:
             self._refuse_head()
             raise httptools.HttpParserError  # ends the parsing, and comes out as `send_400_response`
         super().on_headers_complete()
@@ -130,6 +133,9 @@ class BoundedConnection(HttpToolsProtocol):
             fields = [b": ".join(field) + b"\r\n" for field in answer.raw_headers]
             self.transport.write(b"".join([STATUS_LINE[status], *fields, b"\r\n", answer.body]))
         self.transport.close()
+
+    def _head_size(self) -> int:
+        return len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
 
     def _refuse_head(self) -> None:
         detail = f"the request line and the headers have at most {MAXIMUM_HEAD_BYTES} bytes together"

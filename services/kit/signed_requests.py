@@ -15,6 +15,7 @@ from fedrec_protocol.digest import format_digest, parse_content_digest
 from fedrec_protocol.message_signatures import SignatureInvalid, SignedRequest, verify
 from fedrec_protocol.problems import Slug
 from services.kit.access_tokens import Participant
+from services.kit.headers import first_header
 
 
 class SignatureRefused(Exception):
@@ -32,7 +33,8 @@ def verify_signature(request: HTTPConnection, participant: Participant, now: dat
         SignatureRefused: it has none, though it must; it is not of this request, or not of the device's key; or the
             token, which an older release has issued, does not say what key that is.
     """
-    if "signature-input" not in request.headers:
+    signature_input = first_header(request, b"signature-input")
+    if signature_input is None:
         if is_required:
             raise SignatureRefused(Slug.SIGNATURE_REQUIRED, "sign the request with the device's key")
         return
@@ -42,8 +44,8 @@ def verify_signature(request: HTTPConnection, participant: Participant, now: dat
     try:
         verify(
             _as_signed(request),
-            request.headers["signature-input"],
-            request.headers.get("signature", ""),
+            signature_input,
+            first_header(request, b"signature") or "",
             key_id=participant.client_id,
             public_key=participant.device_key,
             now=now.timestamp(),

@@ -5,6 +5,7 @@ import binascii
 import hashlib
 import re
 
+_SHA_256_BYTES = 32
 _SHA_256 = re.compile(r"(?:^|,)\s*sha-256=:([A-Za-z0-9+/=]{1,100}):\s*(?:$|,)")
 
 
@@ -27,4 +28,4 @@ def parse_content_digest(field: str) -> bytes | None:
         value = base64.b64decode(match[1], validate=True)
     except binascii.Error:
         return None
-    return value if len(value) == hashlib.sha256().digest_size else None
+    return value if len(value) == _SHA_256_BYTES else None

@@ -22,6 +22,7 @@ from services.aggregator.settings import Settings
 from services.aggregator.storage import operator_keys
 from services.aggregator.storage.credentials import find_enrolment_key
 from services.kit import access_tokens
+from services.kit.headers import first_header
 from services.kit.rate_limits import RateLimit
 from services.kit.signed_requests import verify_signature
 
@@ -134,7 +135,7 @@ def participant_of(request: Request) -> access_tokens.Participant:
 
 
 def _token(request: Request) -> str | None:
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    scheme, _, token = (first_header(request, b"authorization") or "").partition(" ")
     return token if scheme.lower() == "bearer" and token else None
 
 

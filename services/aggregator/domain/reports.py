@@ -113,7 +113,8 @@ def fold(report: ValidReport, accumulator: kernels.Accumulator, layout: Layout, 
     """
     for name, values in report.values.items():
         kernels.add(accumulator[layout.slices[name]], values, sign * report.weight * layout.scale)
-    kernels.add(accumulator[layout.metrics], report.metrics, sign * layout.metric_scale)
+    if report.metrics.size:
+        kernels.add(accumulator[layout.metrics], report.metrics, sign * layout.metric_scale)
     accumulator[layout.clipped] += sign * (report.clipped << fixed_point.METRIC_FRACTION_BITS)
     accumulator[layout.weight] += sign * report.weight
 

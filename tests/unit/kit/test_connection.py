@@ -193,6 +193,15 @@ def test_a_head_right_behind_a_large_body_is_not_taken_for_a_large_one(port: int
         assert peer.recv(65536).startswith(b"HTTP/1.1 200")
 
 
+def test_a_head_right_behind_a_large_body_that_is_too_large_is_refused(port: int) -> None:
+    body = bytes(60_000)
+    with connect(port) as peer:
+        bomb = HEAD + b"X-Y: " + b"x" * MAXIMUM_HEAD_BYTES + b"\r\nContent-Length: 0\r\n\r\n"
+        peer.sendall(HEAD + b"Content-Length: %d\r\n\r\n" % len(body) + body + bomb)
+        assert peer.recv(65536).endswith(b"60000")
+        assert problem_in(everything(peer)) == (431, "head-too-large")
+
+
 def test_a_body_that_stalls_is_given_up(port: int) -> None:
     with connect(port) as peer:
         peer.sendall(HEAD + b"Content-Length: 9\r\n\r\nab")
