@@ -50,11 +50,12 @@ class Difference:
 
 def paired(rows: Sequence[Row]) -> Iterator[tuple[Row, Difference]]:
     """The federated rows that have a central one with the same seeds, in order."""
-    central = {_same_model(row): row for row in rows if row.how == CENTRAL}
+    central = {_same_model(row): row.ndcg_by_seed or () for row in rows if row.how == CENTRAL}
     for row in rows:
-        other = central.get(_same_model(row)) if row.how == FEDERATED else None
-        if other is not None and len(other.ndcg_by_seed) == len(row.ndcg_by_seed) > 1:
-            yield row, Difference.of(row.ndcg_by_seed, other.ndcg_by_seed)
+        if row.how == FEDERATED and row.ndcg_by_seed is not None:
+            other = central.get(_same_model(row), ())
+            if len(other) == len(row.ndcg_by_seed) > 1:
+                yield row, Difference.of(row.ndcg_by_seed, other)
 
 
 def _same_model(row: Row) -> tuple[str, str, str]:

@@ -41,8 +41,8 @@ class Row(BaseModel):
     spread: float | None = None
     """Standard deviation of NDCG over the seeds; None for what has no randomness."""
     seeds: int = 1
-    ndcg_by_seed: list[float] = []
-    """Means over people, one for each seed in order; empty in rows that were made before it was kept."""
+    ndcg_by_seed: list[float] | None = None
+    """Means over people, one for each seed in order; None in rows that were made before it was kept."""
     coverage: float
     """Share of the catalogue that is in anybody's first places."""
     rounds: int

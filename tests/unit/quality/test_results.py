@@ -117,9 +117,8 @@ def test_federated_minus_central_is_told_with_its_standard_error_over_the_seeds(
 
 def test_rows_of_other_seeds_are_not_compared() -> None:
     federated, central = rows(Entry("mf", (Stage("mf", {"dimension": 4}, rounds=2),), seeds=(0, 1), with_central=True))
-    assert len(federated.ndcg_by_seed) == 2
     assert "Federated against central" in page([federated, central], {})
-    fewer = central.model_copy(update={"ndcg_by_seed": central.ndcg_by_seed[:1]})
+    fewer = central.model_copy(update={"ndcg_by_seed": [0.1]})
     assert "Federated against central" not in page([federated, fewer], {})
 
 
