@@ -70,7 +70,7 @@ def recommend_config(
         with refusing_arguments(), Console(stderr=True).status("looking at the data") as status:
             advice = advise(wishes, status.update)
             out.write_text(advice.manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
-            second = None if advice.second is None else advice.second.manifest
+            second = advice.second
             beside = out.with_name(f"{out.stem}-second{out.suffix}")
             if second is not None:
                 beside.write_text(second.model_dump_json(indent=2) + "\n", encoding="utf-8")

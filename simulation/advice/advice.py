@@ -84,19 +84,12 @@ class Advice:
     cost: Cost
     masked_bytes_up: int | None
     """Upload with secure aggregation; None where the people are too few, or the sum does not fit."""
-    second: "Second | None"
-    """What to combine it with; None where that is no better, or there was no time to see."""
+    beside: Beside | None
+    """What it is together with another recipe; None where there was no time to see, or none that suits."""
+    second: TaskManifest | None
+    """The task of that recipe, to be combined with the first; None where that does not pay."""
     remarks: list[str]
     """What to know before relying on it, a sentence each."""
-
-
-@dataclass(frozen=True)
-class Second:
-    """A second task, whose model is to be combined with that of the first."""
-
-    beside: Beside
-    """What it is worth."""
-    manifest: TaskManifest
 
 
 def advise(wishes: Wishes, progress: Progress) -> Advice:
@@ -126,12 +119,12 @@ def advise_on(interactions: Interactions, wishes: Wishes, progress: Progress) ->
     plain = task_for(wishes, question.candidates(found.items)[outcome.chosen], found)
     masked = _masked(plain)
     manifest = _protected(wishes, found, plain, masked)
-    with_noise = second = None
+    with_noise = found_beside = None
     if manifest.privacy is not None:
         with_noise = private_trial(manifest, known, seed=wishes.seed, progress=progress)
     else:
         left = wishes.seconds - (time.perf_counter() - started)
-        second = _second(wishes, found, beside(question, outcome, seconds=left, progress=progress))
+        found_beside = beside(question, outcome, seconds=left, progress=progress)
     return Advice(
         reading=interactions.remarks,
         survey=found,
@@ -142,7 +135,8 @@ def advise_on(interactions: Interactions, wishes: Wishes, progress: Progress) ->
         manifest=manifest,
         cost=cost_of(manifest),
         masked_bytes_up=None if masked is None else cost_of(masked).bytes_up,
-        second=second,
+        beside=found_beside,
+        second=_second(wishes, found, found_beside),
         remarks=[*_remarks(found, outcome), *_privacy_remarks(wishes, outcome, with_noise)],
     )
 
@@ -180,14 +174,13 @@ def _alternatives(recipe: Recipe[Any], found: Survey) -> Iterator[tuple[Recipe[A
         goal //= 2
 
 
-def _second(wishes: Wishes, found: Survey, pays: Beside | None) -> Second | None:
-    """The second task, protected as the first; None where that is not possible."""
-    if pays is None:
+def _second(wishes: Wishes, found: Survey, tried: Beside | None) -> TaskManifest | None:
+    """The second task where it pays, protected as the first; None where that is not possible."""
+    if tried is None or not tried.pays:
         return None
-    name = f"{wishes.name}-{pays.recipe.name}"
-    plain = second_task(pays.recipe, name=name, people=found.people, seed=wishes.seed, deadline_seconds=_ROUND_SECONDS)
-    manifest = _masked(plain) if wishes.privacy is Privacy.SECAGG else plain
-    return None if manifest is None else Second(pays, manifest)
+    name = f"{wishes.name}-{tried.recipe.name}"
+    plain = second_task(tried.recipe, name=name, people=found.people, seed=wishes.seed, deadline_seconds=_ROUND_SECONDS)
+    return _masked(plain) if wishes.privacy is Privacy.SECAGG else plain
 
 
 def _masked(manifest: TaskManifest) -> TaskManifest | None:

@@ -28,7 +28,7 @@ _SAFETY = 0.8
 
 @dataclass(frozen=True)
 class Beside:
-    """A second recipe that makes the proposed one better."""
+    """A second recipe that was tried together with the proposed one."""
 
     recipe: Sasrec
     together: Trial
@@ -36,9 +36,14 @@ class Beside:
     alone: Trial
     """Of the proposed one, on the same people and items."""
 
+    @property
+    def pays(self) -> bool:
+        """Whether both together clearly surpass the one."""
+        return preferred([self.alone, self.together]) == 1
+
 
 def beside(question: Question, outcome: Outcome, *, seconds: float, progress: Progress) -> Beside | None:
-    """Try what was chosen together with `sasrec`; None where that is no better, does not suit, or takes too long.
+    """Try what was chosen together with `sasrec`; None where that does not suit, or takes too long.
 
     Args:
         question: What was tried on what.
@@ -59,8 +64,7 @@ def beside(question: Question, outcome: Outcome, *, seconds: float, progress: Pr
         left = _SAFETY * (seconds - (time.perf_counter() - started))
         if alone.items == items and _fits(alone, partner, histories, left):
             progress(f"{both.name} with {partner.name}: {len(histories):,} people")
-            together = try_both(both, histories, question.seed)
-            return Beside(partner, together, alone) if preferred([alone, together]) == 1 else None
+            return Beside(partner, try_both(both, histories, question.seed), alone)
     return None
 
 

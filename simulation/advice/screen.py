@@ -8,9 +8,11 @@ from rich.console import Console
 from rich.table import Table
 
 from fedrec_protocol import codec
+from fedrec_protocol.manifest import TaskManifest
 from fedrec_recipes.catalogue import recipe as recipe_of
-from simulation.advice.advice import Advice, Second
+from simulation.advice.advice import Advice
 from simulation.advice.candidates import label
+from simulation.advice.combination import Beside
 from simulation.advice.survey import Survey
 from simulation.advice.trial import Trial
 
@@ -47,18 +49,15 @@ def as_json(advice: Advice) -> dict[str, Any]:
             **asdict(advice.cost),
             "masked_bytes_up": advice.masked_bytes_up,
         },
-        "second": None if advice.second is None else _second_as_json(advice.second),
+        "beside": None if advice.beside is None else _beside_as_json(advice.beside),
+        "second": None if advice.second is None else advice.second.model_dump(mode="json"),
         "remarks": advice.remarks,
         "manifest": advice.manifest.model_dump(mode="json"),
     }
 
 
-def _second_as_json(second: Second) -> dict[str, Any]:
-    return {
-        "together": _as_json(second.beside.together),
-        "alone": _as_json(second.beside.alone),
-        "manifest": second.manifest.model_dump(mode="json"),
-    }
+def _beside_as_json(beside: Beside) -> dict[str, Any]:
+    return {"together": _as_json(beside.together), "alone": _as_json(beside.alone), "pays": beside.pays}
 
 
 def _as_json(trial: Trial) -> dict[str, Any]:
@@ -89,6 +88,9 @@ def _trial_table(advice: Advice) -> Table:
     table.add_section()
     for trial in advice.whole:
         table.add_row(trial.recipe, *_figures(trial))
+    if advice.beside is not None:
+        table.add_section()
+        table.add_row(advice.beside.together.recipe, *_figures(advice.beside.together))
     if advice.expected not in (*advice.trials, *advice.whole):
         table.add_row(advice.expected.recipe, *_figures(advice.expected))
     return table
@@ -116,15 +118,10 @@ def _proposal_table(advice: Advice) -> Table:
     return table
 
 
-def _second_table(second: Second) -> Table:
-    pays, manifest = second.beside, second.manifest
+def _second_table(manifest: TaskManifest) -> Table:
     table = _table("better together with", "")
     table.add_row("recipe", label(recipe_of(manifest.recipe)))
-    for name, trial in (("alone", pays.alone), ("together", pays.together)):
-        hr, ndcg, people, *_ = _figures(trial)
-        table.add_row(f"hr@10 and ndcg@10 of {people} people, {name}", f"{hr}, {ndcg}")
-    rounds = f"{manifest.stop.round_budget:,}, of {manifest.rounds.aggregation_goal:,} people"
-    table.add_row("rounds", rounds)
+    table.add_row("rounds", f"{manifest.stop.round_budget:,}, of {manifest.rounds.aggregation_goal:,} people")
     table.add_row("a person downloads in one", _megabytes(codec.encoded_size(manifest.shared)))
     return table
 

@@ -13,7 +13,7 @@ from fedrec_protocol.initialise import initial_parameters
 from fedrec_protocol.manifest import TaskManifest
 from fedrec_recipes.combined import MEMBER_WEIGHTS, Combined, CombinedConfig
 from fedrec_recipes.metrics import rank_of
-from simulation.advice.advice import Privacy, Second, Wishes, advise_on
+from simulation.advice.advice import Wishes, advise_on
 from simulation.advice.combination import Beside, beside, sasrec_of, try_both
 from simulation.advice.screen import as_json, show
 from simulation.advice.second_task import second_task
@@ -52,6 +52,7 @@ def test_a_recipe_that_knows_no_order_is_better_with_one_that_does() -> None:
     outcome = chosen(question)
     pays = found(question, outcome)
     assert pays is not None
+    assert pays.pays
     assert pays.alone is outcome.expected
     assert pays.together.recipe == "als + sasrec"
     assert pays.together.people == len(question.histories)
@@ -84,6 +85,10 @@ def test_nobody_is_measured_with_weights_that_their_own_item_chose() -> None:
     assert try_both(both, [person], 0).gains.tolist() == pytest.approx([1 / np.log2(rank + 1) if rank <= 10 else 0.0])
 
 
+def test_what_is_no_better_together_does_not_pay() -> None:
+    assert not Beside(sasrec_of(30), together=_trial("blend + sasrec", 3), alone=_trial("blend", 3)).pays
+
+
 def test_of_few_people_everybody_takes_part_in_the_usual_rounds() -> None:
     usual = sasrec_of(100)
     manifest = task(1000)
@@ -102,18 +107,21 @@ def test_a_second_task_is_shown_with_what_it_is_worth() -> None:
     people = people_with_taste(40, 30, length=8)
     rows = [(str(person), str(item)) for person, history in enumerate(people) for item in history.items]
     interactions = from_columns([user for user, _ in rows], [item for _, item in rows], None)
-    advice = advise_on(interactions, Wishes(data=Path(), seconds=0, privacy=Privacy.PLAIN), lambda _: None)
-    assert advice.second is None
-    assert as_json(advice)["second"] is None
+    advice = advise_on(interactions, Wishes(data=Path(), seconds=0), lambda _: None)
+    assert (as_json(advice)["beside"], as_json(advice)["second"]) == (None, None)
     pays = Beside(sasrec_of(30), together=_trial("blend + sasrec", 2), alone=_trial("blend", 4))
     second = second_task(pays.recipe, name="b", people=6040, seed=0, deadline_seconds=9)
-    shown = replace(advice, second=Second(pays, second))
+    shown = replace(advice, beside=pays, second=second)
     written = StringIO()
     show(shown, Console(file=written, width=200))
     (line,) = [line for line in written.getvalue().splitlines() if line.startswith("rounds") and "1,180" in line]
     assert line.split(maxsplit=1)[1].rstrip() == "1,180, of 128 people"
-    assert as_json(shown)["second"]["together"]["recipe"] == "blend + sasrec"
-    assert TaskManifest.model_validate(as_json(shown)["second"]["manifest"]) == second
+    assert "blend + sasrec" in written.getvalue()
+    assert (as_json(shown)["beside"]["pays"], as_json(shown)["beside"]["together"]["recipe"]) == (
+        True,
+        "blend + sasrec",
+    )
+    assert TaskManifest.model_validate(as_json(shown)["second"]) == second
 
 
 def _trial(name: str, rank: int) -> Trial:
