@@ -50,7 +50,6 @@ HASHED, HASHED_REFITTED = (
     for holdout, fit in ((1, "train"), (0, "train + validation"))
 )
 FILTER = Entry("sketched-gfcf", (Stage("sketched-gfcf"),))
-FILTER_512 = Entry("sketched-gfcf, 512 columns", (Stage("sketched-gfcf", {"dimension": 512}),))
 PRIVATE = tuple(
     Entry("neighbours, differentially private", (Stage("neighbours", epsilon=epsilon),), seeds=SEEDS)
     for epsilon in (1.0, 5.0, 10.0)
@@ -146,7 +145,7 @@ TABLES = (
     Table(
         "gowalla",
         gowalla,
-        (POPULARITY, EASE, GFCF, FILTER, FILTER_512),
+        (POPULARITY, EASE, GFCF, FILTER),
         "split of LightGCN, several test items each; full ranking of all unseen items; no order of time, no "
         "validation: shipped defaults",
         metrics=("Recall@20", "NDCG@20"),

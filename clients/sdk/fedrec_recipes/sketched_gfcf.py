@@ -38,8 +38,11 @@ class SketchedGfcfConfig(StatisticsConfig):
     """Bytes of a report for each item, for these pairs: 10 MB for 41,000 items."""
     hashes: PositiveInt = 4
     """Cells that each pair is counted in."""
-    neighbours: PositiveInt = 32
+    neighbours: PositiveInt = 64
     """Items that an item speaks for; six bytes of the model each."""
+    target_damping: float = Field(default=0.3, ge=0, le=1)
+    """A neighbour of n people weighs n to the power of minus this: less than `popularity_damping` takes off the item
+    that speaks, since popular neighbours are what is asked for most."""
     neighbour_weight: NonNegativeFloat = 0.5
     """Weight of what neighbours say beside the filter, both in standard deviations over the items."""
 
@@ -54,7 +57,8 @@ class SketchedGfcf(StatisticsRecipe[SketchedGfcfConfig]):
 
     A basis of few columns knows what items are about, and not which two of them belong together. That is the linear
     filter: from the second round on devices count pairs too (`PairTable`), and the model has the heaviest neighbours by
-    D^-a C D^-a, for the counts C. Not all pairs: the basis tells which are near each other (`nearest_pairs`).
+    D^-a C D^-t, for the counts C and t the damping of targets. Not all pairs: the basis tells which are near each other
+    (`nearest_pairs`).
 
     Since Q has orthonormal columns, h^T B is no longer than the root of n. A device holds it to that, which bounds
     what one person can add by n^(1 - b).
@@ -129,11 +133,12 @@ class SketchedGfcf(StatisticsRecipe[SketchedGfcfConfig]):
         """Every item with those near it, and the damped counts; none before anybody counted a pair."""
         if not np.any(base[PEOPLE]):
             return
-        damping = (np.maximum(totals[ITEM_COUNT], 1.0) ** -self.config.popularity_damping).astype(np.float32)
+        people = np.maximum(totals[ITEM_COUNT], 1.0).astype(np.float32)
+        of_source, of_target = people**-self.config.popularity_damping, people**-self.config.target_damping
         twice = self.table.readable(totals[PAIR_COUNT])
         near = near_items(base[BASIS].astype(np.float32), self.config.candidates)
         for item, others in enumerate(near):
-            yield item, others, damping[item] * damping[others] * self.table.around(twice, item, others)
+            yield item, others, of_source[item] * of_target[others] * self.table.around(twice, item, others)
 
     def score(
         self,

@@ -68,15 +68,16 @@ def near(basis: np.ndarray, nearest: int) -> np.ndarray:
     return found
 
 
-def test_neighbours_are_pairs_that_the_basis_of_the_round_before_holds_near_each_other() -> None:
-    chosen = recipe(nearest=2, cells_per_item=20_000, neighbours=ITEMS)
+@pytest.mark.parametrize("target_damping", [0.3, 0.5])
+def test_neighbours_are_pairs_that_the_basis_of_the_round_before_holds_near_each_other(target_damping: float) -> None:
+    chosen = recipe(nearest=2, cells_per_item=20_000, neighbours=ITEMS, target_damping=target_damping)
     base = chosen.train_central(HISTORIES, np.random.default_rng(0), rounds=2)
     shared = chosen.train_central(HISTORIES, np.random.default_rng(0), base=base, rounds=1)
     counts, people = np.zeros((ITEMS, ITEMS)), np.zeros(ITEMS)
     for history in HISTORIES:
         people[history.items] += 1
         counts[np.ix_(history.items, history.items)] += near(base[BASIS][history.items], nearest=2)
-    expected = counts / np.sqrt(np.outer(people, people))
+    expected = counts / np.outer(people**0.5, people**target_damping)  # of (the item that speaks, its neighbour)
     found = np.zeros((ITEMS, ITEMS))
     np.add.at(found, (np.arange(ITEMS)[:, None], shared[NEIGHBOURS]), shared[NEIGHBOUR_WEIGHTS].astype(float))
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-7)
