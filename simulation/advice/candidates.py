@@ -34,7 +34,7 @@ _DIMENSIONS = (128, 512, 32, 16)
 """Columns of a sketch; the first two that fit are tried."""
 _FILTER_SIZES: tuple[dict[str, JsonValue], ...] = (
     {},
-    {"dimension": 128, "cells_per_item": 128},
+    {"dimension": 128, "cells_per_item": 128, "neighbours": 32},
     {"dimension": 32, "cells_per_item": 64, "neighbours": 16},
     {"dimension": 16, "cells_per_item": 32, "neighbours": 8},
 )
@@ -67,8 +67,9 @@ def candidates(
         sketches = [each for columns in _DIMENSIONS for each in fitting(_SKETCHED_IN_TIME, dimension=columns)][:2]
         others += sorted(sketches, key=largest_transfer)
     if order is Order.ITEM or (order is Order.FILE and not dense):
-        filters = [each for size in _FILTER_SIZES for each in fitting(_SKETCHED, **size)][:1]
-        others += [_narrowed(each, people) for each in filters]
+        filters = [_narrowed(each, people) for size in _FILTER_SIZES for each in fitting(_SKETCHED, **size)][:1]
+        # In a trial of few people all their pairs have room in the table. Everybody's may not: of equals, the filter.
+        others = [*others, *filters] if is_ordered else [*filters, *others]
     return [_recipe(_BASELINE, number_of_items), *dense, *others, *fitting(_FACTORS)]
 
 
