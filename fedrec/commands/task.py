@@ -55,7 +55,7 @@ def show(
         last = operator.rounds(view.task_id, limit=rounds) if rounds else []
     if rounds:
         headings = ("ROUND", "KIND", "STATE", "REPORTS", "OPENED (UTC)", "METRICS OF ITS BASE VERSION")
-        print_listing(headings, [_round_row(each) for each in last], nothing="it has had no round yet")
+        print_listing(headings, [_round_row(each) for each in last], nothing="there are no rounds")
 
 
 def _in_words(view: TaskView) -> str:
