@@ -25,7 +25,7 @@ from tests.integration.aggregator.world import World
 ITEMS = 1682
 PEOPLE = 943
 INTERACTIONS = 100_000
-SOME = 60
+SOME = 20
 """People where one report has several megabytes."""
 CONNECTIONS = 8
 
