@@ -108,6 +108,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         house.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await house
+        await context.pieces.settle()
         context.db.dispose()
 
 

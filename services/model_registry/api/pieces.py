@@ -34,6 +34,10 @@ class Pieces:
             first, last = max(start - offset, 0), min(end - offset, len(piece))
             yield piece if last - first == len(piece) else memoryview(piece)[first:last]
 
+    async def settle(self) -> None:
+        """Wait for pieces that are still read, perhaps for somebody who has left: each holds a connection."""
+        await asyncio.gather(*self._arriving.values(), return_exceptions=True)
+
     async def _piece(self, wanted: Piece) -> bytes:
         held = self._held.get(wanted)
         if held is not None:
