@@ -19,8 +19,12 @@ async def keep_house(context: Context) -> None:
     """Sweep now and then, until cancelled; any number of processes may."""
     while True:
         await asyncio.sleep(context.settings.sweep_seconds * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
+        sweeping = asyncio.ensure_future(run_in_threadpool(sweep, context))
         try:
-            await run_in_threadpool(sweep, context)
+            await asyncio.shield(sweeping)
+        except asyncio.CancelledError:
+            await asyncio.wait([sweeping])  # its thread goes on, and has a connection
+            raise
         except (DatabaseUnavailable, ObjectsUnavailable) as error:
             log.warning("sweep put off", error=str(error))
 
