@@ -25,14 +25,13 @@ what a model's name says.
 - **Test items** were looked at more than once while the linear recipes were developed; choices were made on validation.
   Seconds are of one run on a shared machine of two cores, and say little.
 - **Older rows**: that of `blend` on Amazon Instant Video was made before
-  [ADR 0013](adr/0013-devices-choose-the-regularisation-too.md), that of `sketched-gfcf` on Gowalla before its
-  `target_damping`: with it, 0.1885 / 0.1551 by a central script.
+  [ADR 0013](adr/0013-devices-choose-the-regularisation-too.md).
 - **Up** and **down** are the bytes of one person over all rounds. Everybody takes part in every round, but for `sasrec`
   on MovieLens-1M: 128 people do, bytes are a person's on average, the version is the best by validation items, and
   there is one seed.
 - **Combined** rows count the members' tasks and the round in which devices choose weights by the validation item. A
   refit trains the members once more with that item, in as many rounds, and takes these weights: its bytes are of both.
-  Their seconds are without the members, which were kept.
+  Their seconds are without the members that were kept; on MovieLens-1M that is `sasrec` alone.
 - **Gowalla**: the split is called random, and is by time: the latest fifth of each history tests, its author says
   ([why that matters](recipes.md#large-catalogues)).
 """
