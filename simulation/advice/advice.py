@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from fedrec_recipes.statistics_recipe import StatisticsConfig
 from services.aggregator.domain.errors import InvalidManifest
 from services.aggregator.domain.runnable import check_runnable
 from simulation.advice.candidates import LARGEST_TRANSFER_BYTES, Cost, cost_of
-from simulation.advice.combination import Beside, beside
+from simulation.advice.combination import Beside, TooLong, beside
 from simulation.advice.private_trial import private_trial
 from simulation.advice.second_task import second_task
 from simulation.advice.survey import SORTED_BY_ITEM, Order, Survey, survey
@@ -119,12 +120,13 @@ def advise_on(interactions: Interactions, wishes: Wishes, progress: Progress) ->
     plain = task_for(wishes, question.candidates(found.items)[outcome.chosen], found)
     masked = _masked(plain)
     manifest = _protected(wishes, found, plain, masked)
-    with_noise = found_beside = None
+    with_noise = tried = None
     if manifest.privacy is not None:
         with_noise = private_trial(manifest, known, seed=wishes.seed, progress=progress)
     else:
         left = wishes.seconds - (time.perf_counter() - started)
-        found_beside = beside(question, outcome, seconds=left, progress=progress)
+        tried = beside(question, outcome, seconds=left, progress=progress)
+    found_beside = tried if isinstance(tried, Beside) else None
     return Advice(
         reading=interactions.remarks,
         survey=found,
@@ -137,7 +139,11 @@ def advise_on(interactions: Interactions, wishes: Wishes, progress: Progress) ->
         masked_bytes_up=None if masked is None else cost_of(masked).bytes_up,
         beside=found_beside,
         second=_second(wishes, found, found_beside),
-        remarks=[*_remarks(found, outcome), *_privacy_remarks(wishes, outcome, with_noise)],
+        remarks=[
+            *_remarks(found, outcome),
+            *([_untried(wishes, tried)] if isinstance(tried, TooLong) else []),
+            *_privacy_remarks(wishes, outcome, with_noise),
+        ],
     )
 
 
@@ -230,6 +236,11 @@ def _remarks(found: Survey, outcome: Outcome) -> list[str]:
     elif ndcg.low <= of_popularity.high:
         remarks.append("The interval overlaps that of popularity: on so few people the difference may be chance.")
     return remarks
+
+
+def _untried(wishes: Wishes, both: TooLong) -> str:
+    minutes = ceil((wishes.seconds + both.missing_seconds) / 60)
+    return f"Whether {both.name} does better, two tasks combined, was not tried: that takes about --minutes {minutes}."
 
 
 def _privacy_remarks(wishes: Wishes, outcome: Outcome, with_noise: Trial | None) -> list[str]:

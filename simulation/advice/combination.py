@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -42,8 +43,18 @@ class Beside:
         return preferred([self.alone, self.together]) == 1
 
 
-def beside(question: Question, outcome: Outcome, *, seconds: float, progress: Progress) -> Beside | None:
-    """Try what was chosen together with `sasrec`; None where that does not suit, or takes too long.
+@dataclass(frozen=True)
+class TooLong:
+    """There was no time to try it."""
+
+    name: str
+    """What both are called."""
+    missing_seconds: float
+    """How much more time it would have needed, about."""
+
+
+def beside(question: Question, outcome: Outcome, *, seconds: float, progress: Progress) -> Beside | TooLong | None:
+    """Try what was chosen together with `sasrec`; None where that does not suit.
 
     Args:
         question: What was tried on what.
@@ -59,13 +70,18 @@ def beside(question: Question, outcome: Outcome, *, seconds: float, progress: Pr
     both = _both(question.candidates(items)[outcome.chosen], partner)
     if largest_transfer(both) > question.largest_bytes:
         return None
+    missing = inf
     for alone in (outcome.expected, outcome.trials[outcome.chosen]):
+        if alone.items < items:
+            continue
         histories = question.histories[: alone.people]
-        left = _SAFETY * (seconds - (time.perf_counter() - started))
-        if alone.items == items and _fits(alone, partner, histories, left):
-            progress(f"{both.name} with {partner.name}: {len(histories):,} people")
+        needed = _seconds_needed(alone, partner, histories) / _SAFETY
+        left = seconds - (time.perf_counter() - started)
+        if needed <= left:
+            progress(f"{_name(both)}: {len(histories):,} people")
             return Beside(partner, try_both(both, histories, question.seed), alone)
-    return None
+        missing = min(missing, needed - left)
+    return None if missing == inf else TooLong(_name(both), missing)
 
 
 def sasrec_of(number_of_items: int) -> Sasrec:
@@ -102,7 +118,7 @@ def try_both(recipe: Combined, histories: Sequence[History], seed: int) -> Trial
             recipe.add(totals, base, history)
         ranks[asked::2] = ranks_of(recipe, recipe.solve(base, totals), lambda _: {}, cases[asked:MOST_RANKED:2])
     return trial_of(
-        " + ".join(label(member) for member in recipe.members),
+        _name(recipe),
         ranks,
         people=len(histories),
         items=recipe.config.number_of_items,
@@ -117,13 +133,15 @@ def _both(first: Recipe[Any], second: Recipe[Any]) -> Combined:
     return Combined(CombinedConfig(number_of_items=first.config.number_of_items, members=members))
 
 
-def _fits(alone: Trial, partner: Sasrec, histories: Sequence[History], left: float) -> bool:
-    """Whether both can be trained and ranked in this time: the first took as long before, the second is timed."""
-    first = alone.training_seconds + 3 * alone.ranking_seconds  # scored to choose and to measure, beside the other
-    if first > left:
-        return False
+def _name(both: Combined) -> str:
+    return " + ".join(label(member) for member in both.members)
+
+
+def _seconds_needed(alone: Trial, partner: Sasrec, histories: Sequence[History]) -> float:
+    """How long both take to be trained and ranked: the first took as long before, the second is timed on a few."""
     some = histories[:: max(len(histories) // _TIMED_PEOPLE, 1)][:_TIMED_PEOPLE]
     started = time.perf_counter()
     partner.train_central(some, np.random.default_rng(0), epochs=1)
     per_person = (time.perf_counter() - started) / len(some)
-    return first + per_person * partner.central_epochs * len(histories) <= left
+    first = alone.training_seconds + 3 * alone.ranking_seconds  # scored to choose and to measure, beside the other
+    return first + per_person * partner.central_epochs * len(histories)

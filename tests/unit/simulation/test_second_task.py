@@ -1,5 +1,6 @@
 """When advice proposes a second task beside the first, and which."""
 
+import re
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
@@ -14,7 +15,7 @@ from fedrec_protocol.manifest import TaskManifest
 from fedrec_recipes.combined import MEMBER_WEIGHTS, Combined, CombinedConfig
 from fedrec_recipes.metrics import rank_of
 from simulation.advice.advice import Wishes, advise_on
-from simulation.advice.combination import Beside, beside, sasrec_of, try_both
+from simulation.advice.combination import Beside, TooLong, beside, sasrec_of, try_both
 from simulation.advice.screen import as_json, show
 from simulation.advice.second_task import second_task
 from simulation.advice.survey import Order
@@ -39,7 +40,7 @@ def chosen(question: Question, name: str = "als") -> Outcome:
     return Outcome([trial] * (place + 1), [], place, trial, 0.0)
 
 
-def found(question: Question, outcome: Outcome, seconds: float = 600.0) -> Beside | None:
+def found(question: Question, outcome: Outcome, seconds: float = 600.0) -> Beside | TooLong | None:
     return beside(question, outcome, seconds=seconds, progress=lambda _: None)
 
 
@@ -51,7 +52,7 @@ def test_a_recipe_that_knows_no_order_is_better_with_one_that_does() -> None:
     question = asked()
     outcome = chosen(question)
     pays = found(question, outcome)
-    assert pays is not None
+    assert isinstance(pays, Beside)
     assert pays.pays
     assert pays.alone is outcome.expected
     assert pays.together.recipe == "als + sasrec"
@@ -59,14 +60,30 @@ def test_a_recipe_that_knows_no_order_is_better_with_one_that_does() -> None:
     assert pays.together.metrics["ndcg@10"].low > pays.alone.metrics["ndcg@10"].high
 
 
-def test_nothing_is_tried_without_time_without_order_beside_popularity_or_where_it_is_too_large() -> None:
+def test_without_time_nothing_is_tried_and_the_time_that_it_takes_is_named() -> None:
     question = asked()
     outcome = chosen(question)
-    assert found(question, outcome, seconds=0) is None
+    untried = found(question, outcome, seconds=0)
+    assert isinstance(untried, TooLong)
+    assert untried.name == "als + sasrec"
+    assert untried.missing_seconds > outcome.expected.training_seconds  # of als, to which sasrec's is added
+
+
+def test_nothing_is_tried_without_order_beside_popularity_or_where_it_is_too_large() -> None:
+    question = asked()
+    outcome = chosen(question)
     assert found(asked(Order.ITEM), outcome) is None
     narrow = asked(largest_bytes=50_000)  # als has 37 kB, both have 74
     assert found(question, chosen(question, "popularity")) is None
     assert found(narrow, chosen(narrow)) is None
+
+
+def test_advice_says_which_minutes_a_trial_of_both_would_take() -> None:
+    rows = [(f"{person:04}", f"{item:04}") for person, history in enumerate(wandering()) for item in history.items]
+    interactions = from_columns([user for user, _ in rows], [item for _, item in rows], None)
+    remarks = advise_on(interactions, Wishes(data=Path(), seconds=0), lambda _: None).remarks
+    (untried,) = [remark for remark in remarks if "two tasks combined, was not tried" in remark]
+    assert re.search(r"\+ sasrec does better.* about --minutes [1-9]\d*\.$", untried)
 
 
 def test_nobody_is_measured_with_weights_that_their_own_item_chose() -> None:
