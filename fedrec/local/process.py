@@ -126,8 +126,11 @@ class ServiceProcess:
         release_process(process.pid)
 
     def suspend(self) -> None:
-        """Freeze it with SIGSTOP: it keeps its connections and leases and does nothing."""
-        self._running().send_signal(signal.SIGSTOP)
+        """Freeze it with SIGSTOP: it keeps its connections and leases and does nothing from the return of this on."""
+        process = self._running()
+        process.send_signal(signal.SIGSTOP)
+        # One thread takes the signal and stops the others: on a busy machine they work on until it gets its turn.
+        os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def resume(self) -> None:
         """Let a suspended process go on."""

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 
 from fedrec.local.ports import ReservedPort
@@ -74,6 +75,16 @@ def test_a_suspended_service_answers_again_when_it_is_resumed(service: ServicePr
     assert not answers(port.url)
     service.resume()
     service.wait_until_ready()
+
+
+def test_suspending_a_service_waits_until_it_does_nothing_any_more(service: ServiceProcess) -> None:
+    service.start()
+    service.wait_until_ready()
+    process = psutil.Process(service.pid)
+    for _ in range(20):
+        service.suspend()
+        assert process.status() == psutil.STATUS_STOPPED
+        service.resume()
 
 
 def test_a_suspended_service_can_be_stopped(service: ServiceProcess) -> None:
