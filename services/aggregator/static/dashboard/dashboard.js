@@ -33,6 +33,9 @@ function showTask() {
   byId("trained").max = budget;
   byId("trained").value = task.rounds_published;
   byId("trained-words").textContent = `${task.rounds_published} of at most ${budget} versions trained`;
+  byId("trains").textContent = `recipe ${task.manifest.recipe.name}, model ${task.manifest.model}`;
+  const models = byId("other-page");
+  if (models.getAttribute("href")) models.hash = task.manifest.model;
   byId("pause").hidden = task.state !== "active";
   byId("resume").hidden = !["paused", "failed"].includes(task.state);
   byId("cancel").hidden = task.state === "completed";

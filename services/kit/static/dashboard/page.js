@@ -63,15 +63,16 @@ function signIn(words) {
   trouble(words);
 }
 
-// Offer names to choose from, as [label, value]; returns the chosen value.
+// Offer names to choose from, as [label, value]; returns the chosen value, which the address may name: /dashboard#films.
 function choose(options) {
   const select = byId("chosen");
   const known = [...select.options].map((option) => option.value).join();
+  const chosen = location.hash.slice(1) || select.value;
   if (known !== options.map(([, value]) => value).join()) {
-    const chosen = select.value;
     select.replaceChildren(...options.map(([label, value]) => new Option(label, value)));
-    if (options.some(([, value]) => value === chosen)) select.value = chosen;
   }
+  const named = options.find((option) => option.includes(chosen));
+  if (named) select.value = named[1];
   byId("sign-in").hidden = true;
   select.hidden = document.querySelector("main").hidden = !options.length;
   return select.value;
@@ -106,13 +107,15 @@ function row(cells) {
   return line;
 }
 
-function button(words, onClick, isOff) {
-  const made = Object.assign(document.createElement("button"), { textContent: words, disabled: isOff });
+function button(words, onClick) {
+  const made = Object.assign(document.createElement("button"), { textContent: words });
   made.addEventListener("click", onClick);
   return made;
 }
 
 const inWords = (metrics) => Object.entries(metrics || {}).map(([name, value]) => `${name} ${value.toFixed(4)}`).join("  ");
+
+const inBytes = (size) => (size < 1e6 ? `${(size / 1e3).toFixed(1)} kB` : `${(size / 1e6).toFixed(1)} MB`);
 
 const when = (time) => time.slice(0, 19).replace("T", " ");
 
@@ -124,7 +127,8 @@ function start() {
     byId("key").value = "";
     refresh();
   });
-  byId("chosen").addEventListener("change", refresh);
+  byId("chosen").addEventListener("change", () => { location.hash = byId("chosen").value; });
+  addEventListener("hashchange", () => key && refresh());
   addEventListener("resize", () => charts.forEach(({ plot }, id) => plot.setSize({ width: byId(id).clientWidth, height: CHART_HEIGHT })));
   if (key) refresh();
 }

@@ -31,6 +31,7 @@ function show(newestFirst, currentId, moves) {
   byId("privacy-words").textContent = spent ? `at δ ${current.lineage.privacy.delta}` : "";
   showCharts(byNumber);
   byId("versions").replaceChildren(...newestFirst.map((version) => versionRow(version, currentId)));
+  byId("log").parentElement.hidden = !moves.length;
   byId("moves").replaceChildren(...moves.map((move) => moveRow(move, newestFirst)));
 }
 
@@ -53,13 +54,20 @@ function showCharts(versions) {
 }
 
 function versionRow(version, currentId) {
-  const { lineage } = version;
   const isCurrent = version.version_id === currentId;
-  const name = isCurrent ? "in production" : version.has_weights ? "Promote" : "weights deleted";
-  const promote = button(name, () => move(version), isCurrent || !version.has_weights);
   const spent = epsilon(version);
-  return row([String(version.number), when(version.created_at), String(lineage.round_number ?? ""),
-    String(lineage.report_count ?? ""), spent ? spent.toFixed(2) : "", inWords(version.metrics), promote]);
+  const drawn = row([String(version.number), when(version.created_at), madeBy(version.lineage),
+    String(version.lineage.report_count ?? ""), spent ? spent.toFixed(2) : "",
+    version.has_weights ? inBytes(version.size_bytes) : "weights deleted", inWords(version.metrics),
+    isCurrent ? "in production" : version.has_weights ? button("Promote", () => move(version)) : ""]);
+  drawn.title = version.version_id;
+  return drawn;
+}
+
+function madeBy({ recipe, recipe_config, members, round_number }) {
+  const parts = members ? ` of ${(recipe_config.members || []).map(({ name }) => name).join(" and ")}` : "";
+  const round = round_number ? `, round ${round_number}` : "";
+  return recipe ? `${recipe}${parts}${round}` : "uploaded";
 }
 
 function moveRow(entry, versions) {
