@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from importlib.metadata import version
+from typing import Annotated
 
 import typer
 
@@ -25,24 +28,52 @@ from fedrec.local.errors import LocalFailure
 
 app = typer.Typer(
     name="fedrec",
-    help="Federated recommenders: behaviour never leaves the person's device.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.command()(demo)
-for command in (serve, migrate, simulate, recommend_config, tune, train, audit, catalogue):
-    app.command()(command)
-for name, group in {
-    "task": task,
-    "model": model,
-    "client": client,
-    "enrolment-key": enrolment_key,
-    "operator-key": operator_key,
-    "privacy": privacy,
-    "data": data,
-}.items():
-    app.add_typer(group, name=name)
+PANELS: dict[str, dict[str, Callable[..., None] | typer.Typer]] = {
+    "On this machine": {"demo": demo, "serve": serve},
+    "Find out what suits your data": {
+        "recommend-config": recommend_config,
+        "simulate": simulate,
+        "tune": tune,
+        "privacy": privacy,
+        "data": data,
+    },
+    "Run a deployment": {
+        "train": train,
+        "task": task,
+        "model": model,
+        "catalogue": catalogue,
+        "client": client,
+        "enrolment-key": enrolment_key,
+        "operator-key": operator_key,
+        "audit": audit,
+        "migrate": migrate,
+    },
+}
+for panel, commands in PANELS.items():
+    for name, command in commands.items():
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=name, rich_help_panel=panel)
+        else:
+            app.command(name, rich_help_panel=panel)(command)
+
+
+def _print_version(is_asked: bool) -> None:
+    if is_asked:
+        typer.echo(f"fedrec {version('fedrec')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _program(
+    is_asked: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Federated recommenders: behaviour never leaves the person's device."""
 
 
 def main() -> None:

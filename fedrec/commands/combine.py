@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from fedrec.commands.listing import size
+from fedrec.commands.outputs import writable_file
 from fedrec.commands.refusals import json_object, refusing_arguments
 from fedrec.commands.services import REGISTRY_URL, RegistryKey, RegistryUrl, registry
 
@@ -30,7 +32,9 @@ def combine(
             show_default="devices choose",
         ),
     ] = None,
-    out: Annotated[Path, typer.Option(help="Where to write the manifest of the task.")] = Path("combined-task.json"),
+    out: Annotated[Path, typer.Option(help="Where to write the manifest of the task.", callback=writable_file)] = Path(
+        "combined-task.json"
+    ),
     goal: Annotated[int, typer.Option(min=1, help="Reports that close its round.")] = 1000,
     minimum_reports: Annotated[int, typer.Option(min=1, help="Reports needed at its deadline.")] = 100,
     privacy: Annotated[
@@ -52,7 +56,7 @@ def combine(
         if parts.privacy is not None and noise is None and parts.weights is None:
             raise Refused("the members are private: say what the choice may spend (--privacy), or give --weights")
         version = publish(operator, name, parts)
-        typer.echo(f"version {version.number} of {name}: {version.version_id}, {version.size_bytes / 1e6:.1f} MB")
+        typer.echo(f"version {version.number} of {name}: {version.version_id}, {size(version.size_bytes)}")
         if parts.weights is not None:
             typer.echo(f"serve it: fedrec model promote {name} {version.number}")
             return

@@ -21,6 +21,11 @@ def minute(time: datetime | None, otherwise: str = "") -> str:
     return otherwise if time is None else f"{time:%Y-%m-%d %H:%M}"
 
 
+def size(size_bytes: int) -> str:
+    """A size with its unit."""
+    return f"{size_bytes / 1e3:.1f} kB" if size_bytes < 1e6 else f"{size_bytes / 1e6:.1f} MB"
+
+
 def figures(metrics: dict[str, float] | None) -> str:
     """Metrics in one cell."""
     return ", ".join(f"{name} {value:.4f}" for name, value in sorted((metrics or {}).items()))

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from fedrec.commands.combine import combine
-from fedrec.commands.listing import figures, minute, print_listing
+from fedrec.commands.listing import figures, minute, print_listing, size
 from fedrec.commands.services import REGISTRY_URL, RegistryKey, RegistryUrl, registry
 from fedrec.operator import Operator
 from fedrec_protocol.registry_messages import AliasView, Gate, VersionView
@@ -47,9 +47,9 @@ def versions(
 def _row(view: VersionView) -> tuple[str, ...]:
     spent = (view.lineage.privacy or {}).get("epsilon")
     reports = "" if view.lineage.report_count is None else str(view.lineage.report_count)
+    weights = size(view.size_bytes) if view.has_weights else "deleted"
     epsilon = f"{spent:.3g}" if isinstance(spent, float) else ""
-    size = f"{view.size_bytes / 1e6:.1f} MB" if view.has_weights else "deleted"
-    return str(view.number), minute(view.created_at), reports, epsilon, size, figures(view.metrics), view.version_id
+    return str(view.number), minute(view.created_at), reports, epsilon, weights, figures(view.metrics), view.version_id
 
 
 @model.command("promote")

@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 
 from fedrec.commands.columns import reads_columns
+from fedrec.commands.outputs import writable_folder
 from fedrec.commands.refusals import json_object, refusing_arguments
 from fedrec.data.choice import FOUND, ColumnChoice
 from fedrec.private_recommender import private_recommender
@@ -92,7 +93,9 @@ def audit_command(
     delta: Annotated[float, typer.Option(min=1e-12, max=0.1, help="At which epsilon is stated.")] = 1e-5,
     confidence: Annotated[float, typer.Option(min=0.5, max=0.9999, help="Of each lower bound.")] = 0.95,
     seed: Annotated[int, typer.Option(min=0, help="Seed of everything.")] = 0,
-    out: Annotated[Path, typer.Option(help="Folder for the figures and the plot.")] = Path("privacy-audit"),
+    out: Annotated[Path, typer.Option(help="Folder for the figures and the plot.", callback=writable_folder)] = Path(
+        "privacy-audit"
+    ),
     columns: ColumnChoice = FOUND,
 ) -> None:
     """Attack published models and received reports, and bound epsilon from below; exit 1 where a promise fails."""

@@ -3,19 +3,19 @@
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
 
 from fedrec.commands.columns import reads_columns
+from fedrec.commands.outputs import writable_file
 from fedrec.commands.refusals import refusing_arguments
 from fedrec.data.choice import FOUND, ColumnChoice
 
 if TYPE_CHECKING:
     from fedrec_protocol.manifest import TaskManifest
 
-PRIVACY = ("plain", "secagg", "dp")
 _USUAL_EPSILON = 8.0
 _WIDTH_OF_A_FILE = 120
 
@@ -23,14 +23,20 @@ _WIDTH_OF_A_FILE = 120
 @reads_columns
 def recommend_config(
     data: Annotated[Path, typer.Argument(help="A file of interactions, or a folder that holds one.")],
-    out: Annotated[Path, typer.Option(help="Where to write the task's manifest.")] = Path("recommended-task.json"),
+    out: Annotated[Path, typer.Option(help="Where to write the task's manifest.", callback=writable_file)] = Path(
+        "recommended-task.json"
+    ),
     minutes: Annotated[float, typer.Option(min=0, help="Time for trials; a first stage is always finished.")] = 4.0,
     megabytes: Annotated[
         float, typer.Option(min=0.001, help="The largest model or report that devices may have to transfer.")
     ] = 256.0,
     minimum_support: Annotated[int, typer.Option(min=1, help="Leave out items with fewer interactions.")] = 1,
     privacy: Annotated[
-        str | None, typer.Option(help="One of " + ", ".join(PRIVACY) + ".", show_default="plain; dp with --epsilon")
+        Literal["plain", "secagg", "dp"] | None,
+        typer.Option(
+            help="With secagg masks hide each report; with dp noise hides each person.",
+            show_default="plain; dp with --epsilon",
+        ),
     ] = None,
     epsilon: Annotated[
         float | None,
@@ -50,9 +56,7 @@ def recommend_config(
     from simulation.advice.screen import as_json as encoded  # noqa: PLC0415 - as above
     from simulation.advice.screen import show  # noqa: PLC0415 - as above
 
-    privacy = privacy or (PRIVACY[0] if epsilon is None else "dp")
-    if privacy not in PRIVACY:
-        raise typer.BadParameter(f"{privacy!r} is not one of {', '.join(PRIVACY)}", param_hint="--privacy")
+    privacy = privacy or ("plain" if epsilon is None else "dp")
     if epsilon is not None and privacy != "dp":
         raise typer.BadParameter(f"is spent with --privacy dp, not with {privacy}", param_hint="--epsilon")
     wishes = Wishes(

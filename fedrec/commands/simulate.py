@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 
 from fedrec.commands.columns import reads_columns
+from fedrec.commands.outputs import writable_folder
 from fedrec.commands.refusals import json_object, refusing_arguments
 from fedrec.data.choice import FOUND, ColumnChoice
 from fedrec_recipes.catalogue import recipe_names
@@ -71,7 +72,9 @@ def simulate(
     ] = None,
     patience: Annotated[int | None, typer.Option(min=1, help="Stop after so many rounds without improvement.")] = None,
     baselines: Annotated[bool, typer.Option(help="Also test popularity, EASE and central training.")] = False,
-    out: Annotated[Path, typer.Option(help="Folder for tables, model and plots.")] = Path("simulation-results"),
+    out: Annotated[Path, typer.Option(help="Folder for tables, model and plots.", callback=writable_folder)] = Path(
+        "simulation-results"
+    ),
     columns: ColumnChoice = FOUND,
 ) -> None:
     """Train a recommender on simulated participants: the services' own code, without HTTP or a database."""

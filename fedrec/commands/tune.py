@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fedrec.commands.columns import reads_columns
+from fedrec.commands.outputs import writable_file
 from fedrec.commands.refusals import json_object, refusing_arguments
 from fedrec.data.choice import FOUND, ColumnChoice
 
@@ -26,7 +27,9 @@ def tune(
     minimum_support: Annotated[int, typer.Option(min=1, help="Leave out items with fewer interactions.")] = 1,
     name: Annotated[str, typer.Option(help="Name of the task and of its model.")] = "recommender",
     seed: Annotated[int, typer.Option(min=0, help="Seed of everything.")] = 0,
-    out: Annotated[Path, typer.Option(help="Where to write the best task's manifest.")] = Path("tuned-task.json"),
+    out: Annotated[Path, typer.Option(help="Where to write the best task's manifest.", callback=writable_file)] = Path(
+        "tuned-task.json"
+    ),
     columns: ColumnChoice = FOUND,
 ) -> None:
     """Search a recipe's hyperparameters, by NDCG@10 on validation items; test items are not looked at."""
