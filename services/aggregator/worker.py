@@ -24,6 +24,7 @@ from services.aggregator.pipeline.finish_round import finish_round
 from services.aggregator.pipeline.first_version import first_version
 from services.aggregator.pipeline.forget import forget
 from services.aggregator.pipeline.forget_clients import forget_unseen
+from services.aggregator.pipeline.keep_bases import keep_bases
 from services.aggregator.pipeline.open_round import open_round
 from services.aggregator.pipeline.restored import hold_restored
 from services.aggregator.pipeline.secure.advance import advance_if_due
@@ -105,7 +106,8 @@ class Worker:
             self._attempt("open round", task_id, partial(open_round, context, task_id))
 
     def sweep(self) -> None:
-        """Delete what is kept no longer, and erase the bytes of deleted objects where they lie outside Postgres."""
+        """Keep what tasks need, delete what is kept no longer, and erase the bytes of deleted objects."""
+        self._attempt("keep bases", "all", partial(keep_bases, self._context))
         deleted = forget(self._context, self._retention)
         erased = self._context.home.sweep(self._context.db)
         log.info("swept", deleted_assignments=deleted, erased_objects=erased)

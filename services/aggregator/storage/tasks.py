@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, delete, insert, select, update
+from sqlalchemy import Connection, RowMapping, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from fedrec_protocol.manifest import TaskManifest
@@ -96,6 +96,14 @@ def without_version(tx: Connection) -> list[str]:
     """Ids of the active tasks whose first version is not in the registry yet."""
     query = select(tasks.c.id).where(tasks.c.state == TaskState.ACTIVE, tasks.c.current_version.is_(None))
     return list(tx.execute(query).scalars())
+
+
+def bases(tx: Connection) -> list[tuple[str, str]]:
+    """Ids of the tasks that began from a version in the registry and are not over, with the one they train from now."""
+    begun_from = tasks.c.manifest["base_version"].astext
+    base = func.coalesce(tasks.c.current_version["version_id"].astext, begun_from)
+    query = select(tasks.c.id, base).where(tasks.c.state != TaskState.COMPLETED, begun_from.is_not(None))
+    return [(row[0], row[1]) for row in tx.execute(query)]
 
 
 def view(tx: Connection, task_id: str) -> TaskView:

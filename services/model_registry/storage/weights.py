@@ -97,12 +97,18 @@ def of_version(tx: Connection, version_id: str, today: date) -> tuple[str, Store
     row = tx.execute(query).one_or_none()
     if row is None:
         return None
-    if row.object_key is None:
+    if row.object_key is None or not _use(tx, row.digest, row.used_on, today):
         raise WeightsDeleted(f"nobody had used them for long: take a newer version of {row.model!r}")
-    if row.used_on < today:
-        tx.execute(update(weights).where(weights.c.digest == row.digest).values(used_on=today))
     model, *stored, _ = row
     return model, StoredWeights(*stored)
+
+
+def _use(tx: Connection, digest: str, used_on: date, today: date) -> bool:
+    """Count weights as used today; False where they were deleted since they were read."""
+    if used_on >= today:
+        return True
+    used = update(weights).where(weights.c.digest == digest, _is_here()).values(used_on=today)
+    return tx.execute(used).rowcount == 1
 
 
 def delete_unpublished(tx: Connection, home: ObjectHome, *, uploaded_before: datetime) -> int:

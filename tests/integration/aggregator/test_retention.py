@@ -12,9 +12,11 @@ from sqlalchemy import text
 
 from services.aggregator.domain.retention import Retention
 from services.aggregator.pipeline.forget import forget
+from services.model_registry import housekeeping
 from tests.integration.aggregator.deployment import Device, Task
 from tests.integration.aggregator.powers import counted, power_of_two, powers_task
 from tests.integration.aggregator.world import World
+from tests.unit.aggregator.manifests import content
 
 DAY = 86400
 POLICY = Retention(unreported=timedelta(days=7), receipts=timedelta(days=90))
@@ -142,3 +144,49 @@ def test_workers_forget_when_they_sweep(world: World) -> None:
     world.advance(8 * DAY)
     world.worker.sweep()
     assert left(world) == (1, 1)
+
+
+def test_tasks_that_wait_for_months_keep_the_weights_that_they_began_from(world: World) -> None:
+    first = world.task(**powers_task(goal=1))
+    for exponent in (1, 2):
+        report(first, exponent)
+    model = first.get()["manifest"]["model"]
+    one, other, _ = (view["version_id"] for view in world.registry_get(f"/v1/models/{model}/versions").json()[::-1])
+    world.advance(20 * 365 * DAY)  # past the database's clock, by which uploads are stamped
+    starving = world.task(**powers_task(goal=1), model=model, base_version=one)
+    paused = new_task(world, **powers_task(goal=1), model=model, base_version=other)
+    assert paused.steer("pause").is_success  # before a worker has seen it
+    for _ in range(2):
+        days_pass(world, 60)
+    assert paused.steer("resume").is_success
+    world.work()
+    for task in (starving, paused):
+        report(task, 4)
+        assert counted(task) == {4}
+    starving.steer("cancel")
+    days_pass(world, 91)
+    assert not starving.version(one)["has_weights"]
+
+
+def new_task(world: World, **changes: Any) -> Task:
+    """A task that no worker has looked at."""
+    answer = world.operator("POST", "/v1/tasks", json=content(name="new") | changes)
+    assert answer.status_code == 201, answer.text
+    return Task(world, answer.json()["task_id"])
+
+
+def report(task: Task, exponent: int) -> None:
+    """One report, and the round that it ends."""
+    device = task.device()
+    assert device.report(device.assigned()["assignment_id"], power_of_two(exponent)).status_code == 201
+    task.world.work()
+
+
+def days_pass(world: World, days: float) -> None:
+    """So much time, and then what both services delete after some time."""
+    world.advance(days * DAY)
+    world.worker.sweep()
+    housekeeping.sweep(world.registry_app.state.context)
+    world.work()  # a round that is overdue is abandoned
+    world.advance(10)  # and the next one opens after a pause
+    world.work()
