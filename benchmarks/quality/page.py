@@ -33,7 +33,7 @@ what a model's name says.
   refit trains the members once more with that item, in as many rounds, and takes these weights: its bytes are of both.
   Their seconds are without the members that were kept; on MovieLens-1M that is `sasrec` alone.
 - **Gowalla**: the split is called random, and is by time: the latest fifth of each history tests, its author says
-  ([why that matters](recipes.md#large-catalogues)).
+  ([why that matters](measurements.md#gowalla)).
 """
 _COLUMNS = [
     *("model", "how", "fit", "+-", "99 neg. HR/NDCG"),
