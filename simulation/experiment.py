@@ -20,7 +20,7 @@ from fedrec_recipes.ease import Ease, EaseConfig
 from fedrec_recipes.recipe import History, Recipe
 from fedrec_recipes.two_tower import TwoTower
 from simulation.advice.candidates import usual_recipe
-from simulation.advice.survey import SORTED_BY_ITEM, Order, order_of
+from simulation.advice.survey import SORTED_BY_ITEM, Order, order_of, remark_on_rare_items
 from simulation.final_test import TestRow, central_row, federated_row, popularity_row
 from simulation.options import Options
 from simulation.results import require_writers, write_results
@@ -44,10 +44,10 @@ def run_experiment(options: Options, console: Console) -> list[TestRow]:
         ImportError: an optional extra is missing.
     """
     require_writers()
-    split, item_ids = _read(options, console)
+    split, item_ids, order = _read(options, console)
     number_of_items = len(item_ids)
     given = [_given_manifest(path, number_of_items) for path in options.manifests]
-    recipe = _together(given) if given else catalogue.recipe(_choice(options, item_ids, split.train))
+    recipe = _together(given) if given else _chosen(options, item_ids, split.train, order)
     members = [simulate_task(options, *member, split, console) for member in _members(recipe, given)]
     base, terms = None, options
     if isinstance(recipe, Combined):
@@ -88,28 +88,34 @@ def _write(folder: Path, task: SimulatedTask, rows: list[TestRow], console: Cons
     console.print(f"Results in {folder}: {', '.join(path.name for path in written)}", soft_wrap=True)
 
 
-def _read(options: Options, console: Console) -> tuple[Split, tuple[str, ...]]:
-    """The split, and the names of the items."""
+def _read(options: Options, console: Console) -> tuple[Split, tuple[str, ...], Order]:
+    """The split, the names of the items, and what the order of histories rests on."""
     with console.status(f"reading {options.data}"):
         interactions = read_interactions(options.data, options.columns).with_item_support(options.minimum_support)
         everybody = interactions.histories()
     for remark in interactions.remarks:
         console.print(remark, soft_wrap=True, highlight=False, markup=False)
-    if order_of(interactions, everybody) is Order.ITEM:
+    if (rare := remark_on_rare_items(interactions)) is not None:
+        console.print(rare, soft_wrap=True, highlight=False)
+    order = order_of(interactions, everybody)
+    if order is Order.ITEM:
         console.print(f"{SORTED_BY_ITEM}: figures on last items say nothing.")
     histories = [history for history in everybody if len(history) >= 3][: options.participants]
     if not histories:
         raise DataError(f"{options.data}: nobody has three different items")
-    return leave_last_out(histories), interactions.item_ids
+    return leave_last_out(histories), interactions.item_ids, order
 
 
-def _choice(options: Options, item_ids: tuple[str, ...], histories: list[History]) -> RecipeChoice:
+def _chosen(options: Options, item_ids: tuple[str, ...], histories: list[History], order: Order) -> Recipe[Any]:
     """The recipe, with what the data knows: how many items there are, and what is known of them."""
-    name = options.recipe or usual_recipe(len(item_ids), histories)
     config = {**options.config, "number_of_items": len(item_ids)}
+    name = options.recipe
+    if name is None:
+        usual = usual_recipe(len(item_ids), histories, order).choice
+        name, config = usual.name, {**usual.config, **config}
     if name == TwoTower.name and "content" not in config:
         config = {**read_content(options.data, item_ids).as_config(), **config}
-    return RecipeChoice(name=name, config=config)
+    return catalogue.recipe(RecipeChoice(name=name, config=config))
 
 
 def _given_manifest(path: Path, number_of_items: int) -> TaskManifest:

@@ -22,7 +22,7 @@ class Options:
     """A task manifest, as a deployment takes it: it answers the options on recipe, rounds, privacy and metrics. Several
     are those of a combined model's members."""
     recipe: str | None = None
-    """None takes the one that suits the size of the catalogue."""
+    """None takes the one that suits the size of the catalogue and the order of histories."""
     config: dict[str, JsonValue] = field(default_factory=dict)
     """The recipe's own configuration, without the number of items."""
     training: dict[str, JsonValue] = field(default_factory=dict)

@@ -35,7 +35,7 @@ def simulate(
         str | None,
         typer.Option(
             help="What to train; one of " + ", ".join(recipe_names()) + ".",
-            show_default="blend; above 5,000 items hashed-pairs or sketched-slit",
+            show_default="what suits the data; blend on most",
         ),
     ] = None,
     rounds: Annotated[

@@ -76,6 +76,7 @@ def _short_and_long(what: str) -> Iterator[str]:
     yield from (first + ending for ending in _ENDINGS)
     yield from _SHORT[what]
     yield from (word + ending for word in words[1:] for ending in _ENDINGS)
+    yield from (word + "s" for word in words)  # last, since such a name may mean how many
 
 
 def _in_order(names: Sequence[str], known: Sequence[str]) -> list[int]:

@@ -27,12 +27,13 @@ from simulation.advice.candidates import LARGEST_TRANSFER_BYTES, Cost, cost_of
 from simulation.advice.combination import Beside, TooLong, beside
 from simulation.advice.private_trial import private_trial
 from simulation.advice.second_task import second_task
-from simulation.advice.survey import SORTED_BY_ITEM, Order, Survey, survey
+from simulation.advice.survey import SORTED_BY_ITEM, Order, Survey, remark_on_rare_items, survey
 from simulation.advice.trial import Trial
 from simulation.advice.trials import Outcome, Progress, question_of, run_trials
 
 _ROUND_SECONDS = 86_400.0
 _SMALLEST_SHARE = 0.5
+_OFTEN_REPEATED = 0.05
 _SHORTEST_BOUND = 50
 """Interactions that a report holds at least before people are left out instead."""
 
@@ -140,8 +141,9 @@ def advise_on(interactions: Interactions, wishes: Wishes, progress: Progress) ->
         beside=found_beside,
         second=_second(wishes, found, found_beside),
         remarks=[
+            *_remarks_on_items(interactions, found),
             *_remarks(found, outcome),
-            *([_untried(wishes, tried)] if isinstance(tried, TooLong) else []),
+            *_remarks_on_both(wishes, tried),
             *_privacy_remarks(wishes, outcome, with_noise),
         ],
     )
@@ -217,6 +219,17 @@ def _protected(wishes: Wishes, found: Survey, plain: TaskManifest, masked: TaskM
     return plain
 
 
+def _remarks_on_items(interactions: Interactions, found: Survey) -> list[str]:
+    rare = remark_on_rare_items(interactions)
+    remarks = [] if rare is None else [rare]
+    if found.repeated > _OFTEN_REPEATED:
+        remarks.append(
+            f"{found.repeated:.0%} of the rows name an item that their person had before. An item counts once, at its "
+            "first time: figures, and lists, are of items that are new to a person."
+        )
+    return remarks
+
+
 def _remarks(found: Survey, outcome: Outcome) -> list[str]:
     remarks = []
     if found.order is Order.ITEM:
@@ -238,9 +251,17 @@ def _remarks(found: Survey, outcome: Outcome) -> list[str]:
     return remarks
 
 
-def _untried(wishes: Wishes, both: TooLong) -> str:
-    minutes = ceil((wishes.seconds + both.missing_seconds) / 60)
-    return f"Whether {both.name} does better, two tasks combined, was not tried: that takes about --minutes {minutes}."
+def _remarks_on_both(wishes: Wishes, tried: Beside | TooLong | None) -> list[str]:
+    """What there was no time for."""
+    if tried is None or not tried.missing_seconds:
+        return []
+    minutes = ceil((wishes.seconds + tried.missing_seconds) / 60)
+    if isinstance(tried, TooLong):
+        return [f"Whether {tried.name} does better, two tasks combined, was not tried: --minutes {minutes} should do."]
+    had = f"There was time for {tried.passes} passes of {tried.recipe.name} over the data"
+    if tried.pays:
+        return [f"{had}; its task makes more, and should do a little better."]
+    return [f"{had}, after which it does not pay; it may after all {tried.recipe.central_epochs}: --minutes {minutes}."]
 
 
 def _privacy_remarks(wishes: Wishes, outcome: Outcome, with_noise: Trial | None) -> list[str]:

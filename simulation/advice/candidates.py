@@ -11,7 +11,7 @@ from fedrec_protocol.encrypted.parameters import WORD_BYTES
 from fedrec_protocol.encrypted.words import word_count
 from fedrec_protocol.manifest import RecipeChoice, TaskManifest
 from fedrec_recipes import catalogue
-from fedrec_recipes.hashed_pairs import HashedPairsConfig
+from fedrec_recipes.hashed_pairs import HashedPairs
 from fedrec_recipes.recipe import History, Recipe
 from simulation.advice.survey import Order
 
@@ -30,8 +30,20 @@ _HASHED = "hashed-pairs"
 _SKETCHED_IN_TIME = "sketched-slit"
 _SKETCHED = "sketched-gfcf"
 _FACTORS = "als"
-_DIMENSIONS = (128, 512, 32, 16)
-"""Columns of a sketch; the first two that fit are tried."""
+_SUBSPACE_SIZES: tuple[dict[str, JsonValue], ...] = (
+    {"dimension": 128},
+    {"dimension": 512},
+    {"dimension": 32},
+    {"dimension": 16},
+)
+"""Of a sketch; the first two that fit are tried."""
+_TABLE_SIZES: tuple[dict[str, JsonValue], ...] = (
+    {},
+    {"cells_per_item": 512},
+    {"cells_per_item": 256, "neighbours": 32},
+    {"cells_per_item": 64, "neighbours": 16},
+)
+"""Of a table of pairs; the first that fits is tried. What is as large a catalogue is mostly sparse."""
 _FILTER_SIZES: tuple[dict[str, JsonValue], ...] = (
     {},
     {"dimension": 128, "cells_per_item": 128, "neighbours": 32},
@@ -55,22 +67,31 @@ def candidates(
         people: Who takes part, which bounds the columns of a filter; None for any number.
     """
 
-    def fitting(name: str, **config: JsonValue) -> list[Recipe[Any]]:
-        found = _recipe(name, number_of_items, **config)
-        return [found] if largest_transfer(found) <= largest_bytes else []
+    def fitting(name: str, *sizes: dict[str, JsonValue]) -> list[Recipe[Any]]:
+        return _fitting(number_of_items, largest_bytes, name, *sizes)
 
     is_ordered = order is not Order.ITEM
     dense = [each for name in (_DENSE_IN_TIME if is_ordered else _DENSE) for each in fitting(name)][:1]
     # A table of counts, or a filter, on any size of catalogue: how sparse it is decides, and the trials see that.
-    others = fitting(_HASHED, **({} if is_ordered else {"is_ordered": False}))
+    others = fitting(_HASHED, *({**size, **_ordered(is_ordered)} for size in _TABLE_SIZES))[:1]
     if is_ordered and not dense:
-        sketches = [each for columns in _DIMENSIONS for each in fitting(_SKETCHED_IN_TIME, dimension=columns)][:2]
+        sketches = fitting(_SKETCHED_IN_TIME, *_SUBSPACE_SIZES)[:2]
         others += sorted(sketches, key=largest_transfer)
     if order is Order.ITEM or (order is Order.FILE and not dense):
-        filters = [_narrowed(each, people) for size in _FILTER_SIZES for each in fitting(_SKETCHED, **size)][:1]
+        filters = [_narrowed(each, people) for each in fitting(_SKETCHED, *_FILTER_SIZES)[:1]]
         # In a trial of few people all their pairs have room in the table. Everybody's may not: of equals, the filter.
         others = [*others, *filters] if is_ordered else [*filters, *others]
     return [_recipe(_BASELINE, number_of_items), *dense, *others, *fitting(_FACTORS)]
+
+
+def _fitting(number_of_items: int, largest_bytes: int, name: str, *sizes: dict[str, JsonValue]) -> list[Recipe[Any]]:
+    """A recipe in those of these sizes, or in its usual one, whose model and report are small enough."""
+    found = [_recipe(name, number_of_items, **size) for size in sizes or ({},)]
+    return [recipe for recipe in found if largest_transfer(recipe) <= largest_bytes]
+
+
+def _ordered(is_ordered: bool) -> dict[str, JsonValue]:
+    return {} if is_ordered else {"is_ordered": False}
 
 
 def _narrowed(recipe: Recipe[Any], people: int | None) -> Recipe[Any]:
@@ -93,16 +114,27 @@ def largest_transfer(recipe: Recipe[Any]) -> int:
     return max(codec.encoded_size(recipe.shared), codec.encoded_size(recipe.shared if report is None else report))
 
 
-def usual_recipe(number_of_items: int, histories: Sequence[History]) -> str:
-    """What is simulated unless it is said what: by the size of the catalogue, then by how many pairs of items occur.
+def usual_recipe(number_of_items: int, histories: Sequence[History], order: Order) -> Recipe[Any]:
+    """What is simulated unless it is said what: by the size of the catalogue, the order, and how many pairs occur.
 
     A table of counts serves pairs that are few beside its cells; a subspace serves many.
     """
     if number_of_items <= MOST_ITEMS_OF_DENSE_MODELS:
-        return _DENSE_IN_TIME[0]
-    config = HashedPairsConfig(number_of_items=number_of_items)
-    pairs = sum(_pairs_within(config.window, len(history)) for history in histories)
-    return _HASHED if pairs <= _FULLEST_TABLE * number_of_items * config.cells_per_item else _SKETCHED_IN_TIME
+        return _recipe((_DENSE if order is Order.ITEM else _DENSE_IN_TIME)[0], number_of_items)
+
+    def first(name: str, sizes: Sequence[dict[str, JsonValue]]) -> Recipe[Any]:
+        return next(iter(_fitting(number_of_items, LARGEST_TRANSFER_BYTES, name, *sizes)), popularity)
+
+    popularity = _recipe(_BASELINE, number_of_items)
+    if order is Order.ITEM:
+        found = first(_SKETCHED, _FILTER_SIZES)
+        return found if found is popularity else _narrowed(found, len(histories))
+    table = first(_HASHED, _TABLE_SIZES)
+    if isinstance(table, HashedPairs):
+        pairs = sum(_pairs_within(table.config.window, len(history)) for history in histories)
+        if pairs <= _FULLEST_TABLE * number_of_items * table.config.cells_per_item:
+            return table
+    return first(_SKETCHED_IN_TIME, _SUBSPACE_SIZES)
 
 
 def _pairs_within(window: int, length: int) -> int:

@@ -4,27 +4,25 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf
-from typing import Any
 
 import numpy as np
 
-from fedrec_protocol.initialise import initial_parameters
-from fedrec_protocol.manifest import RecipeChoice
-from fedrec_recipes.combined import Combined, CombinedConfig
-from fedrec_recipes.evaluation import HeldOut
-from fedrec_recipes.recipe import History, Recipe
+from fedrec_recipes.combined import Combined
+from fedrec_recipes.recipe import History
 from fedrec_recipes.sasrec import Sasrec, SasrecConfig
-from simulation.advice.candidates import label, largest_transfer
+from simulation.advice.both import both_of, name_of, try_both
+from simulation.advice.candidates import largest_transfer
 from simulation.advice.survey import Order
-from simulation.advice.trial import MOST_RANKED, Trial, preferred, trial_of
+from simulation.advice.trial import Trial, preferred, trained
 from simulation.advice.trials import Outcome, Progress, Question
-from simulation.final_test import ranks_of
 
 _MANY_ITEMS = 5_000
 """Beyond, a sample of the items competes with the next one: it takes less time."""
 _NEGATIVES = 512
 _TIMED_PEOPLE = 32
 _SAFETY = 0.8
+_FEWEST_PASSES = 8
+"""Over the data, to tell anything of the second recipe."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +34,10 @@ class Beside:
     """Of both, with weights that people chose."""
     alone: Trial
     """Of the proposed one, on the same people and items."""
+    passes: int
+    """Over the data, that the second was trained for."""
+    missing_seconds: float
+    """How much more time all of its passes would have needed, about; 0 where it had them."""
 
     @property
     def pays(self) -> bool:
@@ -66,22 +68,23 @@ def beside(question: Question, outcome: Outcome, *, seconds: float, progress: Pr
     if outcome.chosen == 0 or question.order is Order.ITEM:
         return None
     items = question.number_of_items
-    partner = sasrec_of(items)
-    both = _both(question.candidates(items)[outcome.chosen], partner)
+    first, second = question.candidates(items)[outcome.chosen], sasrec_of(items)
+    both = both_of(first, second)
     if largest_transfer(both) > question.largest_bytes:
         return None
     missing = inf
     for alone in (outcome.expected, outcome.trials[outcome.chosen]):
         if alone.items < items:
             continue
-        histories = question.histories[: alone.people]
-        needed = _seconds_needed(alone, partner, histories) / _SAFETY
-        left = seconds - (time.perf_counter() - started)
-        if needed <= left:
-            progress(f"{_name(both)}: {len(histories):,} people")
-            return Beside(partner, try_both(both, histories, question.seed), alone)
-        missing = min(missing, needed - left)
-    return None if missing == inf else TooLong(_name(both), missing)
+        pace = _pace(alone, second, question.histories[: alone.people])
+        left = _SAFETY * (seconds - (time.perf_counter() - started))
+        passes = min(int((left - pace.fixed) / pace.of_a_pass), second.central_epochs)
+        needed = max((pace.fixed + second.central_epochs * pace.of_a_pass - left) / _SAFETY, 0.0)
+        if passes >= _FEWEST_PASSES:
+            progress(f"{name_of(both)}: {alone.people:,} people")
+            return Beside(second, _tried(question, both, alone, passes), alone, passes, needed)
+        missing = min(missing, needed)
+    return None if missing == inf else TooLong(name_of(both), missing)
 
 
 def sasrec_of(number_of_items: int) -> Sasrec:
@@ -90,58 +93,33 @@ def sasrec_of(number_of_items: int) -> Sasrec:
     return Sasrec(SasrecConfig(number_of_items=number_of_items, negatives=negatives))
 
 
-def try_both(recipe: Combined, histories: Sequence[History], seed: int) -> Trial:
-    """Train the members, and rank the last items with weights that other people chose by theirs.
-
-    Half of the people choose for the other half: nobody is measured with weights that their own item had a part in, and
-    the members learn from as much as in a trial of one alone.
-
-    Args:
-        recipe: What to try.
-        histories: Two interactions or more; the last one validates.
-        seed: Of training and of intervals.
-    """
+def _tried(question: Question, both: Combined, alone: Trial, passes: int) -> Trial:
+    """Both on the people of a trial of the first alone, whose model serves again where it was kept."""
     started = time.perf_counter()
-    cases = [HeldOut(person, each.without_last(1), int(each.items[-1])) for person, each in enumerate(histories)]
-    known = [case.history for case in cases]
+    histories = question.histories[: alone.people]
+    first, second = both.members
     members = [
-        member.train_central(known, np.random.default_rng(seed), base=initial_parameters(member.shared, seed))
-        for member in recipe.members
+        alone.shared or trained(first, histories, question.seed),
+        trained(second, histories, question.seed, epochs=passes),
     ]
-    base = recipe.combination(members)
-    trained = time.perf_counter()
-    ranks = np.zeros(min(len(cases), MOST_RANKED), dtype=np.int64)
-    for asked in (0, 1):
-        choosing = histories[1 - asked : MOST_RANKED : 2]
-        totals = {spec.name: np.zeros(spec.shape) for spec in recipe.statistics}
-        for history in choosing:
-            recipe.add(totals, base, history)
-        ranks[asked::2] = ranks_of(recipe, recipe.solve(base, totals), lambda _: {}, cases[asked:MOST_RANKED:2])
-    return trial_of(
-        _name(recipe),
-        ranks,
-        people=len(histories),
-        items=recipe.config.number_of_items,
-        training_seconds=trained - started,
-        ranking_seconds=time.perf_counter() - trained,
-        seed=seed,
-    )
+    return try_both(both, members, histories, training_seconds=time.perf_counter() - started, seed=question.seed)
 
 
-def _both(first: Recipe[Any], second: Recipe[Any]) -> Combined:
-    members: tuple[RecipeChoice, ...] = (first.choice, second.choice)
-    return Combined(CombinedConfig(number_of_items=first.config.number_of_items, members=members))
+@dataclass(frozen=True)
+class _Pace:
+    """How long a trial of both takes."""
+
+    fixed: float
+    """Seconds, whatever the second is trained for."""
+    of_a_pass: float
+    """Seconds of each of its passes over the data."""
 
 
-def _name(both: Combined) -> str:
-    return " + ".join(label(member) for member in both.members)
-
-
-def _seconds_needed(alone: Trial, partner: Sasrec, histories: Sequence[History]) -> float:
-    """How long both take to be trained and ranked: the first took as long before, the second is timed on a few."""
+def _pace(alone: Trial, second: Sasrec, histories: Sequence[History]) -> _Pace:
+    """The first took as long before; the second is timed on a few people."""
     some = histories[:: max(len(histories) // _TIMED_PEOPLE, 1)][:_TIMED_PEOPLE]
     started = time.perf_counter()
-    partner.train_central(some, np.random.default_rng(0), epochs=1)
-    per_person = (time.perf_counter() - started) / len(some)
-    first = alone.training_seconds + 3 * alone.ranking_seconds  # scored to choose and to measure, beside the other
-    return first + per_person * partner.central_epochs * len(histories)
+    second.train_central(some, np.random.default_rng(0), epochs=1)
+    of_a_person = (time.perf_counter() - started) / len(some)
+    training = alone.training_seconds if alone.shared is None else 0.0
+    return _Pace(training + 2 * alone.ranking_seconds, of_a_person * len(histories))

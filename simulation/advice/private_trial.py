@@ -5,9 +5,8 @@ from collections.abc import Sequence
 
 from fedrec_protocol.manifest import TaskManifest
 from fedrec_recipes import catalogue
-from fedrec_recipes.evaluation import HeldOut
 from fedrec_recipes.recipe import History
-from simulation.advice.trial import Trial, trial_of
+from simulation.advice.trial import Trial, held_out, trial_of
 from simulation.advice.trials import Progress
 from simulation.final_test import ranks_of
 from simulation.population import Population
@@ -34,8 +33,7 @@ def private_trial(manifest: TaskManifest, histories: Sequence[History], *, seed:
     for _ in simulation.run():
         pass
     trained = time.perf_counter()
-    cases = [HeldOut(person, each.without_last(1), int(each.items[-1])) for person, each in enumerate(histories)]
-    ranks = ranks_of(recipe, simulation.parameters, simulation.private_of, cases)
+    ranks = ranks_of(recipe, simulation.parameters, simulation.private_of, held_out(histories))
     return trial_of(
         f"{recipe.name} with noise",
         ranks,

@@ -16,7 +16,9 @@ _SORTED = 0.8
 """Share of steps in one direction from which rows are taken to be sorted; by chance it is a half. Parts that are sorted
 each, such as what was set aside to train and to test, have breaks between them."""
 _FEWEST_STEPS = 100
-
+_MANY_ITEMS = 20_000
+_SUPPORT = 5
+"""Interactions of an item below which little can be learnt of it."""
 
 SORTED_BY_ITEM = "Rows are sorted by item, not by time: next items cannot be learnt or measured"
 """What to say of data in the order of items."""
@@ -70,6 +72,18 @@ def survey(interactions: Interactions, histories: list[History]) -> Survey:
         repeated=1 - pairs / max(len(interactions), 1),
         order=_order(interactions, histories, tied),
         tied=tied,
+    )
+
+
+def remark_on_rare_items(interactions: Interactions) -> str | None:
+    """What to say where most of a large catalogue is items that hardly anybody chose; None elsewhere."""
+    items = interactions.number_of_items
+    rare = int(np.count_nonzero(np.bincount(interactions.items, minlength=items) < _SUPPORT))
+    if items <= _MANY_ITEMS or rare <= items / 2:
+        return None
+    return (
+        f"Of {items:,} items {rare:,} have fewer than {_SUPPORT} interactions: --minimum-support {_SUPPORT} leaves "
+        "them out, and everything is smaller and takes less time."
     )
 
 

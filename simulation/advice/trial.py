@@ -3,13 +3,14 @@
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fedrec_protocol.initialise import initial_parameters
+from fedrec_protocol.tensors import Tensors
 from fedrec_recipes.evaluation import Estimate, HeldOut, estimate
 from fedrec_recipes.metrics import metric_value
 from fedrec_recipes.recipe import History, Recipe
@@ -37,6 +38,8 @@ class Trial:
     ranking_seconds: float
     gains: NDArray[np.float64] = field(repr=False, compare=False)
     """NDCG@10 of each person who was ranked."""
+    shared: Tensors | None = field(default=None, repr=False, compare=False)
+    """What was trained; None where it is not kept."""
 
     @property
     def seconds(self) -> float:
@@ -44,32 +47,52 @@ class Trial:
         return self.training_seconds + self.ranking_seconds
 
 
-def try_recipe(recipe: Recipe[Any], histories: Sequence[History], seed: int) -> Trial:
+def try_recipe(recipe: Recipe[Any], histories: Sequence[History], seed: int, *, is_kept: bool = False) -> Trial:
     """Train centrally, which is what a recipe's rounds come to, and rank the last items of the first people.
-
-    Training begins with the parameters that a task of the same seed begins with: what is drawn at random, such as the
-    hyperplanes of `blend`, is then the same in both.
 
     Args:
         recipe: What to try.
         histories: Two interactions or more; the last one validates.
         seed: Of training and of intervals.
+        is_kept: Whether the trial holds what was trained.
     """
     started = time.perf_counter()
-    cases = [HeldOut(person, each.without_last(1), int(each.items[-1])) for person, each in enumerate(histories)]
-    start = initial_parameters(recipe.shared, seed)
-    shared = recipe.train_central([case.history for case in cases], np.random.default_rng(seed), base=start)
-    trained = time.perf_counter()
-    ranks = ranks_of(recipe, shared, lambda _: {}, cases[:MOST_RANKED])
-    return trial_of(
+    shared = trained(recipe, histories, seed)
+    training_seconds = time.perf_counter() - started
+    cases = held_out(histories[:MOST_RANKED])
+    ranks = ranks_of(recipe, shared, lambda _: {}, cases)
+    found = trial_of(
         label(recipe),
         ranks,
         people=len(histories),
         items=recipe.config.number_of_items,
-        training_seconds=trained - started,
-        ranking_seconds=time.perf_counter() - trained,
+        training_seconds=training_seconds,
+        ranking_seconds=time.perf_counter() - started - training_seconds,
         seed=seed,
     )
+    return replace(found, shared=shared) if is_kept else found
+
+
+def trained(recipe: Recipe[Any], histories: Sequence[History], seed: int, **options: Any) -> Tensors:
+    """The model that all but the last items make.
+
+    Training begins with the parameters that a task of the same seed begins with: what is drawn at random, such as the
+    hyperplanes of `blend`, is then the same in both.
+
+    Args:
+        recipe: What to train.
+        histories: Two interactions or more.
+        seed: Of the first parameters and of training.
+        options: Of the recipe's `train_central`.
+    """
+    known = [history.without_last(1) for history in histories]
+    start = initial_parameters(recipe.shared, seed)
+    return recipe.train_central(known, np.random.default_rng(seed), base=start, **options)
+
+
+def held_out(histories: Sequence[History]) -> list[HeldOut]:
+    """Everybody's last item, given what was before."""
+    return [HeldOut(person, each.without_last(1), int(each.items[-1])) for person, each in enumerate(histories)]
 
 
 def trial_of(

@@ -88,7 +88,7 @@ def run_trials(question: Question, *, seconds: float, progress: Progress) -> Out
 
     def stage(people: int) -> list[Trial]:
         kept, items = _most_popular(question.histories[:people], question.number_of_items, most_items)
-        return [_told(recipe, kept, question.seed, progress) for recipe in question.candidates(items, people)]
+        return [_told(question, recipe, kept, progress) for recipe in question.candidates(items, people)]
 
     def left(share: float) -> float:
         return _SAFETY * (share * seconds - (time.perf_counter() - started))
@@ -105,7 +105,7 @@ def run_trials(question: Question, *, seconds: float, progress: Progress) -> Out
         place = preferred(trials)
         return Outcome(trials, [], place, trials[place], missing)
     recipes = question.candidates(question.number_of_items)
-    whole = [_told(recipes[place], question.histories, question.seed, progress) for place in finalists]
+    whole = [_told(question, recipes[place], question.histories, progress) for place in finalists]
     found = preferred(whole)
     return Outcome(trials, whole, finalists[found], whole[found], 0.0)
 
@@ -144,9 +144,11 @@ def _affordable_finalists(question: Question, stages: list[list[Trial]], left: f
     return sorted({0, first, second} if sum(seconds.values()) <= left else {0, first}), 0.0
 
 
-def _told(recipe: Recipe[Any], histories: Sequence[History], seed: int, progress: Progress) -> Trial:
-    progress(f"{recipe.name}: {len(histories):,} people, {recipe.config.number_of_items:,} items")
-    return try_recipe(recipe, histories, seed)
+def _told(question: Question, recipe: Recipe[Any], histories: Sequence[History], progress: Progress) -> Trial:
+    items = recipe.config.number_of_items
+    progress(f"{recipe.name}: {len(histories):,} people, {items:,} items")
+    is_of_all = len(histories) == len(question.histories) and items == question.number_of_items
+    return try_recipe(recipe, histories, question.seed, is_kept=is_of_all)
 
 
 def _most_popular(histories: Sequence[History], number_of_items: int, most: int) -> tuple[list[History], int]:

@@ -108,14 +108,34 @@ class Combined(StatisticsRecipe[CombinedConfig]):
         if len(history) < 2:
             return
         case = HeldOut(0, history.without_last(1), int(history.items[-1]))
-        gains = gains_of(self._ranks(base, case)[None], self._equal_weights)
+        self.add_ranks(totals, self.ranks(base, case))
+
+    def add_ranks(self, totals: dict[str, NDArray[Any]], ranks: NDArray[np.int64]) -> None:
+        """Add what one person gains, whose held-out item has these `ranks`."""
+        gains = gains_of(ranks[None], self._equal_weights)
         totals[GAINS] += gains.astype(totals[GAINS].dtype)
         totals[SQUARED_GAINS] += squares_of(gains).astype(totals[SQUARED_GAINS].dtype)
 
+    def chosen(self, totals: Totals) -> int:
+        """The alternative whose gain is surest."""
+        return surest(totals[GAINS], totals[SQUARED_GAINS], self._equal_weights)
+
+    def ranks(self, shared: Tensors, case: HeldOut) -> NDArray[np.int64]:
+        """Rank of the held-out item among the unseen ones under each alternative; ties are pessimistic.
+
+        Returns:
+            Shape (alternatives,), in the order of `weight_grid`; the weights in `shared` do not matter.
+        """
+        scores = self._grid @ self._member_scores(shared, case.history)
+        ahead = ~(scores < scores[:, [case.target]])
+        ahead[:, case.history.items] = False
+        ahead[:, case.target] = False
+        return np.asarray(np.count_nonzero(ahead, axis=1) + 1, dtype=np.int64)
+
     def solve(self, base: Tensors, totals: Totals) -> dict[str, NDArray[Any]]:
         """The members as they were, and the weights whose gain is surest."""
-        chosen = surest(totals[GAINS], totals[SQUARED_GAINS], self._equal_weights)
-        return {**{spec.name: np.asarray(base[spec.name]) for spec in self.shared}, MEMBER_WEIGHTS: self._grid[chosen]}
+        weights = self._grid[self.chosen(totals)]
+        return {**{spec.name: np.asarray(base[spec.name]) for spec in self.shared}, MEMBER_WEIGHTS: weights}
 
     def score(
         self,
@@ -191,14 +211,6 @@ class Combined(StatisticsRecipe[CombinedConfig]):
             member.score(self.tensors_of(place, shared), {}, history) for place, member in enumerate(self.members)
         )
         return np.stack([standardised(each) for each in scores])
-
-    def _ranks(self, shared: Tensors, case: HeldOut) -> NDArray[np.int64]:
-        """Rank of the held-out item among the unseen ones under each alternative; ties are pessimistic."""
-        scores = self._grid @ self._member_scores(shared, case.history)
-        ahead = ~(scores < scores[:, [case.target]])
-        ahead[:, case.history.items] = False
-        ahead[:, case.target] = False
-        return np.asarray(np.count_nonzero(ahead, axis=1) + 1, dtype=np.int64)
 
 
 def _member(choice: RecipeChoice, number_of_items: int) -> Recipe[Any]:

@@ -56,6 +56,7 @@ SHAPES = {
     "rees46.csv": lines("event_time,event_type,product_id,user_id", "2019-10-{day} 00:00:00 UTC,view,{item},{user}"),
     "bars.psv": lines("User Name|Movie Title|Rated At", "{user}|{item}|2015-05-{day} 10:00:00+02:00"),
     "dots.dat": lines("", "{user}::{item}::5::{s}"),
+    "epinions.tab": lines("user\titems\tdate", "{user}\t{item}\t2015-05-{day}"),
     "blanks.txt": lines("user item ts", "{user} {item} {s}"),
     "diginetica.csv": lines("sessionId;userId;itemId;timeframe;eventdate", "{user};NA;{item};7;2016-05-{day}"),
     "hetrec.dat": lines("userID\tartistID\tweight\ttimestamp", "{user}\t{item}\t13\t{ms}"),

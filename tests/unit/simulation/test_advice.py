@@ -15,8 +15,15 @@ from fedrec_protocol.manifest import TaskManifest
 from fedrec_recipes.recipe import History
 from fedrec_recipes.slit import Slit, SlitConfig
 from simulation.advice.advice import Wishes, task_for
-from simulation.advice.candidates import candidates, cost_of, label, usual_recipe
-from simulation.advice.survey import Order, Survey, survey
+from simulation.advice.candidates import (
+    LARGEST_TRANSFER_BYTES,
+    candidates,
+    cost_of,
+    label,
+    largest_transfer,
+    usual_recipe,
+)
+from simulation.advice.survey import Order, Survey, remark_on_rare_items, survey
 from tests.unit.recipes.data import people_with_taste
 from tests.unit.recipes.test_blend import wandering
 
@@ -121,6 +128,28 @@ def test_a_survey_counts_people_items_and_repeats() -> None:
     assert found.order is Order.TIME
 
 
+def test_a_catalogue_that_is_mostly_rare_items_is_told_how_to_leave_them_out() -> None:
+    def remark(rare: int, frequent: int) -> str | None:
+        items = [*range(rare), *list(range(rare, rare + frequent)) * 5]
+        return remark_on_rare_items(from_columns(["a"] * len(items), [str(item) for item in items]))
+
+    assert remark(rare=11_000, frequent=10_000) == (
+        "Of 21,000 items 11,000 have fewer than 5 interactions: --minimum-support 5 leaves them out, and everything is "
+        "smaller and takes less time."
+    )
+    assert remark(rare=10_000, frequent=11_000) is None  # most are frequent
+    assert remark(rare=11_000, frequent=100) is None  # small as it is
+
+
+def test_it_is_said_that_repeated_items_count_once(tmp_path: Path) -> None:
+    rows = rows_of_people()
+    again = write(tmp_path, [*rows, *rows[:40]])
+    _, output = recommend(again, tmp_path)
+    assert "11% of the rows name an item that their person had before. An item counts once" in " ".join(output.split())
+    _, output = recommend(write(tmp_path, rows), tmp_path)
+    assert "had before" not in output
+
+
 def test_rows_sorted_by_item_are_seen_not_to_be_in_time_order() -> None:
     users = [str(person) for person in range(30) for _ in range(8)]
     items = [str(item * 7 + person) for person in range(30) for item in range(8)]
@@ -178,13 +207,27 @@ def test_of_two_sketches_the_smaller_comes_first() -> None:
 
 def test_on_a_large_catalogue_the_usual_recipe_is_a_table_of_pairs_while_they_are_few() -> None:
     def of(*lengths: int) -> str:
-        return usual_recipe(6_000, [History(np.arange(length)) for length in lengths])
+        return usual_recipe(6_000, [History(np.arange(length)) for length in lengths], Order.TIME).name
 
     assert of(*[10] * 20_000) == "hashed-pairs"  # 45 pairs of each of 20,000 people: 150 for an item
     assert of(*[10] * 80_000) == "sketched-slit"  # 600 for an item
     assert of(*[4_000] * 20) == "hashed-pairs"  # 127,472 pairs within 32 places of each of 20 people: 425 for an item
     assert of(*[4_000] * 30) == "sketched-slit"
-    assert usual_recipe(5_000, []) == "blend"
+    assert usual_recipe(5_000, [], Order.TIME).name == "blend"
+
+
+@pytest.mark.parametrize("items", [200_000, 400_000, 900_000, 2_500_000])
+def test_on_any_catalogue_the_usual_recipe_is_one_that_devices_can_transfer(items: int) -> None:
+    people = [History(np.arange(10))] * 1_000
+    usual = usual_recipe(items, people, Order.TIME)
+    assert usual.name == "hashed-pairs"
+    assert largest_transfer(usual) <= LARGEST_TRANSFER_BYTES
+
+
+def test_without_order_the_usual_recipe_needs_none() -> None:
+    assert usual_recipe(5_000, [], Order.ITEM).name == "ease"
+    usual = usual_recipe(6_000, [History(np.arange(10))] * 1_600, Order.ITEM)
+    assert (usual.name, usual.config.dimension) == ("sketched-gfcf", 100)  # a column for 16 people
 
 
 def test_a_sparse_catalogue_in_order_tries_neighbours_whatever_its_size() -> None:

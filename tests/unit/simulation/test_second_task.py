@@ -15,7 +15,8 @@ from fedrec_protocol.manifest import TaskManifest
 from fedrec_recipes.combined import MEMBER_WEIGHTS, Combined, CombinedConfig
 from fedrec_recipes.metrics import rank_of
 from simulation.advice.advice import Wishes, advise_on
-from simulation.advice.combination import Beside, TooLong, beside, sasrec_of, try_both
+from simulation.advice.both import try_both
+from simulation.advice.combination import Beside, TooLong, beside, sasrec_of
 from simulation.advice.screen import as_json, show
 from simulation.advice.second_task import second_task
 from simulation.advice.survey import Order
@@ -60,6 +61,20 @@ def test_a_recipe_that_knows_no_order_is_better_with_one_that_does() -> None:
     assert pays.together.metrics["ndcg@10"].low > pays.alone.metrics["ndcg@10"].high
 
 
+def test_a_model_that_was_kept_is_not_trained_again() -> None:
+    question = question_of(wandering()[:60], ITEMS, Order.TIME, LARGE, seed=0)
+    outcome = chosen(question)
+    als = question.candidates(ITEMS)[len(outcome.trials) - 1]
+    kept = try_recipe(als, question.histories, 0, is_kept=True)
+    assert kept.shared is not None
+    silent = {name: np.zeros_like(value) for name, value in kept.shared.items()}
+    trials = [replace(kept, shared=shared) for shared in (None, kept.shared, silent)]
+    tried = [found(question, replace(outcome, expected=trial)) for trial in trials]
+    fresh, again, without = (both.together.gains.tolist() for both in tried if isinstance(both, Beside))
+    assert again == fresh
+    assert without != fresh
+
+
 def test_without_time_nothing_is_tried_and_the_time_that_it_takes_is_named() -> None:
     question = asked()
     outcome = chosen(question)
@@ -83,7 +98,7 @@ def test_advice_says_which_minutes_a_trial_of_both_would_take() -> None:
     interactions = from_columns([user for user, _ in rows], [item for _, item in rows], None)
     remarks = advise_on(interactions, Wishes(data=Path(), seconds=0), lambda _: None).remarks
     (untried,) = [remark for remark in remarks if "two tasks combined, was not tried" in remark]
-    assert re.search(r"\+ sasrec does better.* about --minutes [1-9]\d*\.$", untried)
+    assert re.search(r"\+ sasrec does better.* --minutes [1-9]\d* should do\.$", untried)
 
 
 def test_nobody_is_measured_with_weights_that_their_own_item_chose() -> None:
@@ -99,11 +114,12 @@ def test_nobody_is_measured_with_weights_that_their_own_item_chose() -> None:
     equal = both.combination(trained)
     assert equal[MEMBER_WEIGHTS].tolist() == [1.0, 1.0]
     rank = rank_of(both.score(equal, {}, known), int(person.items[-1]), known.items)
-    assert try_both(both, [person], 0).gains.tolist() == pytest.approx([1 / np.log2(rank + 1) if rank <= 10 else 0.0])
+    tried = try_both(both, trained, [person], training_seconds=0.0, seed=0)
+    assert tried.gains.tolist() == pytest.approx([1 / np.log2(rank + 1) if rank <= 10 else 0.0])
 
 
 def test_what_is_no_better_together_does_not_pay() -> None:
-    assert not Beside(sasrec_of(30), together=_trial("blend + sasrec", 3), alone=_trial("blend", 3)).pays
+    assert not both_tried(together=3, alone=3).pays
 
 
 def test_of_few_people_everybody_takes_part_in_the_usual_rounds() -> None:
@@ -126,7 +142,7 @@ def test_a_second_task_is_shown_with_what_it_is_worth() -> None:
     interactions = from_columns([user for user, _ in rows], [item for _, item in rows], None)
     advice = advise_on(interactions, Wishes(data=Path(), seconds=0), lambda _: None)
     assert (as_json(advice)["beside"], as_json(advice)["second"]) == (None, None)
-    pays = Beside(sasrec_of(30), together=_trial("blend + sasrec", 2), alone=_trial("blend", 4))
+    pays = both_tried(together=2, alone=4)
     second = second_task(pays.recipe, name="b", people=6040, seed=0, deadline_seconds=9)
     shown = replace(advice, beside=pays, second=second)
     written = StringIO()
@@ -139,6 +155,17 @@ def test_a_second_task_is_shown_with_what_it_is_worth() -> None:
         "blend + sasrec",
     )
     assert TaskManifest.model_validate(as_json(shown)["second"]) == second
+
+
+def both_tried(together: int, alone: int) -> Beside:
+    """As if everybody's item had these ranks."""
+    return Beside(
+        sasrec_of(30),
+        together=_trial("blend + sasrec", together),
+        alone=_trial("blend", alone),
+        passes=20,
+        missing_seconds=0.0,
+    )
 
 
 def _trial(name: str, rank: int) -> Trial:
