@@ -82,7 +82,7 @@ def _verified(assertion: str, client_id: str, public_key: bytes, audience: str, 
             options={"verify_exp": False, "verify_iat": False, "require": ["iss", "sub", "iat", "exp", "aud"]},
         )
         issued, expires = float(claims["iat"]), float(claims["exp"])
-    except (jwt.PyJWTError, TypeError, ValueError) as error:
+    except (jwt.PyJWTError, TypeError, ValueError, OverflowError) as error:
         raise TokenInvalid("the assertion is not signed by this device's key") from error
     if claims["iss"] != client_id or claims["sub"] != client_id:
         raise TokenInvalid("the assertion names another client")

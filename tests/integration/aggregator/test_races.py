@@ -15,12 +15,13 @@ from sqlalchemy import Connection, text
 
 from fedrec_protocol import codec
 from fedrec_protocol.manifest import RoundPolicy, TaskManifest
-from fedrec_protocol.messages import NotSelected, NotSelectedReason, RoundKind, RoundState
+from fedrec_protocol.messages import NotSelected, NotSelectedReason, Receipt, RoundKind, RoundState
 from services.aggregator.domain import sealing
 from services.aggregator.domain.partial_sum import PartialSum
 from services.aggregator.domain.reports import RoundFormat, read_report
 from services.aggregator.pipeline.assign import CheckingIn, assign
 from services.aggregator.pipeline.close import close_if_due
+from services.aggregator.pipeline.commit_reports import PendingReport, commit_reports
 from services.aggregator.pipeline.open_round import advance
 from services.aggregator.pipeline.steer_task import cancel_task
 from services.aggregator.storage import assignments, leases, partial_sums, rounds, tasks
@@ -114,12 +115,43 @@ def test_a_process_in_the_middle_of_its_flush_keeps_no_other_from_flushing(world
     assert counted(task) == {0, 1, 2, 3}
 
 
+def test_a_report_that_another_process_has_counted_is_taken_out_of_the_sum_again(world: World) -> None:
+    """Only the reports that follow it at the same process show whether it was."""
+    task = world.task(**powers_task(goal=3))
+    devices, round_id = task.devices(3), task.round["round_id"]
+    twice, *others = (device.assigned()["assignment_id"] for device in devices)
+    assert devices[0].report(twice, power_of_two(0), url=world.aggregator_urls[0]).status_code == 201
+    there = process(world, task, round_id)
+    for batch in ((twice, 0), (others[0], 1)), ((others[1], 2),):
+        receipts = there([pending(task, each, codec.encode(power_of_two(exponent))) for each, exponent in batch])
+        assert [isinstance(receipt, Receipt) for receipt in receipts] == [True] * len(batch)
+    world.work()
+    assert counted(task) == {0, 1, 2}
+
+
+def process(world: World, task: Task, round_id: str) -> Callable[[list[PendingReport]], list[Receipt | Exception]]:
+    """Another process: it counts what it is given in a partial sum of its own."""
+    partial, key = PartialSum(f"psm_of_{round_id}", round_id, form_of(task).layout), round_key(world, round_id)
+    return lambda reports: commit_reports(world.context, partial, key, 3, reports)
+
+
+def pending(task: Task, assignment_id: str, body: bytes) -> PendingReport:
+    return PendingReport(assignment_id, hashlib.sha256(body).digest(), read_report(body, form_of(task)))
+
+
+def form_of(task: Task) -> RoundFormat:
+    return RoundFormat.of(TaskManifest.model_validate(task.get()["manifest"]), RoundKind.TRAINING)
+
+
+def round_key(world: World, round_id: str) -> bytes:
+    wrapped = world.context.db.run("read_key", lambda tx: rounds.wrapped_key(tx, round_id))
+    assert wrapped is not None
+    return sealing.unwrap(wrapped, world.context.deployment_keys, round_id)
+
+
 def commit(tx: Connection, world: World, task: Task, round_id: str, assignment_id: str, body: bytes) -> None:
     """What another process does with a report, up to its commit."""
-    form = RoundFormat.of(TaskManifest.model_validate(task.get()["manifest"]), RoundKind.TRAINING)
-    wrapped, now = rounds.wrapped_key(tx, round_id), world.clock.now()
-    assert wrapped is not None
-    key = sealing.unwrap(wrapped, world.context.deployment_keys, round_id)
+    form, key, now = form_of(task), round_key(world, round_id), world.clock.now()
     partial = PartialSum(f"psm_of_{round_id}", round_id, form.layout)
     partial.add(read_report(body, form))
     stored = world.context.home.put(tx, sealing.seal(partial.vector.data.cast("B"), key, partial.id))
