@@ -6,12 +6,20 @@ import itertools
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from fedrec.local.migrate import upgrade
 from fedrec.local.postgres import LocalPostgres
 from tests.databases import create_database, drop_database
 
 _numbers = itertools.count(1)
+
+# The same examples in every run, and no limit that a busy machine could exceed; `--hypothesis-profile default` looks
+# for others.
+settings.register_profile(
+    "repeatable", derandomize=True, database=None, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("repeatable")
 
 
 @pytest.fixture(scope="session")

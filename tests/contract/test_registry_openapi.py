@@ -50,7 +50,9 @@ def url(postgres: LocalPostgres, migrated_template: str) -> Iterator[str]:
     keys = KeyServer()
     database_url = create_database(postgres.url, "registry_contract", template=migrated_template)
     with served(create_app(settings_for(database_url, keys))) as url:
-        httpx.post(f"{url}/v1/models", headers=HEADERS, json={"name": "films"}).raise_for_status()
+        httpx.post(
+            f"{url}/v1/models", headers=HEADERS, json={"name": "films"}, timeout=60, trust_env=False
+        ).raise_for_status()
         yield url
     keys.stop()
     drop_database(postgres.url, "registry_contract")

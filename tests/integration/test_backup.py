@@ -65,4 +65,6 @@ def test_a_restored_deployment_serves_the_same_versions_to_the_same_keys(tmp_pat
 def production(stack: LocalStack) -> str:
     headers = {"Authorization": f"Bearer {stack.secrets.registry_admin_key}"}
     url = f"{stack.registry_url}/v1/models/films/aliases/production"
-    return AliasView.model_validate(httpx.get(url, headers=headers, trust_env=False).json()).version.version_id
+    return AliasView.model_validate(
+        httpx.get(url, headers=headers, timeout=60, trust_env=False).json()
+    ).version.version_id

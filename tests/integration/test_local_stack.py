@@ -21,11 +21,12 @@ import pytest
 
 from fedrec.local.process import ProcessFailed
 from fedrec.local.stack import LocalStack, local_stack
+from tests.processes import command_line, runs
 
 
 def answers(url: str, path: str = "/readyz") -> bool:
     try:
-        return httpx.get(url + path, trust_env=False, timeout=5).status_code == 200
+        return httpx.get(url + path, trust_env=False, timeout=60).status_code == 200
     except httpx.TransportError:
         return False
 
@@ -53,7 +54,7 @@ def test_every_part_is_ready_and_the_documentation_answers(stack: LocalStack) ->
 
 def test_the_aggregator_s_key_may_publish_in_the_registry_but_not_administrate(stack: LocalStack) -> None:
     headers = {"Authorization": f"Bearer {stack.secrets.registry_run_key}"}
-    registry = httpx.Client(base_url=stack.registry_url, headers=headers, trust_env=False)
+    registry = httpx.Client(base_url=stack.registry_url, headers=headers, timeout=60, trust_env=False)
     with registry:
         assert registry.post("/v1/models", json={"name": "mine"}).status_code == 201
         assert registry.get("/v1/operator-keys").status_code == 403
@@ -88,7 +89,7 @@ def test_a_part_that_cannot_start_is_named_with_its_reason_and_nothing_is_left()
     with reason, local_stack(fsync=False, environment=wrong):
         pass
     left = set(psutil.Process().children(recursive=True)) - before
-    assert not [process for process in left if "services." in " ".join(process.cmdline())]
+    assert not [process for process in left if "services." in command_line(process)]
 
 
 @dataclass
@@ -101,7 +102,7 @@ class Serving:
 
     def end(self, number: signal.Signals) -> int:
         self.process.send_signal(number)
-        self.process.communicate(timeout=60)
+        self.process.communicate(timeout=240)
         return self.process.returncode
 
 
@@ -116,22 +117,18 @@ def serve(state: Path) -> Serving:
     return Serving(process, registry[1], psutil.Process(process.pid).children(recursive=True))
 
 
-def runs(part: psutil.Process) -> bool:
-    return part.is_running() and part.status() != psutil.STATUS_ZOMBIE
-
-
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGKILL, -9)])
 def test_serve_leaves_no_process_behind_when_it_is_ended(number: signal.Signals, status: int, state: Path) -> None:
     serving = serve(state)
-    assert len([part for part in serving.parts if "services." in " ".join(part.cmdline())]) == 3
+    assert len([part for part in serving.parts if "services." in command_line(part)]) == 3
     assert serving.end(number) == status
     _, left = psutil.wait_procs(serving.parts, timeout=120)
-    assert not [part for part in left if runs(part)]
+    assert not [part for part in left if part.is_running() and runs(part.pid)]
 
 
 def test_serve_starts_a_killed_part_and_a_killed_postgres_again_and_says_so(state: Path) -> None:
     serving = serve(state)
-    [registry] = [part for part in serving.parts if "model_registry" in " ".join(part.cmdline())]
+    [registry] = [part for part in serving.parts if "model_registry" in command_line(part)]
     registry.kill()
     output = serving.process.stdout
     assert output is not None
@@ -155,12 +152,14 @@ def test_after_ctrl_c_serve_keeps_its_data_and_keys_for_the_next_time(state: Pat
         serving = serve(state)
         key = json.loads((state / "secrets.json").read_text())["registry_admin_key"]
         headers = {"Authorization": f"Bearer {key}"}
-        made = httpx.post(f"{serving.registry_url}/v1/models", json={"name": "m"}, headers=headers, trust_env=False)
+        made = httpx.post(
+            f"{serving.registry_url}/v1/models", json={"name": "m"}, headers=headers, timeout=60, trust_env=False
+        )
         answered.append(made.status_code)
         command = f". {state / 'operator.env'} && {sys.executable} -m fedrec model list"
         listed = subprocess.run(["/bin/sh", "-c", command], check=True, capture_output=True, text=True)
         assert [line.split()[0] for line in listed.stdout.splitlines()] == ["NAME", "m"]
         assert serving.end(signal.SIGINT) == 0
-        assert not [part for part in serving.parts if runs(part)]
+        assert not [part for part in serving.parts if part.is_running() and runs(part.pid)]
     assert answered == [201, 409]
     assert (state / "operator.env").stat().st_mode & 0o777 == 0o600

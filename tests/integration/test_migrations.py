@@ -51,7 +51,7 @@ def test_downgrading_to_base_leaves_nothing_of_ours(empty_database_url: str) -> 
 def test_several_hosts_may_upgrade_at_once(empty_database_url: str) -> None:
     command = [sys.executable, "-c", "import sys; from fedrec.local.migrate import upgrade; upgrade(sys.argv[1])"]
     hosts = [subprocess.Popen([*command, empty_database_url]) for _ in range(3)]
-    assert [host.wait(60) for host in hosts] == [0, 0, 0]
+    assert [host.wait(280) for host in hosts] == [0, 0, 0]
     check(empty_database_url)
 
 

@@ -99,7 +99,7 @@ def _folder(path: Path, disk: Disk | None) -> Home:
 @contextlib.contextmanager
 def _s3() -> Iterator[Home]:
     with moto_server() as port, Proxy(port) as proxy:
-        httpx.put(f"http://127.0.0.1:{port}/{BUCKET}", trust_env=False).raise_for_status()
+        httpx.put(f"http://127.0.0.1:{port}/{BUCKET}", timeout=60, trust_env=False).raise_for_status()
         outages = {
             Trouble.AWAY: Outage.REFUSE,
             Trouble.ANSWERS_LOST: Outage.SWALLOW,

@@ -42,7 +42,14 @@ class Machine:
     """A fleet on which operations are done while tasks run."""
 
     def __init__(
-        self, fleet: Fleet, home: Home, clock: SharedClock, tasks: Tasks, tally: Tally, coverage: Coverage
+        self,
+        fleet: Fleet,
+        home: Home,
+        clock: SharedClock,
+        tasks: Tasks,
+        tally: Tally,
+        coverage: Coverage,
+        patience: float,
     ) -> None:
         self._fleet = fleet
         self._home = home
@@ -50,6 +57,7 @@ class Machine:
         self._tasks = tasks
         self._tally = tally
         self._coverage = coverage
+        self._patience = patience
         self._mending_in = 0
 
     # ---- operations ------------------------------------------------------------------------------
@@ -73,7 +81,7 @@ class Machine:
     def _at(self, operation: Operation, breakpoint_: Breakpoint) -> None:
         if self._mending_in <= 0:
             until(self._is_manned, patience_seconds=PATIENCE_SECONDS)  # somebody must be there to arrive
-        patience = SECURE_ARRIVAL_SECONDS if breakpoint_.step in _SECURE else ARRIVAL_SECONDS
+        patience = self._patience * (SECURE_ARRIVAL_SECONDS if breakpoint_.step in _SECURE else ARRIVAL_SECONDS)
         with self._provoked(breakpoint_.step):
             with breakpoints.closed(self._fleet.engine, breakpoint_) as connection:
                 stopped = breakpoints.first_to_arrive(connection, breakpoint_, patience_seconds=patience)

@@ -41,6 +41,7 @@ class Soak:
         start: how many operations of the list to leave out.
         coverage: what was reached before; what was not goes first.
         progress: is told every operation before it is done.
+        patience: how many times as long as usual somebody's arrival at a breakpoint is waited for.
     """
 
     home: HomeKind
@@ -48,6 +49,7 @@ class Soak:
     start: int = 0
     coverage: Coverage = field(default_factory=Coverage)
     progress: Callable[[str], None] = lambda _: None
+    patience: float = 1.0
     tally: Tally = field(default_factory=Tally)
     done: list[tuple[int, Operation]] = field(default_factory=list)
     logs: Path | None = None
@@ -64,7 +66,8 @@ class Soak:
                     while time.monotonic() < ends and (first := next(chosen, None)) is not None:
                         batch = itertools.chain([first], itertools.islice(chosen, OPERATIONS_OF_SOME_TASKS - 1))
                         tasks = Tasks(fleet, clock, directory / "devices", str(self.seed))
-                        self._do(Machine(fleet, home, clock, tasks, self.tally, self.coverage), batch, ends)
+                        machine = Machine(fleet, home, clock, tasks, self.tally, self.coverage, self.patience)
+                        self._do(machine, batch, ends)
             except Exception:
                 self.logs = Path(tempfile.mkdtemp(prefix="fedrec-soak-logs-"))
                 shutil.copytree(directory / "logs", self.logs, dirs_exist_ok=True)

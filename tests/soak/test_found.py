@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from fedrec.local.stack import local_stack
-from tests.integration.aggregator.fleet import Fleet, until
+from tests.integration.aggregator.fleet import PATIENCE_SECONDS, Fleet, until
 from tests.integration.aggregator.powers import counted, power_of_two, powers_task
 from tests.soak import breakpoints
 from tests.soak.breakpoints import Breakpoint, Moment, Step
@@ -33,7 +33,7 @@ def test_a_process_that_is_frozen_while_it_counts_a_report_does_not_hold_up_the_
         with breakpoints.closed(fleet.engine, Breakpoint(Step.FLUSH_RECEIPTS, Moment.STATEMENT)) as connection:
             late = pool.submit(slow.report, work[0], power_of_two(0), url=frozen.url or "")
             stopped = breakpoints.first_to_arrive(
-                connection, Breakpoint(Step.FLUSH_RECEIPTS, Moment.STATEMENT), patience_seconds=30
+                connection, Breakpoint(Step.FLUSH_RECEIPTS, Moment.STATEMENT), patience_seconds=PATIENCE_SECONDS
             )
             assert stopped is not None
             assert stopped.process == frozen.name
@@ -42,7 +42,7 @@ def test_a_process_that_is_frozen_while_it_counts_a_report_does_not_hold_up_the_
             for exponent, device in enumerate(others, start=1):
                 assert device.report(work[exponent], power_of_two(exponent), url=url).status_code == 201
             published = "SELECT rounds_published FROM aggregator.tasks WHERE id = :id"
-            until(lambda: fleet.value(published, id=task.id) == 1, patience_seconds=45)
+            until(lambda: fleet.value(published, id=task.id) == 1)
         finally:
             frozen.resume()
         assert late.result().status_code in {409, 503}

@@ -18,7 +18,7 @@ OPERATIONS = 2
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize("home", HomeKind)
 def test_whatever_dies_each_acknowledged_report_is_in_one_sum_once_and_rounds_end(home: HomeKind) -> None:
-    soak = Soak(home, seed=sorted(HomeKind).index(home))
+    soak = Soak(home, seed=sorted(HomeKind).index(home), patience=10)  # somebody arrives at these, however slowly
     soak.run(seconds=300, most=OPERATIONS)
     assert soak.tally.operations == OPERATIONS
     assert soak.tally.stopped.total() > 0

@@ -61,7 +61,7 @@ def test_noise_and_bound_are_the_rounds_own(world: World) -> None:
     before = task.weights()["items"]
     run_round(task, [clipped(0)] * 4)
     first = task.weights()["items"] - before
-    assert first.std() == pytest.approx(1.0 / 4, rel=0.08)  # z C / goal; 1,000 samples
+    assert first.std() == pytest.approx(1.0 / 4, rel=0.15)  # z C / goal; 1,000 samples, seven deviations
     device = task.device()
     norm = device.assigned()["clipping_norm"]
     answer = device.report(device.assigned()["assignment_id"], clipped(0, norm * 1.01))

@@ -43,7 +43,10 @@ def test_no_secret_is_logged_whatever_happens(postgres: LocalPostgres, tmp_path:
         as_admin = {"Authorization": f"Bearer {deployment.secrets.registry_admin_key}"}
         postgres.kill()  # errors are logged with all they know
         assert deployment.operator("GET", "/v1/tasks").status_code == 503
-        assert httpx.get(f"{stack.registry_url}/v1/models", headers=as_admin, trust_env=False).status_code == 503
+        assert (
+            httpx.get(f"{stack.registry_url}/v1/models", headers=as_admin, timeout=60, trust_env=False).status_code
+            == 503
+        )
         postgres.start()
         until(lambda: deployment.operator("GET", "/v1/tasks").status_code == 200)
         deployment.http.close()

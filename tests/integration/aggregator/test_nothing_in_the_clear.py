@@ -68,11 +68,11 @@ class Disk:
         """Addresses of the objects in the bucket, where there is one."""
         if not self._bucket:
             return []
-        listed = httpx.get(f"{self._bucket}?list-type=2", trust_env=False).raise_for_status().text
+        listed = httpx.get(f"{self._bucket}?list-type=2", timeout=60, trust_env=False).raise_for_status().text
         return [f"{self._bucket}/{key}" for key in re.findall("<Key>(.*?)</Key>", listed)]
 
     def _read(self, url: str) -> tuple[str, bytes]:
-        return url, httpx.get(url, trust_env=False).raise_for_status().content
+        return url, httpx.get(url, timeout=60, trust_env=False).raise_for_status().content
 
 
 @pytest.fixture(scope="module", params=["postgres", "folder", "s3"])
@@ -94,7 +94,7 @@ def object_home(kind: str, directory: Path) -> Iterator[tuple[str, str]]:
         return
     with moto_server() as port, pytest.MonkeyPatch.context() as environment:
         url = f"http://127.0.0.1:{port}"
-        httpx.put(f"{url}/reports", trust_env=False).raise_for_status()
+        httpx.put(f"{url}/reports", timeout=60, trust_env=False).raise_for_status()
         settings = {"FEDREC_S3_ENDPOINT": url, "AWS_REGION": "us-east-1"}
         credentials = dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), "testing")
         for name, value in (settings | credentials).items():

@@ -38,13 +38,15 @@ def open_round(world: World) -> None:
 def drawn(devices: list[Device]) -> dict[str, str]:
     """Assignment ids by client id, of those who were drawn; the others are told so."""
     answers = {device.client_id: device.check_in() for device in devices}
-    refused = {answer["reason"] for answer in answers.values() if answer["outcome"] == "not-selected"}
-    assert refused <= {"not-drawn"}
-    return {
+    assigned = {
         client: answer["assignment"]["assignment_id"]
         for client, answer in answers.items()
         if answer["outcome"] == "assigned"
     }
+    refused = {answer["reason"] for answer in answers.values() if answer["outcome"] == "not-selected"}
+    # A round of nobody, once in 4,096 of twelve people, may be over by now.
+    assert refused <= ({"not-drawn"} if assigned else {"not-drawn", "no-open-round"})
+    return assigned
 
 
 def report_all(world: World, devices: list[Device], assignments: dict[str, str]) -> None:
@@ -110,8 +112,8 @@ def test_the_round_waits_for_all_who_were_drawn_and_for_nobody_else(world: World
     open_round(world)
     cohort = drawn(devices)
     newcomer = task.device()
-    assert newcomer.check_in()["reason"] == "not-drawn"
     if cohort:  # nobody: once in 256
+        assert newcomer.check_in()["reason"] == "not-drawn"
         last = sorted(cohort)[-1]
         report_all(world, devices, {client: id_ for client, id_ in cohort.items() if client != last})
         if len(cohort) > 1:

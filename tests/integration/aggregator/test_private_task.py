@@ -15,8 +15,8 @@ from tests.integration.aggregator.world import World
 
 DELTA = 1e-5
 COORDINATES = 20_000
-SPREAD = 0.025
-"""The deviation of a sample of 20,000 is known to half a per cent; this is five times that."""
+SPREAD = 0.03
+"""The deviation of a sample of 20,000 is known to half a per cent; this is six times that."""
 
 
 def private(world: World, *, multiplier: float = 1.0, budget: float = 50.0, **changes: Any) -> Task:
@@ -53,7 +53,7 @@ def test_noise_on_the_published_mean_has_deviation_z_times_c_over_goal(world: Wo
     run_round(task, zeros())
     noise = task.weights()["items"]
     assert noise.std() == pytest.approx(1.5 * 2.0 / 2, rel=SPREAD)
-    assert abs(noise.mean()) < 5 * 1.5 / sqrt(COORDINATES)
+    assert abs(noise.mean()) < 6 * 1.5 / sqrt(COORDINATES)
 
 
 def test_the_first_rounds_may_have_noise_of_their_own(world: World) -> None:

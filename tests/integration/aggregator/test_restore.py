@@ -75,7 +75,7 @@ def buckets() -> Iterator[Home]:
         environment.setenv("FEDREC_S3_ENDPOINT", url)
         for name in ("AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
             environment.setenv(name, "us-east-1")
-        with httpx.Client(base_url=url, trust_env=False) as s3:
+        with httpx.Client(base_url=url, timeout=60, trust_env=False) as s3:
             for bucket in ("before", "after"):
                 s3.put(f"/{bucket}").raise_for_status()
 
@@ -224,7 +224,7 @@ def test_weights_that_were_lost_are_said_to_be_lost(restored: Restored) -> None:
     lose(restored, query, version_id)
     headers = {"Authorization": f"Bearer {restored.world.secrets.registry_admin_key}"}
     answer = httpx.get(
-        f"{restored.world.registry_url}/v1/versions/{version_id}/weights", headers=headers, trust_env=False
+        f"{restored.world.registry_url}/v1/versions/{version_id}/weights", headers=headers, timeout=60, trust_env=False
     )
     assert (answer.status_code, answer.json()["slug"]) == (503, "unavailable")
     assert "until an operator restores them" in answer.json()["detail"]

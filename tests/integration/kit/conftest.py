@@ -54,6 +54,6 @@ def home(
             monkeypatch.setenv(name, os.environ.get(name, "testing"))
         monkeypatch.setenv("AWS_REGION", "us-east-1")
         monkeypatch.setenv("FEDREC_S3_ENDPOINT", endpoint)
-        httpx.put(f"{endpoint}/shelf").raise_for_status()
+        httpx.put(f"{endpoint}/shelf", timeout=60, trust_env=False).raise_for_status()
         return open_home(f"s3://shelf/{tmp_path.name}", tables)
     return open_home("postgres", tables)

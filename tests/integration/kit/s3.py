@@ -34,7 +34,7 @@ def moto_server() -> Iterator[int]:
 
 
 def wait_until_answering(port: int) -> None:
-    for _ in range(300):
+    for _ in range(2400):
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
             return
         time.sleep(0.1)

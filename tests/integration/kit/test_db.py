@@ -88,18 +88,25 @@ def test_a_connection_serves_many_transactions(db: Database) -> None:
     )
 
 
-def test_a_transaction_that_says_nothing_for_too_long_is_ended_and_its_locks_with_it(empty_database_url: str) -> None:
-    db = Database(empty_database_url, longest_idle_seconds=1)
+def test_a_transaction_that_says_nothing_for_too_long_is_ended_and_its_locks_with_it(
+    db: Database, empty_database_url: str
+) -> None:
+    hasty = Database(empty_database_url, longest_idle_seconds=1)
+
+    def runs(pid: int) -> bool:
+        query = text("SELECT count(*) FROM pg_stat_activity WHERE pid = :pid")
+        return db.run("look", lambda tx: tx.execute(query, {"pid": pid}).scalar()) == 1
 
     def fall_asleep(tx: Connection) -> None:
-        tx.execute(text("SELECT pg_advisory_xact_lock(1)"))
-        time.sleep(1.5)
+        pid = int(tx.execute(text("SELECT pg_backend_pid() FROM pg_advisory_xact_lock(1)")).scalar_one())
+        while runs(pid):
+            time.sleep(0.02)
         tx.execute(text("SELECT 1"))
 
     with pytest.raises(DatabaseUnavailable):
-        db.run("sleep", fall_asleep)
+        hasty.run("sleep", fall_asleep)
     assert db.run("look", lambda tx: tx.execute(text("SELECT pg_try_advisory_lock(1)")).scalar()) is True
-    db.dispose()
+    hasty.dispose()
 
 
 def test_what_was_to_be_stored_is_not_in_the_error_that_is_logged(db: Database) -> None:

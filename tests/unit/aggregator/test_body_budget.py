@@ -8,6 +8,7 @@ import pytest
 
 from services.aggregator.api.body_budget import BodyBudget, Pace, Room
 from services.aggregator.domain.errors import BodyTimeout, Overloaded
+from tests import virtual_time
 
 
 def test_bodies_beyond_the_budget_wait_in_order_of_arrival() -> None:
@@ -37,7 +38,7 @@ def test_bodies_beyond_the_budget_wait_in_order_of_arrival() -> None:
         async with budget.reserve(10):  # everything was given back
             pass
 
-    asyncio.run(scenario())
+    virtual_time.run(scenario())
 
 
 def test_bodies_that_have_all_the_room_are_known_once_others_wait() -> None:
@@ -51,7 +52,7 @@ def test_bodies_that_have_all_the_room_are_known_once_others_wait() -> None:
             assert not budget.is_held_by(1)  # the other one's body is still arriving
         await waiting
 
-    asyncio.run(scenario())
+    virtual_time.run(scenario())
 
 
 def test_whoever_runs_out_of_patience_is_told_to_come_back() -> None:
@@ -65,7 +66,7 @@ def test_whoever_runs_out_of_patience_is_told_to_come_back() -> None:
         async with budget.reserve(10):
             pass
 
-    asyncio.run(scenario())
+    virtual_time.run(scenario())
 
 
 def test_a_queue_that_is_too_long_is_not_joined() -> None:
@@ -76,7 +77,7 @@ def test_a_queue_that_is_too_long_is_not_joined() -> None:
                 async with budget.reserve(1):
                     pass
 
-    asyncio.run(scenario())
+    virtual_time.run(scenario())
 
 
 def test_a_waiting_body_whose_sender_leaves_takes_no_room() -> None:
@@ -97,7 +98,7 @@ def test_a_waiting_body_whose_sender_leaves_takes_no_room() -> None:
         async with budget.reserve(10):
             pass
 
-    asyncio.run(scenario())
+    virtual_time.run(scenario())
 
 
 def test_a_body_larger_than_the_budget_makes_it_grow() -> None:
@@ -108,7 +109,7 @@ def test_a_body_larger_than_the_budget_makes_it_grow() -> None:
         async with budget.reserve(50):
             pass
 
-    asyncio.run(scenario())
+    virtual_time.run(scenario())
 
 
 async def drip(room: Room, *, bytes_each: int, every_seconds: float) -> None:
@@ -132,7 +133,7 @@ def test_a_body_that_falls_behind_the_least_rate_is_given_up() -> None:
                 await drip(room, bytes_each=1, every_seconds=0.01)
         assert room.received_bytes < 100
 
-    asyncio.run(scenario())
+    virtual_time.run(scenario())
 
 
 def test_a_body_that_keeps_the_least_rate_may_take_its_time() -> None:
@@ -146,7 +147,7 @@ def test_a_body_that_keeps_the_least_rate_may_take_its_time() -> None:
                 await drip(room, bytes_each=5000, every_seconds=0.02)
         assert asyncio.get_running_loop().time() - started >= 0.3
 
-    asyncio.run(scenario())
+    virtual_time.run(scenario())
 
 
 def test_the_slowest_gives_way_to_those_who_wait() -> None:
@@ -171,7 +172,7 @@ def test_the_slowest_gives_way_to_those_who_wait() -> None:
         with pytest.raises(asyncio.CancelledError):
             await slow
 
-    asyncio.run(scenario())
+    virtual_time.run(scenario())
 
 
 def test_nobody_gives_way_who_is_fast_enough_or_has_just_begun_or_has_arrived() -> None:
@@ -194,7 +195,7 @@ def test_nobody_gives_way_who_is_fast_enough_or_has_just_begun_or_has_arrived() 
         return isinstance(outcome, Overloaded)
 
     slow = Pace(grace_seconds=0.05, least_rate=1, contended_rate=1e12)
-    assert asyncio.run(gives_way(slow))
-    assert not asyncio.run(gives_way(Pace(grace_seconds=0.05, least_rate=1, contended_rate=1)))
-    assert not asyncio.run(gives_way(Pace(grace_seconds=60.0, least_rate=1, contended_rate=1e12)))
-    assert not asyncio.run(gives_way(slow, is_arriving=False))
+    assert virtual_time.run(gives_way(slow))
+    assert not virtual_time.run(gives_way(Pace(grace_seconds=0.05, least_rate=1, contended_rate=1)))
+    assert not virtual_time.run(gives_way(Pace(grace_seconds=60.0, least_rate=1, contended_rate=1e12)))
+    assert not virtual_time.run(gives_way(slow, is_arriving=False))

@@ -18,13 +18,13 @@ def test_requests_that_arrive_while_a_batch_is_worked_on_share_the_next_one() ->
     def run(items: list[int]) -> list[int]:
         batches.append(items)
         first_runs.set()
-        may_go.wait(10)
+        may_go.wait(60)
         return [-item for item in items]
 
     async def scenario() -> list[int]:
         batcher = Batcher[int, int](run, maximum=3)
         first = asyncio.create_task(batcher.submit(0))
-        await asyncio.to_thread(first_runs.wait, 10)
+        await asyncio.to_thread(first_runs.wait, 60)
         others = [asyncio.create_task(batcher.submit(item)) for item in range(1, 6)]
         await asyncio.sleep(0)
         assert not batcher.is_idle

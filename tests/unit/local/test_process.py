@@ -14,15 +14,16 @@ import pytest
 
 from fedrec.local.ports import ReservedPort
 from fedrec.local.process import ProcessFailed, ServiceProcess
+from tests.processes import runs
 
 SERVES_AND_WAITS = """
 import sys, time
 from pathlib import Path
 from fedrec.local.process import ServiceProcess
-process = ServiceProcess("sleeper", ["timeit", "-n1", "-r1", "import time; time.sleep(60)"], {}, log=Path(sys.argv[1]))
+process = ServiceProcess("sleeper", ["timeit", "-n1", "-r1", "import time; time.sleep(600)"], {}, log=Path(sys.argv[1]))
 process.start()
 print(process.pid, flush=True)
-time.sleep(60)
+time.sleep(600)
 """
 
 
@@ -44,7 +45,7 @@ def service(port: ReservedPort, tmp_path: Path) -> Iterator[ServiceProcess]:
 
 def answers(url: str) -> bool:
     try:
-        return httpx.get(f"{url}/readyz", trust_env=False, timeout=1).status_code == 200
+        return httpx.get(f"{url}/readyz", trust_env=False, timeout=5).status_code == 200
     except httpx.TransportError:
         return False
 
@@ -91,10 +92,10 @@ def test_a_suspended_service_can_be_stopped(service: ServiceProcess) -> None:
     service.start()
     service.wait_until_ready()
     service.suspend()
-    started = time.monotonic()
-    service.stop()
-    assert time.monotonic() - started < 5
-    assert not service.is_running
+    service.ask_to_stop()
+    while service.is_running:
+        time.sleep(0.01)
+    assert service.last_words().startswith("files ended with status -15")
 
 
 def test_a_service_that_ends_at_once_is_reported_with_its_last_words(tmp_path: Path, port: ReservedPort) -> None:
@@ -128,9 +129,9 @@ def test_a_service_ends_with_its_owner_even_when_that_is_killed(tmp_path: Path) 
     with subprocess.Popen(command, stdout=subprocess.PIPE) as owner:
         assert owner.stdout is not None
         pid = int(owner.stdout.readline())
-        assert Path(f"/proc/{pid}/cmdline").read_text()
+        assert runs(pid)
         owner.kill()
-    deadline = time.monotonic() + 15
-    while Path(f"/proc/{pid}").exists() and Path(f"/proc/{pid}/cmdline").read_text():  # empty for a zombie
+    deadline = time.monotonic() + 120
+    while runs(pid):
         assert time.monotonic() < deadline
         time.sleep(0.02)

@@ -60,7 +60,7 @@ def naps() -> list[float]:
 @pytest.fixture
 def transport(naps: list[float]) -> Iterator[Transport]:
     """Retries at once."""
-    with Transport(backoff=Backoff(base=0.0), sleep=naps.append, timeout=10.0) as made:
+    with Transport(backoff=Backoff(base=0.0), sleep=naps.append, timeout=60.0) as made:
         yield made
 
 

@@ -31,7 +31,7 @@ def test_the_smallest_app_contributes_and_recommends(tmp_path: Path) -> None:
     )
     with FakeAggregator(manifest) as aggregator:
         command = [sys.executable, str(EXAMPLES / "embed.py"), aggregator.url, aggregator.enrolment_key, str(tmp_path)]
-        app = subprocess.run([*command, "3", "5", "7", "9"], capture_output=True, text=True, check=True, timeout=60)
+        app = subprocess.run([*command, "3", "5", "7", "9"], capture_output=True, text=True, check=True, timeout=280)
         assert len(aggregator.versions) == 2
     first, *recommended = app.stdout.splitlines()
     assert first == "counted in round 1 as rep_asg_1_cli_0"

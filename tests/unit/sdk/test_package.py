@@ -19,22 +19,25 @@ SOURCES = sorted(SDK.rglob("*.py"))
 
 def run_python(script: str, *arguments: str) -> str:
     process = subprocess.run(
-        [sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=True, timeout=280
     )
     return process.stdout
 
 
+SLOW = {"torch", "scipy", "numba", "pandas", "safetensors", "httpx", "jwt"}
+
+
 @pytest.mark.parametrize(
-    ("statement", "limit"),
+    ("statement", "slow"),
     [
-        ("import fedrec_sdk", 0.3),
-        # With numpy and pydantic, which most apps have loaded anyway: 0.29 s in `./run bench --only importing`.
-        ("from fedrec_sdk import Participant", 0.6),
+        ("import fedrec_sdk", SLOW | {"numpy", "pydantic", "cryptography"}),
+        # Most apps have loaded numpy and pydantic anyway; `./run bench --only importing` says how long it takes.
+        ("from fedrec_sdk import Participant", SLOW),
     ],
 )
-def test_importing_the_sdk_is_quick(statement: str, limit: float) -> None:
-    script = f"import time; started = time.process_time(); {statement}; print(time.process_time() - started)"
-    assert min(float(run_python(script)) for _ in range(3)) < limit
+def test_importing_the_sdk_imports_nothing_slow(statement: str, slow: set[str]) -> None:
+    loaded = run_python(f"import sys; {statement}; print(*sys.modules)").split()
+    assert not slow & set(loaded)
 
 
 def test_neither_import_nor_recommending_brings_in_torch(start_task: StartTask, tmp_path: Path) -> None:

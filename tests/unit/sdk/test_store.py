@@ -75,7 +75,7 @@ def test_a_second_process_is_told_that_the_store_is_in_use(tmp_path: Path) -> No
     with LocalStore(tmp_path) as store:
         store.interactions.history()
         other = subprocess.run(
-            [sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, check=True, timeout=60
+            [sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, check=True, timeout=280
         )
     assert f"the store {tmp_path} is in use" in other.stdout
 
@@ -111,7 +111,7 @@ def test_a_process_killed_in_a_transaction_leaves_the_store_as_before(tmp_path: 
         "    tx.execute('INSERT INTO interaction (item) VALUES (2)')\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
     )
-    killed = subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=False, timeout=60)
+    killed = subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=False, timeout=280)
     assert killed.returncode == -9
     with LocalStore(tmp_path) as store:
         assert store.interactions.history().items.tolist() == [1]
