@@ -70,7 +70,7 @@ _SMALL_BODIES = {
 
 def create_app(settings: Settings | None = None, clock: Clock | None = None) -> Service:
     """The service; settings come from the environment unless they are given."""
-    settings = settings or Settings()
+    settings = settings or Settings.read()
     logs.configure(settings.log_level)
     context = make_context(settings, clock or SystemClock())
     access = Access(context, derived.signing_keys(settings), settings)

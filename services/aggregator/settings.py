@@ -1,10 +1,10 @@
 """Settings of the aggregator, from the environment: `FEDREC_AGGREGATOR_...`."""
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, PositiveFloat, PositiveInt
+from pydantic_settings import SettingsConfigDict
 
 from services.kit.rate_limits import Rate
-from services.kit.settings import SecretKey
+from services.kit.settings import OperatorSecret, SecretKey, ServiceSettings
 
 
 class RateSettings(BaseModel):
@@ -26,41 +26,36 @@ class RetentionSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     unreported_days: PositiveFloat = 7.0
-    """Assignments that nobody reported to."""
+    """How long assignments that nobody reported to are kept after their round."""
     receipt_days: PositiveFloat = 90.0
-    """Receipts, and abandoned rounds; receipts that still bound how often somebody takes part stay."""
+    """The same of receipts, and of abandoned rounds; receipts that bound how often somebody takes part stay longer."""
     audit_days: PositiveFloat | None = None
-    """Entries of the audit log; null keeps them for ever."""
+    """Entries of the audit log are deleted after so long; null keeps them for ever."""
     client_days: PositiveFloat | None = 400.0
-    """Clients that got no token for so long; null keeps them for ever."""
+    """Clients that got no token for so long are forgotten; null keeps them for ever."""
 
 
-class Settings(BaseSettings):
+class Settings(ServiceSettings):
     """Read once, at start, and passed down."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="FEDREC_AGGREGATOR_",
-        env_nested_delimiter="__",
-        env_parse_none_str="null",
-        frozen=True,
-        use_attribute_docstrings=True,
-    )
+    model_config = SettingsConfigDict(env_prefix="FEDREC_AGGREGATOR_")
+    variables_of_others = frozenset({"FEDREC_AGGREGATOR_PORTS"})  # of the compose file
 
-    database_url: str = Field(repr=False)
+    database_url: str
     """postgresql+psycopg://user:password@host/database"""
-    deployment_key: SecretKey = Field(repr=False)
+    deployment_key: SecretKey
     """Wraps the key of every round and derives the token-signing key; 32 random bytes as base64url."""
-    key_pepper: SecretKey = Field(repr=False)
+    key_pepper: SecretKey
     """Operator and enrolment keys are stored as hashes keyed with it; 32 random bytes as base64url."""
-    previous_deployment_keys: tuple[SecretKey, ...] = Field(default=(), repr=False)
+    previous_deployment_keys: tuple[SecretKey, ...] = ()
     """Keys that still unwrap and verify, while the deployment key is being rotated (a JSON list)."""
     registry_url: str
     """Where this service reaches the model registry."""
-    registry_key: str = Field(repr=False)
+    registry_key: str
     """Operator key of role `run` in the registry."""
     public_registry_url: str | None = None
     """Where devices reach the registry; by default the same address."""
-    bootstrap_admin_key: str | None = Field(default=None, repr=False, pattern=r"^fo_[A-Za-z0-9_-]{43}$")
+    bootstrap_admin_key: OperatorSecret | None = None
     """An administrator's key, stored at start unless it is there; remove it once you made your own."""
     require_signed_requests: bool = False
     """Refuse participants' requests that their device has not signed."""
@@ -69,7 +64,7 @@ class Settings(BaseSettings):
     body_timeout_seconds: PositiveFloat = 120.0
     """Longest time one report's body may take to arrive."""
     body_grace_seconds: PositiveFloat = 10.0
-    """From then on it has to keep one of these rates."""
+    """After so long a body has to keep one of the next two rates."""
     body_rate: PositiveFloat = 16 * 1024
     """Bytes a second at least; who is slower is given up."""
     contended_body_rate: PositiveFloat = 256 * 1024
@@ -86,5 +81,3 @@ class Settings(BaseSettings):
     """Check-ins that one process lets wait at a time, each about 50 KB; more are answered at once."""
     worker_poll_seconds: PositiveFloat = 0.5
     """How often a worker looks for work when nobody tells it."""
-    log_level: str = "info"
-    """debug, info, warning or error."""

@@ -173,7 +173,7 @@ def _retention(days: RetentionSettings) -> Retention:
 
 def main() -> None:
     """Run a worker until SIGTERM or SIGINT."""
-    settings = Settings()
+    settings = Settings.read()
     logs.configure(settings.log_level)
     context = make_context(settings, SystemClock())
     name = f"{socket.gethostname()}.{new_id('wrk')}"

@@ -18,9 +18,9 @@ class Rate(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     per_second: PositiveFloat
-    """In the long run."""
+    """Requests of one credential, in the long run."""
     burst: PositiveInt
-    """At once, after a rest."""
+    """Requests at once, after a rest."""
 
 
 class RateLimit:

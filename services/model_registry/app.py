@@ -51,7 +51,7 @@ _LONGEST_UPLOAD_SECONDS = 600
 
 def create_app(settings: Settings | None = None, clock: Clock | None = None) -> Service:
     """The service; settings come from the environment unless they are given."""
-    settings = settings or Settings()
+    settings = settings or Settings.read()
     logs.configure(settings.log_level)
     context = make_context(settings, clock or SystemClock())
     app = Service(

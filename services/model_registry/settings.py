@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, PositiveFloat, PositiveInt
+from pydantic_settings import SettingsConfigDict
 
 from services.kit.rate_limits import Rate
-from services.kit.settings import SecretKey
+from services.kit.settings import OperatorSecret, SecretKey, ServiceSettings
 
 
 class RateSettings(BaseModel):
@@ -20,26 +20,21 @@ class RateSettings(BaseModel):
     """One operator key; the aggregator's is one of them."""
 
 
-class Settings(BaseSettings):
+class Settings(ServiceSettings):
     """Read once, at start, and passed down."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="FEDREC_REGISTRY_",
-        env_nested_delimiter="__",
-        env_parse_none_str="null",
-        frozen=True,
-        use_attribute_docstrings=True,
-    )
+    model_config = SettingsConfigDict(env_prefix="FEDREC_REGISTRY_")
+    variables_of_others = frozenset({"FEDREC_REGISTRY_URL", "FEDREC_REGISTRY_KEY"})  # of commands
 
-    database_url: str = Field(repr=False)
+    database_url: str
     """postgresql+psycopg://user:password@host/database"""
     key_pepper: SecretKey
     """Keys the hashes of operator keys; 32 random bytes as base64url."""
     jwks_url: str
     """Where the aggregator publishes the keys that verify access tokens: `.../.well-known/jwks.json`."""
-    bootstrap_admin_key: str | None = Field(default=None, repr=False, pattern=r"^fo_[A-Za-z0-9_-]{43}$")
+    bootstrap_admin_key: OperatorSecret | None = None
     """An administrator's key, stored at start unless it is there; remove it once you made your own."""
-    bootstrap_run_key: str | None = Field(default=None, repr=False, pattern=r"^fo_[A-Za-z0-9_-]{43}$")
+    bootstrap_run_key: OperatorSecret | None = None
     """The key that the aggregator publishes with, of role `run`, stored at start unless it is there."""
     object_home: str = "postgres"
     """`postgres`, `folder:/path` or `s3://bucket/prefix`."""
@@ -65,5 +60,3 @@ class Settings(BaseSettings):
     """Entries of the audit log are deleted after so long; null keeps them for ever."""
     sweep_seconds: PositiveFloat = 3600.0
     """How often such things are deleted."""
-    log_level: str = "info"
-    """debug, info, warning or error."""
