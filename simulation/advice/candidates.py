@@ -37,13 +37,6 @@ _SUBSPACE_SIZES: tuple[dict[str, JsonValue], ...] = (
     {"dimension": 16},
 )
 """Of a sketch; the first two that fit are tried."""
-_TABLE_SIZES: tuple[dict[str, JsonValue], ...] = (
-    {},
-    {"cells_per_item": 512},
-    {"cells_per_item": 256, "neighbours": 32},
-    {"cells_per_item": 64, "neighbours": 16},
-)
-"""Of a table of pairs; the first that fits is tried. What is as large a catalogue is mostly sparse."""
 _FILTER_SIZES: tuple[dict[str, JsonValue], ...] = (
     {},
     {"dimension": 128, "cells_per_item": 128, "neighbours": 32},
@@ -73,7 +66,7 @@ def candidates(
     is_ordered = order is not Order.ITEM
     dense = [each for name in (_DENSE_IN_TIME if is_ordered else _DENSE) for each in fitting(name)][:1]
     # A table of counts, or a filter, on any size of catalogue: how sparse it is decides, and the trials see that.
-    others = fitting(_HASHED, *({**size, **_ordered(is_ordered)} for size in _TABLE_SIZES))[:1]
+    others = fitting(_HASHED, {} if is_ordered else {"is_ordered": False})
     if is_ordered and not dense:
         sketches = fitting(_SKETCHED_IN_TIME, *_SUBSPACE_SIZES)[:2]
         others += sorted(sketches, key=largest_transfer)
@@ -88,10 +81,6 @@ def _fitting(number_of_items: int, largest_bytes: int, name: str, *sizes: dict[s
     """A recipe in those of these sizes, or in its usual one, whose model and report are small enough."""
     found = [_recipe(name, number_of_items, **size) for size in sizes or ({},)]
     return [recipe for recipe in found if largest_transfer(recipe) <= largest_bytes]
-
-
-def _ordered(is_ordered: bool) -> dict[str, JsonValue]:
-    return {} if is_ordered else {"is_ordered": False}
 
 
 def _narrowed(recipe: Recipe[Any], people: int | None) -> Recipe[Any]:
@@ -117,19 +106,20 @@ def largest_transfer(recipe: Recipe[Any]) -> int:
 def usual_recipe(number_of_items: int, histories: Sequence[History], order: Order) -> Recipe[Any]:
     """What is simulated unless it is said what: by the size of the catalogue, the order, and how many pairs occur.
 
-    A table of counts serves pairs that are few beside its cells; a subspace serves many.
+    A table of counts serves pairs that are few beside its cells; a subspace serves many, and catalogues so large that
+    reading the table would take hours.
     """
     if number_of_items <= MOST_ITEMS_OF_DENSE_MODELS:
         return _recipe((_DENSE if order is Order.ITEM else _DENSE_IN_TIME)[0], number_of_items)
 
-    def first(name: str, sizes: Sequence[dict[str, JsonValue]]) -> Recipe[Any]:
+    def first(name: str, sizes: Sequence[dict[str, JsonValue]] = ()) -> Recipe[Any]:
         return next(iter(_fitting(number_of_items, LARGEST_TRANSFER_BYTES, name, *sizes)), popularity)
 
     popularity = _recipe(_BASELINE, number_of_items)
     if order is Order.ITEM:
         found = first(_SKETCHED, _FILTER_SIZES)
         return found if found is popularity else _narrowed(found, len(histories))
-    table = first(_HASHED, _TABLE_SIZES)
+    table = first(_HASHED)
     if isinstance(table, HashedPairs):
         pairs = sum(_pairs_within(table.config.window, len(history)) for history in histories)
         if pairs <= _FULLEST_TABLE * number_of_items * table.config.cells_per_item:

@@ -10,7 +10,7 @@ from fedrec_recipes.recipe import Recipe
 from simulation.advice.candidates import growth
 from simulation.advice.trial import MOST_RANKED, Trial
 
-_FLOPS = {3: 18.0, 2: 1250.0}
+_FLOPS = {3: 18.0, 2: 800.0}
 """Floating-point operations to solve a recipe, as a multiple of this power of its items; measured, about."""
 _TIMED_ORDER = 600
 _LEAST_SLOPE = 0.1

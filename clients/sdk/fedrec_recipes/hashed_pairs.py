@@ -9,7 +9,7 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
 from fedrec_protocol.tensors import DType, Tensors, TensorSpec
 from fedrec_recipes.neighbour_lists import NEIGHBOUR_WEIGHTS, NEIGHBOURS, heaviest, neighbour_lists, spoken_for
-from fedrec_recipes.pair_table import PairTable
+from fedrec_recipes.pair_table import PairTable, ReadableTables
 from fedrec_recipes.recipe import History
 from fedrec_recipes.statistics_recipe import StatisticsConfig, StatisticsRecipe, Totals, last, without_repeats
 from fedrec_recipes.trend import LATEST, latest_items, trend
@@ -144,24 +144,24 @@ class HashedPairs(StatisticsRecipe[HashedPairsConfig]):
     ) -> dict[str, NDArray[Any]]:
         """The heaviest neighbours of every item that anybody chose."""
         people = np.maximum(totals[ITEM_COUNT], 0.0).astype(np.float32)
-        twice = self.table.readable(totals[PAIR_COUNT] / _LARGEST_WEIGHT)
+        tables = self.table.readable(totals[PAIR_COUNT], unit=_LARGEST_WEIGHT)
         from_source, to_target = self._scales(people, trend(totals[LATEST_COUNT], totals[ITEM_COUNT]))
 
         items = np.arange(self.config.number_of_items)
 
         def found() -> Iterator[tuple[int, NDArray[np.int64], NDArray[np.float32]]]:
             for item in np.flatnonzero(people).tolist():
-                weights = from_source[item] * to_target * self._counts_around(twice, item)
+                weights = from_source[item] * to_target * self._counts_around(tables, item)
                 weights[item] = 0.0
                 yield item, items, weights
 
         return {**heaviest(found(), len(items), self.config.neighbours), ITEM_COUNT: people}
 
-    def _counts_around(self, twice: NDArray[np.float32], item: int) -> NDArray[np.float32]:
+    def _counts_around(self, tables: ReadableTables, item: int) -> NDArray[np.float32]:
         """How often others followed this item and, less, how often they preceded it, shape (number_of_items,)."""
         if not self.config.is_ordered:
-            return self.table.around(twice, item, np.arange(self.config.number_of_items))
-        after, before = self.table.row(twice, item), self.table.column(twice, item)
+            return self.table.around(tables, item, np.arange(self.config.number_of_items))
+        after, before = self.table.row(tables, item), self.table.column(tables, item)
         return np.asarray(after + np.float32(self.config.backward) * before, dtype=np.float32)
 
     def _scales(

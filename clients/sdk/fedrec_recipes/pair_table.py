@@ -1,7 +1,7 @@
 """Counts of pairs of items in a table much smaller than all pairs: a count-min sketch."""
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -59,18 +59,21 @@ class PairTable:
         """Square of the L2 norm that one person's tables have at most, if their pairs count so much together."""
         return self.hashes * LARGEST_CELL * min(counted, float(self.cells * LARGEST_CELL))
 
-    def readable(self, totals: NDArray[np.float64]) -> NDArray[np.float32]:
-        """Sums of tables as they are read: without what strangers read, each table followed by itself.
+    def readable(self, totals: NDArray[np.float64], unit: float = 1.0) -> "ReadableTables":
+        """Sums of tables as they are read: without what strangers read.
 
         Args:
             totals: Shape (hashes, cells); noise of masks or rounding may have made a cell negative.
-
-        Returns:
-            Shape (hashes, 2 * cells): no sum of two hashes leaves it.
+            unit: What counts as one.
         """
-        counts = np.asarray(totals, dtype=np.float32)
-        counts = np.maximum(counts - np.float32(self.of_strangers(counts)), np.float32(0))
-        return np.concatenate([counts, counts], axis=1)
+        twice = np.empty((self.hashes, 2 * self.cells), dtype=np.float32)
+        once = twice[:, : self.cells]
+        once[...] = totals
+        once /= np.float32(unit)
+        once -= np.float32(self.of_strangers(once))
+        np.maximum(once, np.float32(0), out=once)
+        twice[:, self.cells :] = once
+        return ReadableTables(twice)
 
     def of_strangers(self, counts: NDArray[np.float32]) -> float:
         """What a pair that never occurred reads: zero in a table with room, the median of such pairs in a full one.
@@ -81,24 +84,24 @@ class PairTable:
         # The smallest of h cells is above a value v with chance P(cell > v)**h.
         return float(np.quantile(counts, 1 - 0.5 ** (1 / self.hashes)))
 
-    def row(self, twice: NDArray[np.float32], first: int) -> NDArray[np.float32]:
+    def row(self, tables: "ReadableTables", first: int) -> NDArray[np.float32]:
         """Upper bounds of the counts of (first, j) for all j, shape (number_of_items,).
 
         Args:
-            twice: The tables as `readable` makes them.
+            tables: Of `readable`.
             first: The first item of the pairs.
         """
-        return self._bounds(twice, self._of_first[:, [first]], self._of_second)
+        return tables.bounds(self._of_first[:, first], self._of_second)
 
-    def column(self, twice: NDArray[np.float32], second: int) -> NDArray[np.float32]:
+    def column(self, tables: "ReadableTables", second: int) -> NDArray[np.float32]:
         """Upper bounds of the counts of (i, second) for all i; as `row`."""
-        return self._bounds(twice, self._of_second[:, [second]], self._of_first)
+        return tables.bounds(self._of_second[:, second], self._of_first)
 
-    def around(self, twice: NDArray[np.float32], item: int, others: NDArray[np.int64]) -> NDArray[np.float32]:
+    def around(self, tables: "ReadableTables", item: int, others: NDArray[np.int64]) -> NDArray[np.float32]:
         """Upper bounds of the counts of pairs with `item`, where each was counted with its lower item first.
 
         Args:
-            twice: The tables as `readable` makes them.
+            tables: Of `readable`.
             item: One item of the pairs.
             others: The other ones, in order.
 
@@ -106,19 +109,9 @@ class PairTable:
             Shape of `others`; zero for the item itself.
         """
         place, next_place = np.searchsorted(others, [item, item + 1])
-        before = self._bounds(twice, self._of_second[:, [item]], self._of_first[:, others[:place]])
-        after = self._bounds(twice, self._of_first[:, [item]], self._of_second[:, others[next_place:]])
+        before = tables.bounds(self._of_second[:, item], self._of_first[:, others[:place]])
+        after = tables.bounds(self._of_first[:, item], self._of_second[:, others[next_place:]])
         return np.concatenate([before, np.zeros(next_place - place, dtype=np.float32), after])
-
-    def _bounds(
-        self, twice: NDArray[np.float32], start: NDArray[np.int64], cells: NDArray[np.int64]
-    ) -> NDArray[np.float32]:
-        """The smallest of each item's cells, looked up in the next table only while none was empty."""
-        bounds = twice[0][start[0] + cells[0]]
-        for table in range(1, self.hashes):
-            left = np.flatnonzero(bounds)
-            bounds[left] = np.minimum(bounds[left], twice[table][start[table] + cells[table][left]])
-        return np.asarray(bounds, dtype=np.float32)
 
     @property
     def _of_first(self) -> NDArray[np.int64]:
@@ -127,6 +120,36 @@ class PairTable:
     @property
     def _of_second(self) -> NDArray[np.int64]:
         return _hashed(1, self.hashes, self.number_of_items, self.cells)
+
+
+@dataclass(frozen=True)
+class ReadableTables:
+    """Sums of tables, from which the counts of pairs are read."""
+
+    twice: NDArray[np.float32]
+    """Each table followed by itself, so that no sum of two hashes leaves it: shape (hashes, 2 * cells)."""
+
+    @cached_property
+    def _is_occupied(self) -> NDArray[np.bool_]:
+        """Where the first of them is not zero. Most pairs end there, and bytes are read in half the time of numbers."""
+        return np.asarray(self.twice[0] > 0)
+
+    def bounds(self, one: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.float32]:
+        """The smallest of the cells of each pair of an item with others, shape (n,).
+
+        Args:
+            one: Hashes of the one item, shape (hashes,).
+            others: Hashes of the others, shape (hashes, n).
+        """
+        found: NDArray[np.float32] = np.zeros(others.shape[1], dtype=np.float32)
+        left = np.flatnonzero(self._is_occupied.take(one[0] + others[0]))
+        least = self.twice[0].take(one[0] + others[0].take(left))
+        for table in range(1, len(self.twice)):
+            least = np.minimum(least, self.twice[table].take(one[table] + others[table].take(left)))
+            kept = np.flatnonzero(least)
+            left, least = left.take(kept), least.take(kept)
+        found[left] = least
+        return found
 
 
 @cache

@@ -135,10 +135,10 @@ class SketchedGfcf(StatisticsRecipe[SketchedGfcfConfig]):
             return
         people = np.maximum(totals[ITEM_COUNT], 1.0).astype(np.float32)
         of_source, of_target = people**-self.config.popularity_damping, people**-self.config.target_damping
-        twice = self.table.readable(totals[PAIR_COUNT])
+        tables = self.table.readable(totals[PAIR_COUNT])
         near = near_items(base[BASIS].astype(np.float32), self.config.candidates)
         for item, others in enumerate(near):
-            yield item, others, of_source[item] * of_target[others] * self.table.around(twice, item, others)
+            yield item, others, of_source[item] * of_target[others] * self.table.around(tables, item, others)
 
     def score(
         self,

@@ -12,7 +12,7 @@ from fedrec_recipes.hashed_pairs import ITEM_COUNT, LATEST_COUNT, PAIR_COUNT
 from fedrec_recipes.hashed_pairs import HashedPairs as Recipe
 from fedrec_recipes.hashed_pairs import HashedPairsConfig as Config
 from fedrec_recipes.neighbour_lists import NEIGHBOUR_WEIGHTS, NEIGHBOURS
-from fedrec_recipes.pair_table import PairTable
+from fedrec_recipes.pair_table import PairTable, ReadableTables
 from fedrec_recipes.recipe import History
 from simulation.population import Population
 from simulation.simulation import Simulation
@@ -48,9 +48,9 @@ def test_a_table_never_counts_too_little_and_a_wide_one_counts_right(cells: int)
         exact[first, second] = count
         for number in range(3):
             counts[number, table.cells_of(number, np.array(first), np.array(second))] += count
-    twice = np.concatenate([counts, counts], axis=1)
-    rows = np.stack([table.row(twice, first) for first in range(40)])
-    columns = np.stack([table.column(twice, second) for second in range(40)], axis=1)
+    tables = ReadableTables(np.concatenate([counts, counts], axis=1))
+    rows = np.stack([table.row(tables, first) for first in range(40)])
+    columns = np.stack([table.column(tables, second) for second in range(40)], axis=1)
     np.testing.assert_array_equal(rows, columns)
     assert (rows >= exact).all()
     if cells == 4001:
@@ -62,8 +62,8 @@ def test_what_strangers_read_in_a_full_table_is_taken_off() -> None:
     generator = np.random.default_rng(0)
     table = PairTable(number_of_items=200, cells=2000, hashes=4)
     counts = generator.poisson(30.0, (4, 2000)).astype(np.float32)  # many pairs in each cell, none of them heavy
-    twice = np.concatenate([counts, counts], axis=1)
-    read = np.stack([table.row(twice, first) for first in range(200)])
+    tables = ReadableTables(np.concatenate([counts, counts], axis=1))
+    read = np.stack([table.row(tables, first) for first in range(200)])
     assert table.of_strangers(counts) == pytest.approx(np.median(read), abs=1)
     assert table.of_strangers(np.where(counts > 30, counts, 0)) == 0
 

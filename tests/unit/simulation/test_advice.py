@@ -216,11 +216,15 @@ def test_on_a_large_catalogue_the_usual_recipe_is_a_table_of_pairs_while_they_ar
     assert usual_recipe(5_000, [], Order.TIME).name == "blend"
 
 
-@pytest.mark.parametrize("items", [200_000, 400_000, 900_000, 2_500_000])
-def test_on_any_catalogue_the_usual_recipe_is_one_that_devices_can_transfer(items: int) -> None:
-    people = [History(np.arange(10))] * 1_000
-    usual = usual_recipe(items, people, Order.TIME)
-    assert usual.name == "hashed-pairs"
+@pytest.mark.parametrize(
+    ("items", "name", "columns"),
+    [(240_000, "hashed-pairs", None), (400_000, "sketched-slit", 32), (1_500_000, "sketched-slit", 16)],
+)
+def test_on_any_catalogue_the_usual_recipe_is_one_that_devices_can_transfer(
+    items: int, name: str, columns: int | None
+) -> None:
+    usual = usual_recipe(items, [History(np.arange(10))] * 1_000, Order.TIME)
+    assert (usual.name, getattr(usual.config, "dimension", None)) == (name, columns)
     assert largest_transfer(usual) <= LARGEST_TRANSFER_BYTES
 
 
