@@ -25,7 +25,8 @@ from services.aggregator.api import (
 )
 from services.aggregator.api.access import Access, operator
 from services.aggregator.api.body_budget import BodyBudget, Pace
-from services.aggregator.api.check_in import CheckInDesk
+from services.aggregator.api.check_in_desk import CheckInDesk
+from services.aggregator.api.descriptions import TAGS
 from services.aggregator.api.intake import Intake
 from services.aggregator.api.short_cut import ShortCut
 from services.aggregator.api.waiting_room import WaitingRoom
@@ -78,6 +79,7 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
         title="fedrec aggregator",
         version="1",
         description=_DESCRIPTION,
+        openapi_tags=TAGS,
         docs_url=None,
         redoc_url=None,
         lifespan=_lifespan,

@@ -30,6 +30,7 @@ from services.model_registry.api import (
 )
 from services.model_registry.api.access import operator
 from services.model_registry.api.context import Context
+from services.model_registry.api.descriptions import TAGS
 from services.model_registry.api.pieces import Pieces, Places
 from services.model_registry.api.token_keys import TokenKeys
 from services.model_registry.domain.errors import RegistryError
@@ -58,6 +59,7 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
         title="fedrec model registry",
         version="1",
         description=_DESCRIPTION,
+        openapi_tags=TAGS,
         docs_url=None,
         redoc_url=None,
         lifespan=_lifespan,

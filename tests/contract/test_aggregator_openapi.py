@@ -17,9 +17,13 @@ from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi import checks
 
 from fedrec.local.postgres import LocalPostgres
+from fedrec.manifests import manifest_for
 from fedrec_protocol import codec
+from fedrec_protocol.manifest import RoundPolicy, TaskManifest
 from fedrec_protocol.problems import PROBLEM_MEDIA_TYPE
+from fedrec_recipes import catalogue
 from services.aggregator.api import problems
+from services.aggregator.api.descriptions import MATRIX_FACTORISATION
 from services.aggregator.app import create_app
 from services.aggregator.settings import Settings
 from tests.databases import create_database
@@ -60,6 +64,18 @@ def test_every_operation_has_a_name_and_words(path: str, operation: dict[str, An
     assert operation["summary"]
     assert operation["description"]
     assert operation["tags"]
+
+
+def test_every_group_of_operations_is_described() -> None:
+    groups = {tag for _, operation in OPERATIONS.values() for tag in operation["tags"]}
+    assert {tag["name"] for tag in DOCUMENT["tags"] if tag["description"]} == groups
+
+
+def test_the_example_of_a_task_is_what_the_recipe_makes_of_itself() -> None:
+    recipe = catalogue.recipe(TaskManifest.model_validate(MATRIX_FACTORISATION).recipe)
+    policy = RoundPolicy.model_validate(MATRIX_FACTORISATION["rounds"])
+    made = manifest_for(recipe, name="films", rounds=policy, round_budget=recipe.usual_rounds)
+    assert TaskManifest.model_validate({**MATRIX_FACTORISATION, "recipe": recipe.choice}) == made
 
 
 def test_operation_names_are_unique() -> None:

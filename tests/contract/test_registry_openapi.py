@@ -62,6 +62,11 @@ def test_the_document_is_valid_openapi() -> None:
     validate(DOCUMENT)
 
 
+def test_every_group_of_operations_is_described() -> None:
+    groups = {tag for _, operation in operations(DOCUMENT) for tag in operation["tags"]}
+    assert {tag["name"] for tag in DOCUMENT["tags"] if tag["description"]} == groups
+
+
 def test_every_operation_is_described_and_names_its_refusals() -> None:
     for name, operation in operations(DOCUMENT):
         assert operation["summary"], name

@@ -15,7 +15,7 @@ from fedrec_protocol.messages import (
     RoundState,
 )
 from services.aggregator.api.access import ContextDep, ParticipantDep
-from services.aggregator.api.check_in import CheckInDesk
+from services.aggregator.api.check_in_desk import CheckInDesk
 from services.aggregator.api.parameters import AssignmentId
 from services.aggregator.domain.device_keys import require_current
 from services.aggregator.domain.errors import UnknownAssignment

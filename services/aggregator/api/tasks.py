@@ -2,12 +2,13 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Body, Query
 from sqlalchemy import Connection
 
 from fedrec_protocol.manifest import TaskManifest
 from fedrec_protocol.operator_messages import PrivacyView, RoundView, TaskView, UnrecordedReleases
 from services.aggregator.api.access import AdminDep, ContextDep, ReadDep, RunDep
+from services.aggregator.api.descriptions import MATRIX_FACTORISATION
 from services.aggregator.api.parameters import RoundId, TaskId
 from services.aggregator.pipeline.create_task import create_task
 from services.aggregator.pipeline.delete_task import delete_task
@@ -19,6 +20,12 @@ from services.kit.problems import documented
 
 router = APIRouter(prefix="/v1", tags=["tasks"])
 
+ManifestBody = Annotated[
+    TaskManifest,
+    Body(
+        openapi_examples={"mf": {"summary": "Matrix factorisation of a thousand items", "value": MATRIX_FACTORISATION}}
+    ),
+]
 _READ = documented(401, 403, 404, 422, 429, 503)
 _STEER = documented(401, 403, 404, 409, 422, 429, 503)
 
@@ -30,7 +37,7 @@ _STEER = documented(401, 403, 404, 409, 422, 429, 503)
     summary="Create a task",
     responses=documented(400, 401, 403, 408, 409, 413, 422, 429, 503),
 )
-def create(manifest: TaskManifest, operator: RunDep, context: ContextDep) -> TaskView:
+def create(manifest: ManifestBody, operator: RunDep, context: ContextDep) -> TaskView:
     """Start training by this manifest: the first round opens as soon as the first version is in the registry."""
     return create_task(context, manifest, operator.name)
 
