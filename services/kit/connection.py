@@ -18,7 +18,7 @@ from fedrec_protocol.problems import Slug
 from services.kit.problems import problem_response
 
 MAXIMUM_HEAD_BYTES = 32 * 1024
-"""Request line and headers together."""
+"""Request line and headers together; of a body in chunks, what comes between two pieces of it, and after the last."""
 HEAD_SECONDS = 20.0
 """A connection's first head, and every head that was begun, is complete after this."""
 LINGER_SECONDS = 20.0
@@ -48,6 +48,7 @@ class BoundedConnection(HttpToolsProtocol):
         self._head_bytes = 0  # none until its first byte
         self._arrived_bytes = 0  # with this head: itself, and what came before it at the same time
         self._heads = 0
+        self._framing_bytes = 0  # since the last piece of a body
         self._timer: asyncio.TimerHandle | None = None
         if self.maximum_connections is not None and len(self.connections) > self.maximum_connections:
             self.app = _too_many
@@ -63,8 +64,16 @@ class BoundedConnection(HttpToolsProtocol):
         was_in_head, heads = self._is_in_head, self._heads
         is_going_on = self._is_in_head and self._head_bytes > 0
         self._arrived_bytes = len(data) + (self._arrived_bytes if is_going_on else 0)
+        self._framing_bytes += len(data)
         super().data_received(data)
-        if not self._is_in_head or self._head_bytes == 0 or self.transport.is_closing():
+        if self.transport.is_closing():
+            return
+        if not self._is_in_head and self._framing_bytes > MAXIMUM_HEAD_BYTES:
+            # Trailers, which nobody reads and the parser keeps; who was answered is not answered once more.
+            _REFUSED.labels(Slug.HEAD_TOO_LARGE).inc()
+            self.transport.close()
+            return
+        if not self._is_in_head or self._head_bytes == 0:
             return
         if was_in_head and heads == self._heads:  # else it began somewhere in these bytes, which are few
             self._head_bytes += len(data)
@@ -86,7 +95,7 @@ class BoundedConnection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """A request can be answered."""
-        self._is_in_head, self._head_bytes = False, 0
+        self._is_in_head, self._head_bytes, self._framing_bytes = False, 0, 0
         self._heads += 1
         self._stop_timer()
         if self._arrived_bytes > MAXIMUM_HEAD_BYTES and self._head_size() > MAXIMUM_HEAD_BYTES:
@@ -100,6 +109,7 @@ class BoundedConnection(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         """Part of a body has arrived: kept until it is asked for, up to a bound."""
+        self._framing_bytes = 0
         if self.cycle.response_complete:
             return
         self.cycle.body += body

@@ -143,6 +143,27 @@ def test_an_endless_head_is_not_kept(port: int) -> None:
     assert sent < 32 * 1024 * 1024  # what the sockets' buffers hold, most of it
 
 
+@pytest.mark.parametrize("path", [b"/echo", b"/refuse"], ids=["being read", "answered"])
+@pytest.mark.parametrize(
+    ("begin", "part"),
+    [(b"0\r\n", b"X: y\r\n" * 2000), (b"0\r\nX: ", b"x" * 12_000), (b"2;", b"x" * 12_000)],
+    ids=["trailers", "a trailer", "a chunk's extension"],
+)
+def test_what_frames_a_body_without_end_is_not_kept(port: int, path: bytes, begin: bytes, part: bytes) -> None:
+    """Trailers are headers: a parser keeps them, and one that grows is copied with every part of it."""
+    with connect(port) as peer:
+        peer.sendall(HEAD.replace(b"/echo", path) + b"Transfer-Encoding: chunked\r\n\r\n" + begin)
+        sent = sent_until_closed(peer, part, times=10_000)
+    assert sent < 32 * 1024 * 1024  # as above
+
+
+def test_a_body_may_come_in_tiny_chunks_and_end_with_trailers(port: int) -> None:
+    with connect(port) as peer:
+        chunks = b"1;a=b\r\nx\r\n" * 20_000 + b"0\r\nX: " + b"y" * 8000 + b"\r\n\r\n"
+        peer.sendall(HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + chunks)
+        assert peer.recv(65536).endswith(b"20000")
+
+
 @pytest.mark.parametrize(
     "request_",
     [
