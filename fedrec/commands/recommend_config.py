@@ -26,7 +26,7 @@ def recommend_config(
     out: Annotated[Path, typer.Option(help="Where to write the task's manifest.", callback=writable_file)] = Path(
         "recommended-task.json"
     ),
-    minutes: Annotated[float, typer.Option(min=0, help="Time for trials; a first stage is always finished.")] = 4.0,
+    minutes: Annotated[float, typer.Option(min=0, help="Time for trials; a first stage is always finished.")] = 10.0,
     megabytes: Annotated[
         float, typer.Option(min=0.001, help="The largest model or report that devices may have to transfer.")
     ] = 256.0,

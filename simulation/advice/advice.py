@@ -62,8 +62,8 @@ class Wishes:
     """What the whole task may spend on one person, with `dp`."""
     largest_bytes: int = LARGEST_TRANSFER_BYTES
     """What people's devices may have to transfer at once: a model, or a report."""
-    seconds: float = 240.0
-    """Time for trials."""
+    seconds: float = 600.0
+    """Time for trials, at most: few people and items take less."""
     seed: int = 0
 
 

@@ -13,6 +13,8 @@ from simulation.advice.trial import MOST_RANKED, Trial
 _FLOPS = {3: 18.0, 2: 800.0}
 """Floating-point operations to solve a recipe, as a multiple of this power of its items; measured, about."""
 _TIMED_ORDER = 600
+_WORTHWHILE = 1.5
+"""A next stage with fewer times the people is not worth its time."""
 _LEAST_SLOPE = 0.1
 """Share of a trial's time that surely grows with the number of people."""
 
@@ -43,6 +45,27 @@ def predicted_seconds(before: Trial, last: Trial, people: int) -> float:
     slope = max((last.training_seconds - before.training_seconds) / more_people, least)
     training = last.training_seconds + slope * (people - last.people)
     return training + last.ranking_seconds * min(people, MOST_RANKED) / len(last.gains)
+
+
+def affordable_people(before: Sequence[Trial], last: Sequence[Trial], seconds: float, most: int) -> int | None:
+    """How many people all candidates can be tried on next: all, or the largest part in halves that should fit.
+
+    Args:
+        before: The trials before the last; the last ones where there are none before, which tells less.
+        last: The last trials of these candidates.
+        seconds: Time for the next ones.
+        most: All people.
+
+    Returns:
+        None, where no number that is worth it should fit.
+    """
+    tried = last[0].people
+    people = most
+    while people >= min(_WORTHWHILE * tried, most) and people > tried:
+        if sum(predicted_seconds(*pair, people) for pair in zip(before, last, strict=True)) <= seconds:
+            return people
+        people //= 2
+    return None
 
 
 def _flops_per_second() -> float:

@@ -10,7 +10,7 @@ import numpy as np
 
 from fedrec_recipes.recipe import History, Recipe
 from simulation.advice.candidates import candidates, growth
-from simulation.advice.pace import affordable_items, predicted_seconds
+from simulation.advice.pace import affordable_items, affordable_people, predicted_seconds
 from simulation.advice.survey import Order
 from simulation.advice.trial import Trial, preferred, try_recipe
 
@@ -20,8 +20,8 @@ _SHARE_OF_THE_CHOICE = 0.5
 _SHARE_OF_A_SOLUTION = 0.1
 _SAFETY = 0.8
 """Share of the time that is left which a stage may be expected to take."""
-_WORTHWHILE = 1.5
-"""A last stage with fewer times the people is not worth its time."""
+_ENOUGH_TO_CHOOSE_BY = 1_000
+"""People: with fewer, the choice gets all of the time where it does not suffice for everybody."""
 
 Progress = Callable[[str], None]
 
@@ -97,10 +97,14 @@ def run_trials(question: Question, *, seconds: float, progress: Progress) -> Out
     stages = [stage(min(_FIRST_STAGES[0], most))]
     if _FIRST_STAGES[0] < most and 2 * sum(trial.seconds for trial in stages[0]) <= left(_SHARE_OF_THE_CHOICE):
         stages.append(stage(min(_FIRST_STAGES[1], most)))
-        people = _last_stage(stages, left(_SHARE_OF_THE_CHOICE), most)
+        people = affordable_people(stages[0], stages[1], left(_SHARE_OF_THE_CHOICE), most)
+        stages += [] if people is None else [stage(people)]
+    finalists, missing = _affordable_finalists(question, stages, left(1.0))
+    if missing and stages[-1][0].people < _ENOUGH_TO_CHOOSE_BY:
+        # Everybody takes too long, so nothing is lost by choosing with what was kept for them.
+        people = affordable_people(_before_last(stages), stages[-1], left(1.0), most)
         stages += [] if people is None else [stage(people)]
     trials = stages[-1]
-    finalists, missing = _affordable_finalists(question, stages, left(1.0))
     if not finalists:
         place = preferred(trials)
         return Outcome(trials, [], place, trials[place], missing)
@@ -110,23 +114,12 @@ def run_trials(question: Question, *, seconds: float, progress: Progress) -> Out
     return Outcome(trials, whole, finalists[found], whole[found], 0.0)
 
 
-def _last_stage(stages: list[list[Trial]], left: float, most: int) -> int | None:
-    """How many people the last stage takes: all, or the largest part in halves that should fit; None for no more."""
-    last = stages[-1][0].people
-    people = most
-    while people >= min(_WORTHWHILE * last, most) and people > last:
-        if sum(predicted_seconds(*pair, people) for pair in zip(stages[0], stages[1], strict=True)) <= left:
-            return people
-        people //= 2
-    return None
-
-
 def _affordable_finalists(question: Question, stages: list[list[Trial]], left: float) -> tuple[list[int], float]:
     """The baseline and what may be proposed, to be tried on everybody: one or two, as time allows.
 
     Nobody, and the seconds that are missing, where one takes too long; nobody where the last stage was of everybody.
     """
-    trials, before = stages[-1], stages[-2 if len(stages) > 1 else -1]
+    trials, before = stages[-1], _before_last(stages)
     if trials[0].people == len(question.histories) and trials[0].items == question.number_of_items:
         return [], 0.0
     first = preferred(trials)
@@ -142,6 +135,10 @@ def _affordable_finalists(question: Question, stages: list[list[Trial]], left: f
     if seconds[first] > left:
         return [], seconds[first]
     return sorted({0, first, second} if sum(seconds.values()) <= left else {0, first}), 0.0
+
+
+def _before_last(stages: list[list[Trial]]) -> list[Trial]:
+    return stages[-2 if len(stages) > 1 else -1]
 
 
 def _told(question: Question, recipe: Recipe[Any], histories: Sequence[History], progress: Progress) -> Trial:

@@ -5,7 +5,7 @@ import pytest
 
 from fedrec_recipes.recipe import History
 from simulation.advice.candidates import candidates
-from simulation.advice.pace import affordable_items, predicted_seconds
+from simulation.advice.pace import affordable_items, affordable_people, predicted_seconds
 from simulation.advice.survey import Order
 from simulation.advice.trial import MOST_RANKED, Trial, preferred, trial_of
 from simulation.advice.trials import question_of, run_trials
@@ -52,6 +52,19 @@ def test_the_time_of_a_trial_is_a_line_through_the_last_two_and_ranking_is_of_so
     assert predicted_seconds(small, large, 1000) == pytest.approx(4 + 500 * (1 / 250) + 1000 * (1 / 500))
     ranked = MOST_RANKED * (1 / 500)
     assert predicted_seconds(small, large, 100_000) == pytest.approx(4 + 99_500 * (1 / 250) + ranked)
+
+
+def test_the_next_stage_has_as_many_people_as_fit_into_the_time() -> None:
+    small = [trial([1] * 250, people=250, training=3.0)] * 2
+    large = [trial([1] * 500, people=500, training=4.0)] * 2
+    # 1 second for 250 people more, of each of two candidates: everybody takes 2 * (4 + 38)
+    assert affordable_people(small, large, 84.1, 10_000) == 10_000
+    assert affordable_people(small, large, 83.9, 10_000) == 5_000
+    assert affordable_people(small, large, 2 * (4 + 3), 10_000) == 1_250
+    assert affordable_people(small, large, 2 * (4 + 0.9), 10_000) is None  # not half as many people more
+    assert affordable_people(small, large, 2 * (4 + 0.9), 600) == 600  # but everybody
+    # Of one stage alone it is known that at least a tenth of the time is for people.
+    assert affordable_people(large, large, 2 * (4 + 0.4 * 19) + 0.1, 10_000) == 10_000
 
 
 def test_only_recipes_whose_solution_grows_faster_than_the_catalogue_bound_it() -> None:
