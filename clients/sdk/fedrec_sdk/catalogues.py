@@ -4,6 +4,7 @@ from pydantic import BaseModel
 
 from fedrec_protocol.item_catalogue import CatalogueView, ItemCatalogue
 from fedrec_sdk.errors import Unavailable
+from fedrec_sdk.registry_address import RegistryAddress
 from fedrec_sdk.session import Session
 from fedrec_sdk.store import LocalStore
 
@@ -20,35 +21,37 @@ class _Kept(BaseModel):
 class Catalogues:
     """The catalogue of one model."""
 
-    def __init__(self, store: LocalStore, session: Session) -> None:
+    def __init__(self, store: LocalStore, session: Session, registry: RegistryAddress) -> None:
         self._values = store.values
         self._session = session
+        self._registry = registry
 
     def current(self, model: str) -> ItemCatalogue | None:
         """The catalogue as it was last refreshed; None before that."""
         kept = self._kept(model)
         return None if kept is None else ItemCatalogue(kept.item_ids, frozenset(kept.retired))
 
-    def refresh(self, registry_url: str, model: str) -> ItemCatalogue:
+    def refresh(self, model: str) -> ItemCatalogue:
         """Fetch what changed, and check the whole against its digest.
 
         Raises:
-            Unavailable: no answer, or one that does not add up even from the beginning.
+            Unavailable: no answer, or one that does not add up even from the beginning; or nobody has named the
+                registry yet.
             Rejected: `unknown-catalogue`, ...
         """
         kept = self._kept(model)
         if kept is not None:
-            changed = self._changed(registry_url, model, kept)
+            changed = self._changed(model, kept)
             if changed is not None:
                 return changed
         # Nothing kept, or a database that was restored to before it: begin at the beginning.
-        whole = self._changed(registry_url, model, _Kept(model=model, number=0, item_ids=(), retired=()))
+        whole = self._changed(model, _Kept(model=model, number=0, item_ids=(), retired=()))
         if whole is None:
             raise Unavailable("the catalogue does not have the digest that the registry gave it: try again")
         return whole
 
-    def _changed(self, registry_url: str, model: str, kept: _Kept) -> ItemCatalogue | None:
-        view: CatalogueView = self._session.catalogue(registry_url, model, since=kept.number)
+    def _changed(self, model: str, kept: _Kept) -> ItemCatalogue | None:
+        view: CatalogueView = self._session.catalogue(self._registry.get(), model, since=kept.number)
         try:
             catalogue = ItemCatalogue(kept.item_ids, frozenset(kept.retired)).with_changes(view.changes)
         except ValueError:

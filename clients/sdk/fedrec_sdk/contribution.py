@@ -1,10 +1,12 @@
 """One contribution: check in, download, evaluate, train, report. Each step can be repeated after a crash."""
 
 import logging
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cached_property, partial
 
 from fedrec_protocol import codec, messages
 from fedrec_protocol.manifest import RecipeChoice, TaskManifest
@@ -15,11 +17,12 @@ from fedrec_protocol.problems import Slug
 from fedrec_protocol.tensors import Tensors
 from fedrec_recipes.metrics import UnknownMetric
 from fedrec_recipes.recipe import History
-from fedrec_recipes.seeding import training_generator
+from fedrec_recipes.seeding import SEED_BYTES, training_generator
 from fedrec_sdk.agreed_task import AgreedTask
 from fedrec_sdk.credentials import Credentials
 from fedrec_sdk.errors import Rejected, rejected_here
 from fedrec_sdk.evaluation import NOTHING_EVALUATED, Evaluation
+from fedrec_sdk.identity import device_key
 from fedrec_sdk.models import Models
 from fedrec_sdk.outcomes import Contributed, NothingToTrain, NotSelected, Outcome, TaskEnded, TooLate
 from fedrec_sdk.report import evaluation_report, training_report
@@ -27,6 +30,7 @@ from fedrec_sdk.secure_contribution import Demands, SecureContribution
 from fedrec_sdk.secure_report import masked_vector
 from fedrec_sdk.session import Session
 from fedrec_sdk.silo.contribution import SiloContribution
+from fedrec_sdk.silo.key import read_silo_key
 from fedrec_sdk.store import LocalStore
 from fedrec_sdk.store.outbox import PendingReport
 from fedrec_sdk.store.secure_rounds import PendingSecureRound
@@ -53,16 +57,37 @@ class Contributor:
     models: Models
     trainer: Callable[[RecipeChoice], Trainer]
     """The trainer of a manifest's recipe."""
-    seed: Callable[[], int]
-    """The participant's seed."""
+    given_seed: int | None
+    """The participant's seed; None takes the one in the store, drawn when it is first needed."""
     kinds: tuple[RoundKind, ...]
     """Kinds of round it takes part in."""
     demands: Demands
     """What the app asks of the task."""
-    secure: SecureContribution
-    """Takes part in secure rounds."""
-    silo: SiloContribution
-    """Takes part in rounds of encrypted reports."""
+    silo_key: str | os.PathLike[str] | None
+    """The file of the silos' key, where the participant is one."""
+
+    @cached_property
+    def secure(self) -> SecureContribution:
+        """Takes part in secure rounds."""
+        return SecureContribution(self.store, self.session, self.demands, partial(device_key, self.store.values))
+
+    @cached_property
+    def silo(self) -> SiloContribution:
+        """Takes part in rounds of encrypted reports."""
+        return SiloContribution(
+            self.store,
+            self.session,
+            read_key=None if self.silo_key is None else partial(read_silo_key, self.silo_key),
+            client_id=lambda: self.credentials.identity().client_id,
+            minimum_cohort=self.demands.minimum_cohort,
+        )
+
+    @property
+    def seed(self) -> int:
+        """From 0 to 2**64 - 1."""
+        if self.given_seed is not None:
+            return self.given_seed
+        return int.from_bytes(self.store.values.get_or_put("seed", os.urandom(SEED_BYTES)), "little")
 
     def contribute(self, hold_seconds: float) -> Outcome:
         """Deliver the report that is still pending, or else do one round.
@@ -168,7 +193,7 @@ class Contributor:
             body, changed = evaluation_report(manifest, evaluation), private
         else:
             trainer = self.trainer(manifest.recipe)
-            generator = training_generator(self.seed(), assignment.round_number)
+            generator = training_generator(self.seed, assignment.round_number)
             result = trainer.train(base, private, history, assignment.training, generator)
             if result.examples == 0:
                 return None

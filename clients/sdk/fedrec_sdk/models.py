@@ -8,6 +8,7 @@ from fedrec_protocol.registry_messages import VersionView
 from fedrec_protocol.tensors import Tensors, TensorSpec
 from fedrec_sdk.download import Weights
 from fedrec_sdk.errors import Unavailable, rejected_here
+from fedrec_sdk.registry_address import RegistryAddress
 from fedrec_sdk.session import Session
 from fedrec_sdk.store import LocalStore
 from fedrec_sdk.store.versions import ModelVersion, published, referenced
@@ -22,9 +23,10 @@ PRODUCTION = "production"
 class Models:
     """The model versions that this participant uses."""
 
-    def __init__(self, store: LocalStore, session: Session) -> None:
+    def __init__(self, store: LocalStore, session: Session, registry: RegistryAddress) -> None:
         self._store = store
         self._session = session
+        self._registry = registry
 
     def base(self, reference: ModelReference, specs: tuple[TensorSpec, ...]) -> Tensors:
         """The tensors of the version that an assignment is based on.
@@ -33,23 +35,17 @@ class Models:
             Unavailable: the download stopped; it goes on next time.
             Rejected: refused, or the weights are not what they should be.
         """
-        registry_url = reference.url.rpartition("/v1/")[0]
-        if registry_url != self.registry_url():
-            self._store.values.put("registry_url", registry_url.encode())
+        self._registry.learn(reference.url)
         return _decoded(self._fetch(referenced(reference), reference.url), specs)
 
-    def registry_url(self) -> str | None:
-        """The registry's address as the last assignment named it; None before the first one."""
-        content = self._store.values.get("registry_url")
-        return None if content is None else content.decode()
-
-    def refresh(self, registry_url: str, model: str, alias: str) -> ModelVersion:
+    def refresh(self, model: str, alias: str) -> ModelVersion:
         """Download the version that an alias names now, unless it is here.
 
         Raises:
-            Unavailable: no answer.
+            Unavailable: no answer, or nobody has named the registry yet.
             Rejected: `unknown-alias`, ...
         """
+        registry_url = self._registry.get()
         view: VersionView = self._session.alias(registry_url, model, alias).version
         version = published(view)
         self._fetch(version, f"{registry_url}/v1/versions/{view.version_id}/weights", alias)

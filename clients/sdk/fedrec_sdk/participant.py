@@ -4,8 +4,6 @@ import os
 import threading
 from collections.abc import Callable, Iterable
 from datetime import timedelta
-from functools import partial
-from operator import index
 from time import time as now
 from typing import TYPE_CHECKING, Any, Self, SupportsIndex
 
@@ -13,26 +11,23 @@ from fedrec_protocol.item_catalogue import ItemCatalogue
 from fedrec_protocol.messages import RoundKind
 from fedrec_protocol.tensors import Tensors
 from fedrec_recipes.recipe import History, Recipe
-from fedrec_recipes.seeding import SEED_BYTES
 from fedrec_sdk.agreed_task import AgreedTask
 from fedrec_sdk.backoff import Backoff
 from fedrec_sdk.catalogues import Catalogues
 from fedrec_sdk.connections import Connections, base_address
 from fedrec_sdk.contribution import Contributor
 from fedrec_sdk.credentials import Credentials
-from fedrec_sdk.errors import Unavailable
 from fedrec_sdk.evaluation import Evaluation
-from fedrec_sdk.identity import device_key
 from fedrec_sdk.models import PRODUCTION, Models
 from fedrec_sdk.outcomes import Outcome
 from fedrec_sdk.pacing import run_until
 from fedrec_sdk.recommendation import Recommendation
 from fedrec_sdk.recommender import Recommender
-from fedrec_sdk.secure_contribution import Demands, SecureContribution
+from fedrec_sdk.registry_address import RegistryAddress
+from fedrec_sdk.secure_contribution import Demands
 from fedrec_sdk.session import Session
-from fedrec_sdk.silo.contribution import SiloContribution
-from fedrec_sdk.silo.key import read_silo_key
 from fedrec_sdk.store import LocalStore
+from fedrec_sdk.store.interactions import with_times
 from fedrec_sdk.store.versions import ModelVersion
 from fedrec_sdk.trainer import Trainer
 
@@ -94,19 +89,16 @@ class Participant:
     ) -> None:
         aggregator_url = base_address(aggregator_url)
         self.store = store if isinstance(store, LocalStore) else LocalStore(store)
-        self._seed = seed
-        self._registry_url = None if registry_url is None else base_address(registry_url)
         self._connections = Connections(transport)
         self._contributing = threading.Lock()
         connect = self._connections.transport
         self._credentials = Credentials(aggregator_url, enrolment_key, self.store, connect, key_lifetime)
         self._session = Session(aggregator_url, self._credentials, connect)
         self._task = AgreedTask(self.store, self._credentials, self._session)
-        self._models = Models(self.store, self._session)
-        self._catalogues = Catalogues(self.store, self._session)
+        registry = RegistryAddress(registry_url, self.store, self._task)
+        self._models = Models(self.store, self._session, registry)
+        self._catalogues = Catalogues(self.store, self._session, registry)
         self._recommender = Recommender(self.store, self._task, self._models, self._catalogues, recipe, holdout)
-        demands = Demands(require_secure_aggregation, minimum_cohort, device_registry_key)
-        key = partial(device_key, self.store.values)
         self._contributor = Contributor(
             store=self.store,
             credentials=self._credentials,
@@ -114,17 +106,10 @@ class Participant:
             task=self._task,
             models=self._models,
             trainer=self._recommender.trainer,
-            seed=self._training_seed,
+            given_seed=seed,
             kinds=kinds,
-            demands=demands,
-            secure=SecureContribution(self.store, self._session, demands, key),
-            silo=SiloContribution(
-                self.store,
-                self._session,
-                read_key=None if silo_key is None else partial(read_silo_key, silo_key),
-                client_id=lambda: self._credentials.identity().client_id,
-                minimum_cohort=minimum_cohort,
-            ),
+            demands=Demands(require_secure_aggregation, minimum_cohort, device_registry_key),
+            silo_key=silo_key,
         )
 
     def enrol(self) -> str:
@@ -172,11 +157,7 @@ class Participant:
             TypeError: an item that is no integer.
             ValueError: a negative item, or a time that is not finite.
         """
-        if isinstance(history, History):
-            items, times = history.items.tolist(), history.times
-        else:
-            items, times = [index(item) for item in history], None
-        self.store.interactions.add(zip(items, [None] * len(items) if times is None else times.tolist(), strict=True))
+        self.store.interactions.add(with_times(history))
 
     def contribute(self, wait: timedelta = timedelta(0)) -> Outcome:
         """Do one round, or finish the one that a crash or a lost connection interrupted.
@@ -223,7 +204,7 @@ class Participant:
             Unavailable: no answer; or the registry's address is not known yet (see `registry_url`).
             Rejected: `unknown-alias`, ...
         """
-        return self._models.refresh(self._registry(), self._task.current().manifest.model, alias)
+        return self._models.refresh(self._task.current().manifest.model, alias)
 
     def refresh_catalogue(self) -> ItemCatalogue:
         """Fetch what changed in the model's catalogue of items; from then on only its items are recommended.
@@ -232,7 +213,7 @@ class Participant:
             Unavailable: no answer; or the registry's address is not known yet (see `registry_url`).
             Rejected: `unknown-catalogue` where the operator made none.
         """
-        return self._catalogues.refresh(self._registry(), self._task.current().manifest.model)
+        return self._catalogues.refresh(self._task.current().manifest.model)
 
     def catalogue(self) -> ItemCatalogue | None:
         """The catalogue as it was last refreshed: which item each index is, and which are retired."""
@@ -316,14 +297,3 @@ class Participant:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    def _registry(self) -> str:
-        registry_url = self._registry_url or self._models.registry_url() or self._task.current().registry_url
-        if registry_url is None:
-            raise Unavailable("no answer has named the registry yet: pass registry_url")
-        return base_address(registry_url)
-
-    def _training_seed(self) -> int:
-        if self._seed is not None:
-            return self._seed
-        return int.from_bytes(self.store.values.get_or_put("seed", os.urandom(SEED_BYTES)), "little")

@@ -2,6 +2,8 @@
 
 import math
 from collections.abc import Iterable
+from operator import index
+from typing import SupportsIndex
 
 import numpy as np
 
@@ -47,3 +49,15 @@ class Interactions:
         """Forget all interactions; SQLite overwrites them in the file (`secure_delete`)."""
         with self._database.transaction() as tx:
             tx.execute("DELETE FROM interaction")
+
+
+def with_times(history: History | Iterable[SupportsIndex]) -> list[tuple[int, float | None]]:
+    """Interactions one by one, for `Interactions.add`; those without times have None.
+
+    Raises:
+        TypeError: an item that is no integer.
+    """
+    if not isinstance(history, History):
+        return [(index(item), None) for item in history]
+    times = [None] * len(history.items) if history.times is None else history.times.tolist()
+    return list(zip(history.items.tolist(), times, strict=True))
