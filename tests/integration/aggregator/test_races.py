@@ -19,14 +19,17 @@ from fedrec_protocol.messages import NotSelected, NotSelectedReason, Receipt, Ro
 from services.aggregator.domain import sealing
 from services.aggregator.domain.partial_sum import PartialSum
 from services.aggregator.domain.reports import RoundFormat, read_report
+from services.aggregator.pipeline.aggregate import aggregate
 from services.aggregator.pipeline.assign import CheckingIn, assign
 from services.aggregator.pipeline.close import close_if_due
 from services.aggregator.pipeline.commit_reports import PendingReport, commit_reports
+from services.aggregator.pipeline.give_up import give_up
 from services.aggregator.pipeline.open_round import advance
+from services.aggregator.pipeline.publish import publish
 from services.aggregator.pipeline.steer_task import cancel_task
-from services.aggregator.storage import assignments, leases, partial_sums, rounds, tasks
+from services.aggregator.storage import assignments, leases, outcomes, partial_sums, rounds, tasks
 from services.aggregator.storage.assignments import NewReceipt
-from services.aggregator.storage.leases import FencedOff
+from services.aggregator.storage.leases import FencedOff, Lease
 from services.aggregator.storage.partial_sums import PartialSumRow
 from tests.integration.aggregator.deployment import Task, report_of
 from tests.integration.aggregator.powers import counted, power_of_two, powers_task
@@ -184,6 +187,34 @@ def test_a_worker_that_slept_through_its_lease_is_fenced_off_for_good(world: Wor
     db.run("retire", lambda tx: leases.retire(tx, third))
     with pytest.raises(FencedOff):
         db.run("require", lambda tx: leases.require(tx, third))
+
+
+def test_a_worker_that_was_fenced_off_stores_publishes_and_gives_up_nothing(world: World) -> None:
+    """It slept between reading what is due and storing what came of it."""
+    task, context = world.task(**powers_task(goal=1)), world.context
+    device, round_id = task.device(), task.round["round_id"]
+    assert device.report(device.assigned()["assignment_id"], power_of_two(4)).status_code == 201
+    assert close_if_due(context, round_id) is not None
+    sleeper, second = acquired(world, round_id, timedelta(0)), acquired(world, round_id, timedelta(minutes=1))
+    closed = context.db.run("read", lambda tx: rounds.get(tx, round_id))
+    with pytest.raises(FencedOff):
+        aggregate(context, round_id, sleeper)
+    with pytest.raises(FencedOff):
+        give_up(context, closed, sleeper, "for this test")
+    assert context.db.run("read", lambda tx: outcomes.get(tx, round_id)) is None
+    assert task.round["state"] == "aggregating"
+    aggregate(context, round_id, second)
+    with pytest.raises(FencedOff):
+        publish(context, round_id, sleeper)
+    assert task.get()["rounds_published"] == 0
+    publish(context, round_id, second)
+    assert counted(task) == {4}
+
+
+def acquired(world: World, name: str, life: timedelta) -> Lease:
+    lease = world.context.db.run("acquire", lambda tx: leases.acquire(tx, name, "somebody", life))
+    assert lease is not None
+    return lease
 
 
 def test_two_workers_at_once_publish_once(world: World) -> None:
