@@ -33,6 +33,9 @@ _FRAMEWORK = {
 }
 
 _UNREAD = "send the body as JSON, with `Content-Type: application/json`"
+_UNPARSED = {  # FastAPI's words when reading JSON fails with anything but a JSONDecodeError
+    "There was an error parsing the body": "send JSON in UTF-8, not compressed, and not nested hundreds of times"
+}
 _HINTS = {
     Slug.NOT_FOUND: "/docs lists what is served here",
     Slug.METHOD_NOT_ALLOWED: "the header Allow says which methods are; /docs lists what is served here",
@@ -93,7 +96,7 @@ def install(app: FastAPI, errors: type[Exception], status_of: Mapping[type[Excep
     def framework_error(request: Request, error: Exception) -> Response:
         refused = cast("HTTPException", error)
         slug = _FRAMEWORK.get(HTTPStatus(refused.status_code), Slug.INVALID_REQUEST)
-        detail = _HINTS.get(slug, str(refused.detail))
+        detail = _HINTS.get(slug, _UNPARSED.get(str(refused.detail), str(refused.detail)))
         return problem_response(
             refused.status_code, slug, detail, request_id=request_id(request), headers=refused.headers
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Callable
 
@@ -53,3 +54,11 @@ def test_hostile_json_is_refused_with_a_problem(world: World, body: Callable[[in
         assert len(answer.content) < 5000
         too_large = world.http.post(route, content=b" " * (1024 * kibibytes + 1), headers=headers)
         assert (too_large.status_code, too_large.json()["slug"]) == (413, "body-too-large")
+
+
+@pytest.mark.parametrize("body", [gzip.compress(b"{}"), b"[" * 5000], ids=["compressed", "deep"])
+def test_json_that_cannot_be_read_is_told_what_is_expected(world: World, body: bytes) -> None:
+    headers = {"Authorization": f"Bearer {world.secrets.aggregator_admin_key}", "Content-Type": "application/json"}
+    answer = world.http.post("/v1/tasks", content=body, headers=headers)
+    assert (answer.status_code, answer.json()["slug"]) == (400, "invalid-request")
+    assert answer.json()["detail"].startswith("send JSON in UTF-8, not compressed")
