@@ -12,7 +12,8 @@ from fedrec_sdk.testing.fake_http import FakeServer, Request
 from fedrec_sdk.testing.fake_registry import FakeRegistry, FakeVersion
 from fedrec_sdk.testing.fake_reports import federated_average
 from fedrec_sdk.testing.fake_round import FakeRound
-from fedrec_sdk.testing.fake_task import Aggregate, FakeTask
+from fedrec_sdk.testing.fake_rounds import Aggregate
+from fedrec_sdk.testing.fake_task import FakeTask
 from fedrec_sdk.testing.faults import Fault, FaultKind, Faults
 from fedrec_sdk.testing.routes import Routes
 
@@ -68,7 +69,7 @@ class FakeAggregator:
     @property
     def rounds(self) -> Sequence[FakeRound]:
         """Rounds with their counted reports, oldest first; the last one may be open."""
-        return self.task.rounds
+        return self.task.rounds.every
 
     @property
     def requests(self) -> Sequence[Request]:
@@ -90,7 +91,7 @@ class FakeAggregator:
     @property
     def device_registry_key(self) -> bytes:
         """The Ed25519 key that an app would pin in secure tasks, 32 bytes."""
-        return self.task.secure_keys.registry.public_key().public_bytes_raw()
+        return self.task.rounds.secure_keys.registry.public_key().public_bytes_raw()
 
     def close_round(self) -> None:
         """Close the open round now, or in a secure task its open phase, as its deadline would."""

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 
+from fedrec_protocol.digest import content_digest
 from fedrec_protocol.manifest import RoundPolicy
 from fedrec_protocol.messages import NotSelected, NotSelectedReason, Receipt, RoundKind
 from fedrec_sdk.testing.fake_registry import FakeVersion
@@ -32,6 +33,18 @@ class FakeRound:
     is_open: bool = True
     secure: FakeSecureRound | None = None
     """Its masks and phases; None for a plain round."""
+
+    def receive(self, assignment_id: str, body: bytes) -> Receipt:
+        """Take a report; its receipt."""
+        receipt = Receipt(
+            report_id=f"rep_{assignment_id}",
+            assignment_id=assignment_id,
+            round_id=f"round_{self.number}",
+            content_digest=content_digest(body),
+            accepted_at=datetime.now(UTC),
+        )
+        self.receipts[assignment_id] = receipt
+        return receipt
 
     @property
     def reporters(self) -> set[str]:

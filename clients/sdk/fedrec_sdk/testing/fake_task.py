@@ -1,8 +1,6 @@
-"""The fake's task: rounds that open, collect, close and publish, in memory."""
+"""The fake's task, as its participants find it: check-ins, reports, messages of secure rounds."""
 
 import threading
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 
 from fedrec_protocol.codec import MEDIA_TYPE
 from fedrec_protocol.digest import content_digest
@@ -18,20 +16,16 @@ from fedrec_protocol.messages import (
     NotSelectedReason,
     ParticipantTask,
     Receipt,
-    RoundKind,
     TaskState,
 )
 from fedrec_protocol.problems import Slug
 from fedrec_protocol.secure_messages import MASKED_MEDIA_TYPE, PhaseView, SecurePhase
-from fedrec_protocol.tensors import Tensors
 from fedrec_sdk.testing.fake_registry import FakeRegistry
-from fedrec_sdk.testing.fake_reports import AcceptedReport, mean_metrics, next_clipping_norm, read_report
+from fedrec_sdk.testing.fake_reports import read_report
 from fedrec_sdk.testing.fake_round import FakeRound, not_selected, why_no_work
-from fedrec_sdk.testing.fake_secure import Answer, FakeSecureKeys, FakeSecureRound
+from fedrec_sdk.testing.fake_rounds import Aggregate, FakeRounds
+from fedrec_sdk.testing.fake_secure import Answer, FakeSecureRound
 from fedrec_sdk.testing.refusal import Refused
-
-Aggregate = Callable[[Tensors, list[AcceptedReport]], Tensors]
-"""Makes the next parameters from the base parameters and the reports of a round."""
 
 TASK_ID = "task_fake"
 
@@ -44,25 +38,15 @@ class FakeTask:
         self.manifest_digest = manifest.digest
         self.registry = registry
         self.changed = threading.Condition()
-        self.rounds: list[FakeRound] = []
+        self.rounds = FakeRounds(TASK_ID, manifest, registry, aggregate)
         self.is_stopping = False
         self.is_paused = False
-        self._is_final_measured = False
-        clipping = manifest.adaptive_clipping
-        self._clipping_norm = None if clipping is None else clipping.initial_norm
-        self._aggregate = aggregate
-        self.secure_keys = FakeSecureKeys()
-        self._open_next()
-
-    @property
-    def open_round(self) -> FakeRound | None:
-        """The round that collects reports; None once the task has ended."""
-        return self.rounds[-1] if self.rounds and self.rounds[-1].is_open else None
+        self.rounds.open_next()
 
     @property
     def state(self) -> TaskState:
         """What the task is doing."""
-        if self.open_round is not None:
+        if self.rounds.open is not None:
             return TaskState.ACTIVE
         return TaskState.PAUSED if self.is_paused else TaskState.COMPLETED
 
@@ -75,9 +59,7 @@ class FakeTask:
         """Open rounds again."""
         with self.changed:
             self.is_paused = False
-            if self.open_round is None:
-                self._open_next()
-            self.changed.notify_all()
+            self._go_on()
 
     def view(self) -> ParticipantTask:
         """The task as its participants see it."""
@@ -120,7 +102,7 @@ class FakeTask:
                 raise Refused(Slug.STALE_BASE_VERSION, f"the base is {round_.base.version_id}")
             if round_.secure is not None:
                 round_.secure.put(client_id, SecurePhase.REPORTING, body)
-                return self._receive(round_, assignment_id, body), True
+                return round_.receive(assignment_id, body), True
             report = read_report(
                 client_id,
                 body,
@@ -129,7 +111,9 @@ class FakeTask:
                 round_.base.tensors,
                 clipping_norm=round_.clipping_norm,
             )
-            receipt = self._count(round_, assignment_id, report, body)
+            receipt = round_.receive(assignment_id, body)
+            self.rounds.count(round_, report)
+            self._go_on()
             return receipt, True
 
     @property
@@ -156,7 +140,8 @@ class FakeTask:
         """
         with self.changed:
             view = self.secure_round(client_id, assignment_id).put(client_id, phase, answer)
-            self._close_if_unmasked(self._round_of(client_id, assignment_id))
+            self.rounds.close_if_unmasked(self._round_of(client_id, assignment_id))
+            self._go_on()
             return view
 
     def assignment(self, client_id: str, assignment_id: str) -> AssignmentView:
@@ -180,18 +165,19 @@ class FakeTask:
     def expire_assignments(self) -> None:
         """Let the time of all open assignments be over."""
         with self.changed:
-            for round_ in self.rounds:
+            for round_ in self.rounds.every:
                 round_.expired |= round_.clients.keys() - round_.receipts.keys()
 
     def close_round(self) -> None:
         """Close the open round now, or the open phase of a secure one: publish if there are enough reports."""
         with self.changed:
-            round_ = self.open_round
+            round_ = self.rounds.open
             if round_ is not None and round_.secure is not None:
                 round_.secure.end_phase()
-                self._close_if_unmasked(round_)
+                self.rounds.close_if_unmasked(round_)
             elif round_ is not None:
-                self._close(round_)
+                self.rounds.close(round_)
+            self._go_on()
 
     def stop(self) -> None:
         """Answer everybody who waits."""
@@ -199,12 +185,18 @@ class FakeTask:
             self.is_stopping = True
             self.changed.notify_all()
 
+    def _go_on(self) -> None:
+        """Open the next round where the last one is over, and let those who wait look again."""
+        if self.rounds.open is None and not self.is_paused:
+            self.rounds.open_next()
+        self.changed.notify_all()
+
     def _answer(self, client_id: str, request: CheckInRequest) -> Assigned | NotSelected:
-        round_ = self.open_round
+        round_ = self.rounds.open
         if round_ is None:
             return not_selected(NotSelectedReason.TASK_PAUSED if self.is_paused else NotSelectedReason.TASK_ENDED)
         mine = f"asg_{round_.number}_{client_id}"
-        reason = why_no_work(mine, client_id, request.kinds, self.rounds, self.manifest.rounds)
+        reason = why_no_work(mine, client_id, request.kinds, self.rounds.every, self.manifest.rounds)
         if reason is not None:
             return not_selected(reason)
         round_.clients[mine] = client_id
@@ -226,75 +218,7 @@ class FakeTask:
         )
 
     def _round_of(self, client_id: str, assignment_id: str) -> FakeRound:
-        for round_ in self.rounds:
+        for round_ in self.rounds.every:
             if round_.clients.get(assignment_id) == client_id:
                 return round_
         raise Refused(Slug.UNKNOWN_ASSIGNMENT, assignment_id)
-
-    def _count(self, round_: FakeRound, assignment_id: str, report: AcceptedReport, body: bytes) -> Receipt:
-        receipt = self._receive(round_, assignment_id, body)
-        round_.reports.append(report)
-        if len(round_.reports) >= self.manifest.rounds.aggregation_goal:
-            self._close(round_)
-        return receipt
-
-    def _receive(self, round_: FakeRound, assignment_id: str, body: bytes) -> Receipt:
-        receipt = Receipt(
-            report_id=f"rep_{assignment_id}",
-            assignment_id=assignment_id,
-            round_id=f"round_{round_.number}",
-            content_digest=content_digest(body),
-            accepted_at=datetime.now(UTC),
-        )
-        round_.receipts[assignment_id] = receipt
-        return receipt
-
-    def _close_if_unmasked(self, round_: FakeRound) -> None:
-        secure = round_.secure
-        if secure is None or not round_.is_open:
-            return
-        if secure.sum is not None:
-            round_.reports.append(secure.sum)
-        if secure.sum is not None or secure.abandoned:
-            self._close(round_)
-
-    def _close(self, round_: FakeRound) -> None:
-        round_.is_open = False
-        # A secure round has one report, the mean of everybody's, or none where it was abandoned.
-        counted = len(round_.receipts) if round_.reports else 0
-        if counted >= self.manifest.rounds.minimum_reports:
-            self._clipping_norm = next_clipping_norm(self.manifest, round_.clipping_norm, round_.reports)
-            round_.base.metrics = mean_metrics(self.manifest.metrics, round_.reports)
-            if round_.kind is RoundKind.EVALUATION:
-                self._is_final_measured = True
-            else:
-                self.registry.publish(self._next_parameters(round_), round_.number)
-        self._open_next()
-        self.changed.notify_all()
-
-    def _next_parameters(self, round_: FakeRound) -> Tensors:
-        made, floor = self._aggregate(round_.base.tensors, round_.reports), self.manifest.popularity_floor
-        if floor is None:
-            return made
-        return floor.publish(made, round_.base.tensors, self.manifest.rounds.aggregation_goal)
-
-    def _open_next(self) -> None:
-        if self.is_paused:
-            return
-        published = len(self.registry.versions) - 1
-        base = self.registry.versions[-1]
-        if published < self.manifest.stop.round_budget:
-            kind = RoundKind.TRAINING
-        elif self.manifest.evaluate_final and self.manifest.metrics and not self._is_final_measured:
-            kind = RoundKind.EVALUATION
-        else:
-            return
-        deadline = datetime.now(UTC) + timedelta(seconds=self.manifest.rounds.deadline_seconds)
-        number = len(self.rounds) + 1
-        secure = None
-        if self.manifest.secure_aggregation is not None:
-            secure = FakeSecureRound(
-                self.secure_keys, self.manifest, kind, task_id=TASK_ID, number=number, base_digest=base.digest
-            )
-        norm = self._clipping_norm if kind is RoundKind.TRAINING else None
-        self.rounds.append(FakeRound(number, kind, base, deadline, norm, secure=secure))
