@@ -12,11 +12,10 @@ from sqlalchemy import text
 from fedrec_protocol.messages import Role
 from services.aggregator import keys as derived
 from services.aggregator.api import (
-    audit,
+    administration,
     check_ins,
     encrypted,
     enrolment,
-    operator_keys,
     problems,
     reports,
     secure,
@@ -34,8 +33,7 @@ from services.aggregator.domain import kernels
 from services.aggregator.domain.errors import AggregatorError
 from services.aggregator.pipeline.context import Context
 from services.aggregator.settings import Settings
-from services.aggregator.storage import notifications
-from services.aggregator.storage import operator_keys as stored_keys
+from services.aggregator.storage import notifications, operator_keys
 from services.aggregator.stores import make_context
 from services.kit import (
     access_tokens,
@@ -86,7 +84,7 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
         redirect_slashes=False,
     )
     app.state.settings, app.state.context, app.state.access = settings, context, access
-    for module in (reports, check_ins, enrolment, secure, encrypted, tasks, task_credentials, operator_keys, audit):
+    for module in (reports, check_ins, enrolment, secure, encrypted, tasks, task_credentials, administration):
         app.include_router(module.router)
     app.get("/.well-known/jwks.json", tags=["operation"], operation_id="getTokenKeys", summary="Token-signing keys")(
         _jwks(access)
@@ -146,7 +144,7 @@ def _bootstrap(context: Context, settings: Settings) -> None:
     key = keys.from_secret(settings.bootstrap_admin_key, settings.key_pepper)
     context.db.run(
         "bootstrap",
-        lambda tx: stored_keys.add_once(tx, key, name="bootstrap", role=Role.ADMIN, now=context.now()),
+        lambda tx: operator_keys.keys.add_once(tx, key, name="bootstrap", role=Role.ADMIN, now=context.now()),
     )
 
 

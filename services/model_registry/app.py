@@ -18,12 +18,11 @@ from services.kit.objects import open_home
 from services.kit.rate_limits import RateLimit
 from services.kit.service import Service
 from services.model_registry.api import (
+    administration,
     aliases,
-    audit,
     download,
     item_catalogues,
     models,
-    operator_keys,
     problems,
     upload,
     versions,
@@ -36,8 +35,7 @@ from services.model_registry.api.token_keys import TokenKeys
 from services.model_registry.domain.errors import RegistryError
 from services.model_registry.housekeeping import keep_house
 from services.model_registry.settings import Settings
-from services.model_registry.storage import operator_keys as stored_keys
-from services.model_registry.storage import tables
+from services.model_registry.storage import operator_keys, tables
 
 _DESCRIPTION = """Keeps models: immutable versions with their lineage and metrics, the weights, and aliases
 such as `production`.
@@ -66,7 +64,7 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
         redirect_slashes=False,
     )
     app.state.context = context
-    for module in (models, upload, versions, download, aliases, item_catalogues, operator_keys, audit):
+    for module in (models, upload, versions, download, aliases, item_catalogues, administration):
         app.include_router(module.router)
     kit_problems.install(app, RegistryError, problems.STATUS)
     body_limit.install(app, except_for=r"^/v1/weights/[^/]+$")
@@ -126,7 +124,7 @@ def _bootstrap(context: Context) -> None:
         for name, role, secret in given:
             if secret is not None:
                 key = keys.from_secret(secret, settings.key_pepper)
-                stored_keys.add_once(tx, key, name=name, role=role, now=now)
+                operator_keys.keys.add_once(tx, key, name=name, role=role, now=now)
 
     context.db.run("bootstrap", step)
 

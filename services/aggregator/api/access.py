@@ -80,7 +80,7 @@ class Access:
     def operator(self, secret: str) -> OperatorKeyView:
         """Whose operator key this is."""
         db = self.context.db
-        view = self._valid(db.run("find_operator_key", lambda tx: operator_keys.find(tx, secret, self.pepper)))
+        view = self._valid(db.run("find_operator_key", lambda tx: operator_keys.keys.find(tx, secret, self.pepper)))
         take(self.operators, view.key_id)
         return view
 

@@ -72,7 +72,7 @@ AdminDep = Annotated[Operator, Depends(operator(Role.ADMIN))]
 
 def _operator(context: Context, secret: str) -> Operator:
     pepper = context.settings.key_pepper
-    key = context.db.run("find_operator_key", lambda tx: operator_keys.find(tx, secret, pepper))
+    key = context.db.run("find_operator_key", lambda tx: operator_keys.keys.find(tx, secret, pepper))
     if key is None:
         raise Unauthenticated("present a valid key")
     if key.revoked_at is not None or (key.expires_at is not None and key.expires_at <= context.clock.now()):
