@@ -2,34 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 
 import numpy as np
-import pytest
 from sqlalchemy import Connection, text
 
 from fedrec_protocol import codec
 from fedrec_protocol.manifest import RoundPolicy, TaskManifest
-from fedrec_protocol.messages import NotSelected, NotSelectedReason, Receipt, RoundKind, RoundState
+from fedrec_protocol.messages import NotSelected, NotSelectedReason, Receipt, RoundKind
+from services.aggregator.api.intake import Intake
 from services.aggregator.domain import sealing
+from services.aggregator.domain.errors import RoundClosed
 from services.aggregator.domain.partial_sum import PartialSum
 from services.aggregator.domain.reports import RoundFormat, read_report
-from services.aggregator.pipeline.aggregate import aggregate
+from services.aggregator.domain.rounds import Round
 from services.aggregator.pipeline.assign import CheckingIn, assign
 from services.aggregator.pipeline.close import close_if_due
 from services.aggregator.pipeline.commit_reports import PendingReport, commit_reports
-from services.aggregator.pipeline.give_up import give_up
 from services.aggregator.pipeline.open_round import advance
-from services.aggregator.pipeline.publish import publish
 from services.aggregator.pipeline.steer_task import cancel_task
-from services.aggregator.storage import assignments, leases, outcomes, partial_sums, rounds, tasks
+from services.aggregator.storage import assignments, partial_sums, rounds, tasks
 from services.aggregator.storage.assignments import NewReceipt
-from services.aggregator.storage.leases import FencedOff, Lease
 from services.aggregator.storage.partial_sums import PartialSumRow
 from tests.integration.aggregator.deployment import Task, report_of
 from tests.integration.aggregator.powers import counted, power_of_two, powers_task
@@ -138,6 +136,19 @@ def process(world: World, task: Task, round_id: str) -> Callable[[list[PendingRe
     return lambda reports: commit_reports(world.context, partial, key, 3, reports)
 
 
+def test_a_round_that_closed_meanwhile_keeps_no_report_of_another_from_being_taken(world: World) -> None:
+    """The first reports of rounds that come together are looked up together."""
+    one, closed, other = (world.task(**powers_task(goal=1)).round["round_id"] for _ in range(3))
+    world.context.db.run("close", lambda tx: rounds.erase_key(tx, closed))
+    intake = Intake(world.context, is_complete=lambda _: True)
+
+    async def ask() -> list[object]:
+        return await asyncio.gather(*map(intake.round, (one, closed, other)), return_exceptions=True)
+
+    answers = asyncio.run(ask())
+    assert [getattr(answer, "round", answer).__class__ for answer in answers] == [Round, RoundClosed, Round]
+
+
 def pending(task: Task, assignment_id: str, body: bytes) -> PendingReport:
     return PendingReport(assignment_id, hashlib.sha256(body).digest(), read_report(body, form_of(task)))
 
@@ -167,65 +178,3 @@ def commit(tx: Connection, world: World, task: Task, round_id: str, assignment_i
 
 def task_policy(tx: Connection, task: Task) -> RoundPolicy:
     return tasks.get(tx, task.id).manifest.rounds
-
-
-def test_a_worker_that_slept_through_its_lease_is_fenced_off_for_good(world: World) -> None:
-    db, life = world.context.db, timedelta(minutes=1)
-    sleeper = db.run("acquire", lambda tx: leases.acquire(tx, "rnd_x", "sleeper", timedelta(0)))
-    assert sleeper is not None
-    second = db.run("acquire", lambda tx: leases.acquire(tx, "rnd_x", "second", life))
-    assert second is not None
-    assert db.run("acquire", lambda tx: leases.acquire(tx, "rnd_x", "third", life)) is None
-    db.run("release", lambda tx: leases.release(tx, second))
-    third = db.run("acquire", lambda tx: leases.acquire(tx, "rnd_x", "third", life))
-    assert third is not None
-    for stale in (sleeper, second):
-        with pytest.raises(FencedOff):
-            db.run("require", lambda tx, stale=stale: leases.require(tx, stale))  # type: ignore[misc]
-        db.run("release", lambda tx, stale=stale: leases.release(tx, stale))  # type: ignore[misc]
-    db.run("require", lambda tx: leases.require(tx, third))
-    db.run("retire", lambda tx: leases.retire(tx, third))
-    with pytest.raises(FencedOff):
-        db.run("require", lambda tx: leases.require(tx, third))
-
-
-def test_a_worker_that_was_fenced_off_stores_publishes_and_gives_up_nothing(world: World) -> None:
-    """It slept between reading what is due and storing what came of it."""
-    task, context = world.task(**powers_task(goal=1)), world.context
-    device, round_id = task.device(), task.round["round_id"]
-    assert device.report(device.assigned()["assignment_id"], power_of_two(4)).status_code == 201
-    assert close_if_due(context, round_id) is not None
-    sleeper, second = acquired(world, round_id, timedelta(0)), acquired(world, round_id, timedelta(minutes=1))
-    closed = context.db.run("read", lambda tx: rounds.get(tx, round_id))
-    with pytest.raises(FencedOff):
-        aggregate(context, round_id, sleeper)
-    with pytest.raises(FencedOff):
-        give_up(context, closed, sleeper, "for this test")
-    assert context.db.run("read", lambda tx: outcomes.get(tx, round_id)) is None
-    assert task.round["state"] == "aggregating"
-    aggregate(context, round_id, second)
-    with pytest.raises(FencedOff):
-        publish(context, round_id, sleeper)
-    assert task.get()["rounds_published"] == 0
-    publish(context, round_id, second)
-    assert counted(task) == {4}
-
-
-def acquired(world: World, name: str, life: timedelta) -> Lease:
-    lease = world.context.db.run("acquire", lambda tx: leases.acquire(tx, name, "somebody", life))
-    assert lease is not None
-    return lease
-
-
-def test_two_workers_at_once_publish_once(world: World) -> None:
-    task = world.task(rounds={"aggregation_goal": 1})
-    device = task.device()
-    assert device.report(device.assigned()["assignment_id"], report_of(np.ones((2, 2)))).status_code == 201
-    threads = [threading.Thread(target=world.work) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    world.work()
-    assert task.version()["number"] == 1
-    assert [round_["state"] for round_ in task.get("/rounds")] == [RoundState.COLLECTING, RoundState.PUBLISHED]

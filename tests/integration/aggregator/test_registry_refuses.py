@@ -6,10 +6,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
+import pytest
 from sqlalchemy import text
 
 from fedrec_protocol.messages import ModelReference
+from services.aggregator.pipeline.aggregate import aggregate
+from services.aggregator.pipeline.close import close_if_due
+from services.aggregator.pipeline.finish_round import finish_round
 from services.aggregator.storage import tasks
+from services.aggregator.storage.leases import FencedOff
 from tests.integration.aggregator.deployment import Task
 from tests.integration.aggregator.powers import counted, power_of_two, powers_task
 from tests.integration.aggregator.world import World
@@ -108,3 +113,17 @@ def current_version(world: World, task: Task) -> ModelReference:
     version = world.context.db.run("read_task", lambda tx: tasks.get(tx, task.id)).current_version
     assert version is not None
     return version
+
+
+def test_a_worker_that_was_fenced_off_does_not_stop_the_task(world: World) -> None:
+    """What it was told may have been put right since."""
+    task, context = closed_round(world), world.context
+    round_id = task.round["round_id"]
+    close_if_due(context, round_id)
+    sleeper, second = (world.lease(round_id, seconds=seconds) for seconds in (0, 60))
+    aggregate(context, round_id, second)
+    with refused(world), pytest.raises(FencedOff):
+        finish_round(context, round_id, sleeper)
+    assert task.get()["state"] == "active"
+    finish_round(context, round_id, second)
+    assert counted(task) == {0, 1}

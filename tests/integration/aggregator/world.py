@@ -16,6 +16,8 @@ from fedrec.local.ports import ReservedPort
 from fedrec.local.secrets import Secrets
 from services.aggregator import app as aggregator_app
 from services.aggregator.settings import Settings
+from services.aggregator.storage import leases
+from services.aggregator.storage.leases import Lease
 from services.aggregator.stores import make_context
 from services.aggregator.worker import Worker
 from services.kit.clock import ManualClock
@@ -129,6 +131,13 @@ class World(Deployment):
         """Let the worker do what is due now."""
         for _ in range(times):
             self.worker.run_once()
+
+    def lease(self, name: str, *, seconds: float) -> Lease:
+        """A worker's lease, which nobody else holds."""
+        life = timedelta(seconds=seconds)
+        lease = self.context.db.run("acquire", lambda tx: leases.acquire(tx, name, "somebody", life))
+        assert lease is not None
+        return lease
 
     def advance(self, seconds: float) -> None:
         self.manual_clock.advance(timedelta(seconds=seconds))

@@ -1,0 +1,106 @@
+"""Leases: one worker at a time finishes a round, and one that was asleep stores nothing."""
+
+from __future__ import annotations
+
+import threading
+import time
+from datetime import datetime, timedelta
+
+import numpy as np
+import pytest
+from sqlalchemy import text
+
+from fedrec_protocol.messages import RoundState
+from services.aggregator import worker
+from services.aggregator.pipeline.aggregate import aggregate
+from services.aggregator.pipeline.close import close_if_due
+from services.aggregator.pipeline.context import Context
+from services.aggregator.pipeline.finish_round import finish_round
+from services.aggregator.pipeline.give_up import give_up
+from services.aggregator.pipeline.publish import publish
+from services.aggregator.storage import leases, outcomes, rounds
+from services.aggregator.storage.leases import FencedOff, Lease
+from tests.integration.aggregator.deployment import report_of
+from tests.integration.aggregator.powers import counted, power_of_two, powers_task
+from tests.integration.aggregator.world import World
+
+
+def test_a_worker_that_slept_through_its_lease_is_fenced_off_for_good(world: World) -> None:
+    db, life = world.context.db, timedelta(minutes=1)
+    sleeper = db.run("acquire", lambda tx: leases.acquire(tx, "rnd_x", "sleeper", timedelta(0)))
+    assert sleeper is not None
+    second = db.run("acquire", lambda tx: leases.acquire(tx, "rnd_x", "second", life))
+    assert second is not None
+    assert db.run("acquire", lambda tx: leases.acquire(tx, "rnd_x", "third", life)) is None
+    db.run("release", lambda tx: leases.release(tx, second))
+    third = db.run("acquire", lambda tx: leases.acquire(tx, "rnd_x", "third", life))
+    assert third is not None
+    for stale in (sleeper, second):
+        with pytest.raises(FencedOff):
+            db.run("require", lambda tx, stale=stale: leases.require(tx, stale))  # type: ignore[misc]
+        db.run("release", lambda tx, stale=stale: leases.release(tx, stale))  # type: ignore[misc]
+    db.run("require", lambda tx: leases.require(tx, third))
+    db.run("retire", lambda tx: leases.retire(tx, third))
+    with pytest.raises(FencedOff):
+        db.run("require", lambda tx: leases.require(tx, third))
+
+
+def test_a_worker_that_was_fenced_off_stores_publishes_and_gives_up_nothing(world: World) -> None:
+    """It slept between reading what is due and storing what came of it."""
+    task, context = world.task(**powers_task(goal=1)), world.context
+    device, round_id = task.device(), task.round["round_id"]
+    assert device.report(device.assigned()["assignment_id"], power_of_two(4)).status_code == 201
+    assert close_if_due(context, round_id) is not None
+    sleeper, second = (world.lease(round_id, seconds=seconds) for seconds in (0, 60))
+    closed = context.db.run("read", lambda tx: rounds.get(tx, round_id))
+    with pytest.raises(FencedOff):
+        aggregate(context, round_id, sleeper)
+    with pytest.raises(FencedOff):
+        give_up(context, closed, sleeper, "for this test")
+    assert context.db.run("read", lambda tx: outcomes.get(tx, round_id)) is None
+    assert task.round["state"] == "aggregating"
+    aggregate(context, round_id, second)
+    with pytest.raises(FencedOff):
+        publish(context, round_id, sleeper)
+    assert task.get()["rounds_published"] == 0
+    publish(context, round_id, second)
+    assert counted(task) == {4}
+
+
+def test_a_worker_that_takes_long_keeps_its_lease(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    task = world.task(**powers_task(goal=1))
+    device, round_id = task.device(), task.round["round_id"]
+    assert device.report(device.assigned()["assignment_id"], power_of_two(4)).status_code == 201
+    expiry = text("SELECT expires_at FROM aggregator.leases WHERE name = :name").bindparams(name=round_id)
+
+    def expires_at() -> datetime:
+        found: datetime = world.context.db.run("read", lambda tx: tx.execute(expiry).scalar_one())
+        return found
+
+    def slowly(context: Context, round_id: str, lease: Lease) -> None:
+        first, given_up = expires_at(), time.monotonic() + 30
+        while expires_at() == first and time.monotonic() < given_up:
+            time.sleep(0.05)
+        renewed.append(expires_at() > first)
+        finish_round(context, round_id, lease)
+
+    renewed: list[bool] = []
+    monkeypatch.setattr(worker, "finish_round", slowly)
+    monkeypatch.setattr(worker, "LEASE", timedelta(seconds=3))
+    world.work()
+    assert renewed == [True]
+    assert counted(task) == {4}
+
+
+def test_two_workers_at_once_publish_once(world: World) -> None:
+    task = world.task(rounds={"aggregation_goal": 1})
+    device = task.device()
+    assert device.report(device.assigned()["assignment_id"], report_of(np.ones((2, 2)))).status_code == 201
+    threads = [threading.Thread(target=world.work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    world.work()
+    assert task.version()["number"] == 1
+    assert [round_["state"] for round_ in task.get("/rounds")] == [RoundState.COLLECTING, RoundState.PUBLISHED]
