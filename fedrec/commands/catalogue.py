@@ -12,7 +12,7 @@ from fedrec_protocol.item_catalogue import ItemCatalogue
 
 
 def catalogue(
-    model: Annotated[str, typer.Argument(help="Name of the model.")],
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Name of the model.")],
     key: RegistryKey,
     url: RegistryUrl = REGISTRY_URL,
     capacity: Annotated[

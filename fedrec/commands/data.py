@@ -42,7 +42,7 @@ def show_command(
 
 @data.command("download")
 def download_command(
-    name: Annotated[str, typer.Argument(help="One of " + ", ".join(PUBLIC_SETS) + ".")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="One of " + ", ".join(PUBLIC_SETS) + ".")],
     to: Annotated[Path, typer.Option(help="The folder in which a folder of this name is made.")] = Path("data"),
 ) -> None:
     """Download a data set, check its SHA-256, and unpack it."""

@@ -32,7 +32,7 @@ KeyId = Annotated[str, typer.Argument(metavar="ID", help="The key's id, as `list
 
 @operator_key.command("make")
 def make_operator_key(
-    name: Annotated[str, typer.Argument(help="Whose key it is.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Whose key it is.")],
     key: AdministratorKey,
     role: Annotated[Role, typer.Option(help="What it may do; each role includes the ones before it.")] = Role.READ,
     days: Days = None,

@@ -55,7 +55,7 @@ def _row(view: VersionView) -> tuple[str, ...]:
 @model.command("promote")
 def promote(
     name: Model,
-    version: Annotated[str, typer.Argument(help="The version's number, or its id.")],
+    version: Annotated[str, typer.Argument(metavar="VERSION", help="The version's number, or its id.")],
     key: RegistryKey,
     url: RegistryUrl = REGISTRY_URL,
     alias: Alias = "production",

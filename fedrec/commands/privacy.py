@@ -76,7 +76,7 @@ def _beside_clip_count(mechanism: Mechanism, combined: float, count_noise: float
 @privacy.command("audit")
 @reads_columns
 def audit_command(
-    data: Annotated[Path, typer.Argument(help="A file of interactions, or a folder that holds one.")],
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="A file of interactions, or a folder that holds one.")],
     recipe: Annotated[str, typer.Option(help="What is trained; its reports must be deltas, averaged.")] = "mf",
     config: Annotated[str, typer.Option(help="The recipe's configuration, as JSON.")] = "{}",
     rounds: Annotated[int, typer.Option(min=1, help="Rounds; everybody reports in each.")] = 5,
@@ -134,7 +134,9 @@ def audit_command(
 
 @privacy.command("silo-key")
 def silo_key_command(
-    file: Annotated[Path, typer.Argument(help="The new key's file; every silo gets a copy, the operator never.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="The new key's file; every silo gets a copy, the operator never.")
+    ],
     scheme: Annotated[Scheme, typer.Option(help="How reports are encrypted; bfv takes half the bytes.")] = Scheme.CKKS,
 ) -> None:
     """Make the secret key of a task's silos, and print what its manifest says of it.
@@ -157,7 +159,7 @@ def silo_key_command(
 
 @privacy.command("recommender")
 def recommender_command(
-    name: Annotated[str, typer.Argument(help="Name of the task and of its model.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the task and of its model.")],
     items: Annotated[int, typer.Option(min=2, help="Items of the catalogue.")],
     people: Annotated[int, typer.Option(min=2, help="Reports that close a round.")],
     epsilon: Annotated[float, typer.Option(min=0.001, max=MOST_EPSILON, help="What the task may spend on one user.")],

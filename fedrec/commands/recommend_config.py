@@ -22,7 +22,7 @@ _WIDTH_OF_A_FILE = 120
 
 @reads_columns
 def recommend_config(
-    data: Annotated[Path, typer.Argument(help="A file of interactions, or a folder that holds one.")],
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="A file of interactions, or a folder that holds one.")],
     out: Annotated[Path, typer.Option(help="Where to write the task's manifest.", callback=writable_file)] = Path(
         "recommended-task.json"
     ),

@@ -23,7 +23,7 @@ class Engine(StrEnum):
 
 @reads_columns
 def simulate(
-    data: Annotated[Path, typer.Argument(help="A file of interactions, or a folder that holds one.")],
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="A file of interactions, or a folder that holds one.")],
     manifest: Annotated[
         list[Path] | None,
         typer.Option(

@@ -11,7 +11,7 @@ from fedrec.operator import Operator
 
 
 def train(
-    file: Annotated[Path, typer.Argument(help="A task manifest, e.g. of `recommend-config`.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A task manifest, e.g. of `recommend-config`.")],
     key: AggregatorKey,
     url: AggregatorUrl = AGGREGATOR_URL,
     promote: Annotated[str | None, typer.Option(help="Move this alias to the last version, e.g. production.")] = None,

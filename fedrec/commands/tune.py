@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @reads_columns
 def tune(
-    data: Annotated[Path, typer.Argument(help="A file of interactions, or a folder that holds one.")],
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="A file of interactions, or a folder that holds one.")],
     recipe: Annotated[str, typer.Option(help="What to tune; see `fedrec simulate --help`.")],
     trials: Annotated[int, typer.Option(min=1, help="Tasks to simulate; the first has the defaults.")] = 30,
     config: Annotated[str, typer.Option(help="What is not searched of the recipe's configuration, as JSON.")] = "{}",
