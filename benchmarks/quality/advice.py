@@ -17,10 +17,11 @@ from fedrec.data.opening import read_interactions
 from fedrec_protocol.manifest import RecipeChoice
 from fedrec_recipes import catalogue
 from fedrec_recipes.recipe import Recipe
-from simulation.advice.advice import Advice, Wishes, advise_on
+from simulation.advice.advice import Advice, advise_on
 from simulation.advice.candidates import label
 from simulation.advice.trial import Trial, try_recipe
 from simulation.advice.trials import question_of
+from simulation.advice.wishes import Wishes
 
 SETS = {
     "ml-100k": "ml-100k",

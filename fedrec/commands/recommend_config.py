@@ -52,9 +52,10 @@ def recommend_config(
     The manifest is what `fedrec simulate DATA --manifest FILE`, `fedrec train FILE` and POST /v1/tasks take. Quality is
     measured on validation items; test items are not looked at.
     """
-    from simulation.advice.advice import Privacy, Wishes, advise  # noqa: PLC0415 - --help need not load what computes
+    from simulation.advice.advice import advise  # noqa: PLC0415 - --help need not load what computes
     from simulation.advice.screen import as_json as encoded  # noqa: PLC0415 - as above
     from simulation.advice.screen import show  # noqa: PLC0415 - as above
+    from simulation.advice.wishes import Privacy, Wishes  # noqa: PLC0415 - as above
 
     privacy = privacy or ("plain" if epsilon is None else "dp")
     if epsilon is not None and privacy != "dp":

@@ -3,14 +3,10 @@
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import StrEnum
-from math import ceil
-from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from fedrec.data.choice import FOUND, ColumnChoice
 from fedrec.data.interactions import DataError, Interactions
 from fedrec.data.opening import read_interactions
 from fedrec.manifests import manifest_for
@@ -23,48 +19,20 @@ from fedrec_recipes.recipe import Recipe
 from fedrec_recipes.statistics_recipe import StatisticsConfig
 from services.aggregator.domain.errors import InvalidManifest
 from services.aggregator.domain.runnable import check_runnable
-from simulation.advice.candidates import LARGEST_TRANSFER_BYTES, Cost, cost_of
-from simulation.advice.combination import Beside, TooLong, beside
+from simulation.advice.candidates import Cost, cost_of
+from simulation.advice.combination import Beside, beside
 from simulation.advice.private_trial import private_trial
+from simulation.advice.remarks import remarks_on_both, remarks_on_items, remarks_on_privacy, remarks_on_trials
 from simulation.advice.second_task import second_task
-from simulation.advice.survey import SORTED_BY_ITEM, Order, Survey, remark_on_rare_items, survey
+from simulation.advice.survey import Survey, survey
 from simulation.advice.trial import Trial
-from simulation.advice.trials import Outcome, Progress, question_of, run_trials
+from simulation.advice.trials import Progress, question_of, run_trials
+from simulation.advice.wishes import Privacy, Wishes
 
 _ROUND_SECONDS = 86_400.0
 _SMALLEST_SHARE = 0.5
-_OFTEN_REPEATED = 0.05
 _SHORTEST_BOUND = 50
 """Interactions that a report holds at least before people are left out instead."""
-
-
-class Privacy(StrEnum):
-    """What protects a report."""
-
-    PLAIN = "plain"  # the aggregator's process sees each report while it adds it
-    SECAGG = "secagg"  # the aggregator learns sums only
-    DP = "dp"  # noise on the sums: the published models say little of anybody
-
-
-@dataclass(frozen=True)
-class Wishes:
-    """What only the operator can say."""
-
-    data: Path
-    columns: ColumnChoice = FOUND
-    """Which column of the data is what."""
-    name: str = "recommender"
-    """Of the task and of its model."""
-    minimum_support: int = 1
-    """Items with fewer interactions are left out."""
-    privacy: Privacy = Privacy.PLAIN
-    epsilon: float = 8.0
-    """What the whole task may spend on one person, with `dp`."""
-    largest_bytes: int = LARGEST_TRANSFER_BYTES
-    """What people's devices may have to transfer at once: a model, or a report."""
-    seconds: float = 600.0
-    """Time for trials, at most: few people and items take less."""
-    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -141,10 +109,10 @@ def advise_on(interactions: Interactions, wishes: Wishes, progress: Progress) ->
         beside=found_beside,
         second=_second(wishes, found, found_beside),
         remarks=[
-            *_remarks_on_items(interactions, found),
-            *_remarks(found, outcome),
-            *_remarks_on_both(wishes, tried),
-            *_privacy_remarks(wishes, outcome, with_noise),
+            *remarks_on_items(interactions, found),
+            *remarks_on_trials(found, outcome),
+            *remarks_on_both(wishes, tried),
+            *remarks_on_privacy(wishes, outcome, with_noise),
         ],
     )
 
@@ -217,63 +185,3 @@ def _protected(wishes: Wishes, found: Survey, plain: TaskManifest, masked: TaskM
             seed=wishes.seed,
         )
     return plain
-
-
-def _remarks_on_items(interactions: Interactions, found: Survey) -> list[str]:
-    rare = remark_on_rare_items(interactions)
-    remarks = [] if rare is None else [rare]
-    if found.repeated > _OFTEN_REPEATED:
-        remarks.append(
-            f"{found.repeated:.0%} of the rows name an item that their person had before. An item counts once, at its "
-            "first time: figures, and lists, are of items that are new to a person."
-        )
-    return remarks
-
-
-def _remarks(found: Survey, outcome: Outcome) -> list[str]:
-    remarks = []
-    if found.order is Order.ITEM:
-        remarks.append(f"{SORTED_BY_ITEM}; any item was held out.")
-    elif found.order is Order.FILE:
-        remarks.append("Without timestamps (or with ties throughout), the order of the rows is taken for that of time.")
-    expected, baseline = outcome.expected, outcome.baseline
-    if expected.people < found.people or expected.items < found.items:
-        remarks.append(
-            f"The figures are of {expected.people:,} of {found.people:,} people and {expected.items:,} of "
-            f"{found.items:,} items: more people do better, more items make ranking harder. For all of them: "
-            f"--minutes {outcome.minutes_for_everybody}."
-        )
-    ndcg, of_popularity = expected.metrics["ndcg@10"], baseline.metrics["ndcg@10"]
-    if outcome.chosen == 0 or ndcg.mean <= of_popularity.mean:
-        remarks.append("Nothing did better than popularity: there may be too few people to learn from.")
-    elif ndcg.low <= of_popularity.high:
-        remarks.append("The interval overlaps that of popularity: on so few people the difference may be chance.")
-    return remarks
-
-
-def _remarks_on_both(wishes: Wishes, tried: Beside | TooLong | None) -> list[str]:
-    """What there was no time for."""
-    if tried is None or not tried.missing_seconds:
-        return []
-    minutes = ceil((wishes.seconds + tried.missing_seconds) / 60)
-    if isinstance(tried, TooLong):
-        return [f"Whether {tried.name} does better, two tasks combined, was not tried: --minutes {minutes} should do."]
-    had = f"There was time for {tried.passes} passes of {tried.recipe.name} over the data"
-    if tried.pays:
-        return [f"{had}; its task makes more, and should do a little better."]
-    return [f"{had}, after which it does not pay; it may after all {tried.recipe.central_epochs}: --minutes {minutes}."]
-
-
-def _privacy_remarks(wishes: Wishes, outcome: Outcome, with_noise: Trial | None) -> list[str]:
-    if with_noise is not None:
-        ndcg, of_popularity = with_noise.metrics["ndcg@10"], outcome.baseline.metrics["ndcg@10"]
-        found = f"With noise for epsilon {wishes.epsilon:g} the simulated task has ndcg@10 {ndcg.mean:.3f}"
-        if ndcg.low <= of_popularity.high:
-            return [f"{found}: no more than popularity without noise. More people or a larger epsilon would help."]
-        return [f"{found}; the other trials had no noise. Another draw of the noise does a little better or worse."]
-    if wishes.privacy is Privacy.PLAIN:
-        return [
-            "Nothing hides a report from the aggregator's process: --privacy secagg does, "
-            "and --privacy dp limits what models say of anybody."
-        ]
-    return ["Secure aggregation hides reports, not what the sum itself says: --privacy dp limits that."]

@@ -9,16 +9,14 @@ import numpy as np
 
 from fedrec_recipes.combined import Combined
 from fedrec_recipes.recipe import History
-from fedrec_recipes.sasrec import Sasrec, SasrecConfig
+from fedrec_recipes.sasrec import Sasrec
 from simulation.advice.both import both_of, name_of, try_both
 from simulation.advice.candidates import largest_transfer
+from simulation.advice.second_task import sasrec_for, usual_sasrec
 from simulation.advice.survey import Order
 from simulation.advice.trial import Trial, preferred, trained
 from simulation.advice.trials import Outcome, Progress, Question
 
-_MANY_ITEMS = 5_000
-"""Beyond, a sample of the items competes with the next one: it takes less time."""
-_NEGATIVES = 512
 _TIMED_PEOPLE = 32
 _SAFETY = 0.8
 _FEWEST_PASSES = 8
@@ -30,6 +28,8 @@ class Beside:
     """A second recipe that was tried together with the proposed one."""
 
     recipe: Sasrec
+    """What it would be: larger than what was tried, where so much data teaches it more."""
+    tried: Sasrec
     together: Trial
     """Of both, with weights that people chose."""
     alone: Trial
@@ -68,10 +68,11 @@ def beside(question: Question, outcome: Outcome, *, seconds: float, progress: Pr
     if outcome.chosen == 0 or question.order is Order.ITEM:
         return None
     items = question.number_of_items
-    first, second = question.candidates(items)[outcome.chosen], sasrec_of(items)
-    both = both_of(first, second)
-    if largest_transfer(both) > question.largest_bytes:
+    first, second = question.candidates(items)[outcome.chosen], usual_sasrec(items)
+    proposed = sasrec_for(items, question.histories)
+    if largest_transfer(both_of(first, proposed)) > question.largest_bytes:
         return None
+    both = both_of(first, second)
     missing = inf
     for alone in (outcome.expected, outcome.trials[outcome.chosen]):
         if alone.items < items:
@@ -82,15 +83,9 @@ def beside(question: Question, outcome: Outcome, *, seconds: float, progress: Pr
         needed = max((pace.fixed + second.central_epochs * pace.of_a_pass - left) / _SAFETY, 0.0)
         if passes >= _FEWEST_PASSES:
             progress(f"{name_of(both)}: {alone.people:,} people")
-            return Beside(second, _tried(question, both, alone, passes), alone, passes, needed)
+            return Beside(proposed, second, _tried(question, both, alone, passes), alone, passes, needed)
         missing = min(missing, needed)
     return None if missing == inf else TooLong(name_of(both), missing)
-
-
-def sasrec_of(number_of_items: int) -> Sasrec:
-    """The second recipe for a catalogue of this size."""
-    negatives = _NEGATIVES if number_of_items > _MANY_ITEMS else None
-    return Sasrec(SasrecConfig(number_of_items=number_of_items, negatives=negatives))
 
 
 def _tried(question: Question, both: Combined, alone: Trial, passes: int) -> Trial:

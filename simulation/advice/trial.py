@@ -111,14 +111,26 @@ def trial_of(
     return Trial(recipe, metrics, people, items, training_seconds, ranking_seconds, gains)
 
 
-def preferred(trials: Sequence[Trial]) -> int:
+def preferred(trials: Sequence[Trial], *, is_of_some: bool = False) -> int:
     """Which trial's recipe to propose: the first that the best does not clearly surpass.
 
     The baseline comes first, as it costs least, and then the candidates in the order of preference. Clearly is by more
     than a standard error of the difference on the same people.
+
+    Args:
+        trials: The baseline first.
+        is_of_some: Whether there are more people than were tried. They would teach the others more and the baseline
+            nothing, so that it is proposed only where it clearly surpasses them all.
     """
-    best = max(trials, key=lambda trial: trial.metrics["ndcg@10"].mean)
+    others = trials[1:]
+    if is_of_some and others and not _surpasses(trials[0], _best(others)):
+        return 1 + preferred(others)
+    best = _best(trials)
     return next(place for place, trial in enumerate(trials) if not _surpasses(best, trial))
+
+
+def _best(trials: Sequence[Trial]) -> Trial:
+    return max(trials, key=lambda trial: trial.metrics["ndcg@10"].mean)
 
 
 def _surpasses(one: Trial, other: Trial) -> bool:

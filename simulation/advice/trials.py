@@ -106,7 +106,7 @@ def run_trials(question: Question, *, seconds: float, progress: Progress) -> Out
         stages += [] if people is None else [stage(people)]
     trials = stages[-1]
     if not finalists:
-        place = preferred(trials)
+        place = preferred(trials, is_of_some=trials[0].people < most)
         return Outcome(trials, [], place, trials[place], missing)
     recipes = question.candidates(question.number_of_items)
     whole = [_told(question, recipes[place], question.histories, progress) for place in finalists]
@@ -122,7 +122,7 @@ def _affordable_finalists(question: Question, stages: list[list[Trial]], left: f
     trials, before = stages[-1], _before_last(stages)
     if trials[0].people == len(question.histories) and trials[0].items == question.number_of_items:
         return [], 0.0
-    first = preferred(trials)
+    first = preferred(trials, is_of_some=True)
     second = max(
         set(range(1, len(trials))) - {first}, key=lambda place: trials[place].metrics["ndcg@10"].mean, default=0
     )

@@ -15,7 +15,8 @@ from fedrec.cli import app
 from fedrec.data.opening import read_interactions
 from fedrec.demo.films import FOLDER
 from fedrec_protocol.manifest import TaskManifest
-from simulation.advice.advice import Wishes, advise
+from simulation.advice.advice import advise
+from simulation.advice.wishes import Wishes
 
 PEOPLE, FILMS = 250, 150
 

@@ -14,7 +14,7 @@ from fedrec.data.interactions import from_columns
 from fedrec_protocol.manifest import TaskManifest
 from fedrec_recipes.recipe import History
 from fedrec_recipes.slit import Slit, SlitConfig
-from simulation.advice.advice import Wishes, task_for
+from simulation.advice.advice import task_for
 from simulation.advice.candidates import (
     LARGEST_TRANSFER_BYTES,
     candidates,
@@ -24,6 +24,7 @@ from simulation.advice.candidates import (
     usual_recipe,
 )
 from simulation.advice.survey import Order, Survey, remark_on_rare_items, survey
+from simulation.advice.wishes import Wishes
 from tests.unit.recipes.data import people_with_taste
 from tests.unit.recipes.test_blend import wandering
 

@@ -14,14 +14,18 @@ from fedrec_protocol.initialise import initial_parameters
 from fedrec_protocol.manifest import TaskManifest
 from fedrec_recipes.combined import MEMBER_WEIGHTS, Combined, CombinedConfig
 from fedrec_recipes.metrics import rank_of
-from simulation.advice.advice import Wishes, advise_on
+from fedrec_recipes.recipe import History
+from fedrec_recipes.sasrec import Sasrec, SasrecConfig
+from simulation.advice.advice import advise_on
 from simulation.advice.both import try_both
-from simulation.advice.combination import Beside, TooLong, beside, sasrec_of
+from simulation.advice.combination import Beside, TooLong, beside
+from simulation.advice.remarks import remarks_on_both
 from simulation.advice.screen import as_json, show
-from simulation.advice.second_task import second_task
+from simulation.advice.second_task import sasrec_for, second_task, usual_sasrec
 from simulation.advice.survey import Order
 from simulation.advice.trial import Trial, trial_of, try_recipe
 from simulation.advice.trials import Outcome, Question, question_of
+from simulation.advice.wishes import Wishes
 from tests.unit.recipes.data import people_with_taste
 from tests.unit.recipes.test_blend import ITEMS, wandering
 
@@ -46,7 +50,7 @@ def found(question: Question, outcome: Outcome, seconds: float = 600.0) -> Besid
 
 
 def task(people: int) -> TaskManifest:
-    return second_task(sasrec_of(100), name="second", people=people, seed=0, deadline_seconds=60.0)
+    return second_task(usual_sasrec(100), name="second", people=people, seed=0, deadline_seconds=60.0)
 
 
 def test_a_recipe_that_knows_no_order_is_better_with_one_that_does() -> None:
@@ -122,8 +126,37 @@ def test_what_is_no_better_together_does_not_pay() -> None:
     assert not both_tried(together=3, alone=3).pays
 
 
+@pytest.mark.parametrize(
+    ("items", "people", "length", "dimension"),
+    [
+        (4_000, 6_000, 100, 128),
+        (4_000, 4_000, 100, 48),  # 400,000 interactions
+        (4_000, 20_000, 40, 48),  # short histories
+        (20_000, 6_000, 100, 48),  # a large catalogue
+    ],
+)
+def test_much_data_in_long_histories_gets_a_larger_second_recipe(
+    items: int, people: int, length: int, dimension: int
+) -> None:
+    assert sasrec_for(items, [History(np.arange(length))] * people).config.dimension == dimension
+
+
+def test_a_second_recipe_that_is_larger_than_the_tried_one_is_said_to_be(tmp_path: Path) -> None:
+    wishes = Wishes(data=tmp_path, seconds=60)
+    assert remarks_on_both(wishes, both_tried(together=2, alone=4)) == []
+    larger = replace(both_tried(together=2, alone=4), recipe=Sasrec(SasrecConfig(number_of_items=30, dimension=64)))
+    (remark,) = remarks_on_both(wishes, larger)
+    assert remark.startswith("The second task is sasrec dimension=64: from so much data")
+    cut = replace(both_tried(together=2, alone=4), passes=9, missing_seconds=90.0)
+    assert remarks_on_both(wishes, cut) == ["There was time for 9 passes of sasrec over the data: its task makes more."]
+    in_vain = replace(both_tried(together=4, alone=4), passes=9, missing_seconds=90.0)
+    assert remarks_on_both(wishes, in_vain) == [
+        "There was time for 9 passes of sasrec over the data: it does not pay; all 20 take about --minutes 3."
+    ]
+
+
 def test_of_few_people_everybody_takes_part_in_the_usual_rounds() -> None:
-    usual = sasrec_of(100)
+    usual = usual_sasrec(100)
     manifest = task(1000)
     assert (manifest.rounds.aggregation_goal, manifest.stop.round_budget) == (1000, usual.usual_rounds)
     assert manifest.aggregation == usual.aggregation
@@ -160,7 +193,8 @@ def test_a_second_task_is_shown_with_what_it_is_worth() -> None:
 def both_tried(together: int, alone: int) -> Beside:
     """As if everybody's item had these ranks."""
     return Beside(
-        sasrec_of(30),
+        usual_sasrec(30),
+        usual_sasrec(30),
         together=_trial("blend + sasrec", together),
         alone=_trial("blend", alone),
         passes=20,

@@ -46,6 +46,13 @@ def test_popularity_is_proposed_where_nothing_is_clearly_better() -> None:
     assert preferred([trial([1, 5] * 25), trial([5, 1] * 24 + [1, 1])]) == 0
 
 
+def test_of_some_of_the_people_popularity_is_proposed_only_where_it_is_clearly_better() -> None:
+    popularity, alike, worse = trial([1, 5] * 25), trial([5, 1] * 25), trial([5] * 50)
+    assert preferred([popularity, worse, alike]) == 0
+    assert preferred([popularity, worse, alike], is_of_some=True) == 2
+    assert preferred([popularity, worse, worse], is_of_some=True) == 0
+
+
 def test_the_time_of_a_trial_is_a_line_through_the_last_two_and_ranking_is_of_some_people_only() -> None:
     small = trial([1] * 250, people=250, training=3.0, ranking=0.5)
     large = trial([1] * 500, people=500, training=4.0, ranking=1.0)
