@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -13,6 +14,12 @@ from fedrec.local.postgres import LocalPostgres
 from tests.databases import create_database, drop_database
 
 _numbers = itertools.count(1)
+
+# Terminals and proxies are of the machine, not of what is tested: colours would be in the texts that are compared, and
+# requests to our own servers would go elsewhere.
+for _name in ("FORCE_COLOR", "PY_COLORS", "CLICOLOR_FORCE", "GITHUB_ACTIONS", "COLUMNS"):
+    os.environ.pop(_name, None)
+os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
 
 # The same examples in every run, and no limit that a busy machine could exceed; `--hypothesis-profile default` looks
 # for others.

@@ -59,6 +59,8 @@ def reachable_system(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         system.chmod(0o755)
         for version, status in (("9.6", 0), ("17", 0), ("99", 1)):
             (system / version / "bin").mkdir(parents=True)
+            for directory in (system / version, system / version / "bin"):
+                directory.chmod(0o755)  # whatever our umask is
             for name in ("postgres", "initdb"):
                 program = system / version / "bin" / name
                 program.write_text(f"#!/bin/sh\nexit {status}\n")
