@@ -123,7 +123,27 @@ def test_publishing_again_after_a_crash_gives_the_same_version(
     task = world.task(**powers_task(goal=1))
     device = task.device()
     device.report(device.assigned()["assignment_id"], power_of_two(3))
-    publish, calls = world.context.registry.publish, []
+    calls = published_before_crashes(world, monkeypatch, count)
+    world.work(count + 1)
+    assert len({version.version_id for version in calls}) == 1
+    assert task.version()["number"] == 1
+    assert counted(task) == {3}
+    np.testing.assert_array_equal(task.weights()["items"], [8.0])
+
+
+def test_a_crash_after_the_first_version_was_published_leaves_no_second_one(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = published_before_crashes(world, monkeypatch, 1)
+    task = world.task(**powers_task(goal=1))
+    assert task.get()["current_version_id"] is None
+    world.work()
+    assert [version.version_id for version in calls] == 2 * [task.get()["current_version_id"]]
+
+
+def published_before_crashes(world: World, monkeypatch: pytest.MonkeyPatch, count: int) -> list[Any]:
+    """What the registry answers; so many times the worker is killed when it has."""
+    publish, calls = world.context.registry.publish, list[Any]()
 
     def publish_and_crash(*arguments: Any) -> Any:
         calls.append(publish(*arguments))
@@ -132,8 +152,4 @@ def test_publishing_again_after_a_crash_gives_the_same_version(
         return calls[-1]
 
     monkeypatch.setattr(world.context.registry, "publish", publish_and_crash)
-    world.work(count + 1)
-    assert len({version.version_id for version in calls}) == 1
-    assert task.version()["number"] == 1
-    assert counted(task) == {3}
-    np.testing.assert_array_equal(task.weights()["items"], [8.0])
+    return calls

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import text
 
 from services.aggregator.domain.retention import Retention
+from services.aggregator.pipeline.close import close_if_due
 from services.aggregator.pipeline.forget import forget
 from services.model_registry import housekeeping
 from tests.integration.aggregator.deployment import Device, Task
@@ -120,6 +121,15 @@ def test_a_round_under_way_keeps_everything_however_old_it_is(world: World) -> N
     device, silent = task.devices(2)
     assert device.report(device.assigned()["assignment_id"], power_of_two(1)).status_code == 201
     silent.assigned()
+    assert (after(world, 1000), left(world)) == (0, (2, 1))
+
+
+def test_a_round_that_was_closed_long_ago_and_is_not_published_keeps_everything(world: World) -> None:
+    task = world.task(**powers_task(goal=1, over_selection_factor=2.0))
+    device, silent = task.devices(2)
+    silent.assigned()
+    assert device.report(device.assigned()["assignment_id"], power_of_two(1)).status_code == 201
+    assert close_if_due(world.context, task.round["round_id"]) is not None
     assert (after(world, 1000), left(world)) == (0, (2, 1))
 
 
