@@ -1,5 +1,16 @@
 """Take part in federated recommenders: train on the device, report what changed, recommend locally.
 
+    from fedrec_sdk import Participant
+
+    with Participant("https://fedrec.example.org", "fe_...", "app-data/fedrec") as participant:
+        participant.record(item=318)               # remembered on this device only
+        outcome = participant.contribute()         # one round; match on what came of it
+        participant.refresh_model()                # the version that is in production
+        best = participant.recommend(10)           # computed here, without a network
+
+`Participant.run` contributes again and again, at the pace that the server sets. `fedrec_sdk.testing.FakeAggregator`
+stands in for the server in an app's own tests. What can go wrong is an `Unavailable`, to try later, or a `Rejected`.
+
 Names are imported when they are first used, so that importing this package costs an app next to nothing.
 """
 
