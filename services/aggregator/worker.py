@@ -36,7 +36,7 @@ from services.kit.clock import SystemClock
 from services.kit.ids import new_id
 from services.kit.listener import Listener
 
-log = structlog.get_logger(__name__)
+log = structlog.get_logger("services.aggregator.worker")  # also where it runs as the program
 
 LEASE = timedelta(seconds=30)
 RETRY = timedelta(seconds=2)

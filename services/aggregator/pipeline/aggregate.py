@@ -21,6 +21,7 @@ from services.aggregator.domain.measured import Measured
 from services.aggregator.domain.privacy.events import Charge
 from services.aggregator.domain.rounds import Round
 from services.aggregator.domain.tasks import Task
+from services.aggregator.pipeline.about import about
 from services.aggregator.pipeline.context import Context
 from services.aggregator.pipeline.encrypted.decrypted import decrypted
 from services.aggregator.pipeline.give_up import give_up
@@ -162,5 +163,4 @@ def _store(context: Context, task: Task, round_: Round, lease: Lease, release: _
         rounds.erase_key(tx, round_.id)
 
     context.db.run("store_outcome", write)
-    ids = {"task_id": task.id, "round_id": round_.id}
-    log.info("round aggregated", **ids, number=round_.number, reports=outcome.report_count)
+    log.info("round aggregated", **about(round_), reports=outcome.report_count)

@@ -10,6 +10,7 @@ from fedrec_protocol.privacy import LocalPrivacy
 from services.aggregator.domain.privacy.task import NoisyRound, charge_for
 from services.aggregator.domain.rounds import Round
 from services.aggregator.domain.tasks import Task
+from services.aggregator.pipeline.about import about
 from services.aggregator.pipeline.context import Context
 from services.aggregator.pipeline.erase_memory import erase_memory
 from services.aggregator.storage import (
@@ -46,7 +47,10 @@ def close_if_due(context: Context, round_id: str) -> Round | None:
 
     due = context.db.run("close_round", step)
     if due is not None:
-        log.info("round closed", round_id=due.id, number=due.number, state=due.state, reason=due.abandoned_reason)
+        if due.state is RoundState.ABANDONED:
+            log.warning("round abandoned", **about(due), reason=due.abandoned_reason)
+        else:
+            log.info("round closed", **about(due))
     return due
 
 

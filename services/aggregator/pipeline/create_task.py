@@ -1,5 +1,6 @@
 """Create a task from a manifest, refusing one that could not run."""
 
+import structlog
 from sqlalchemy import Connection
 
 from fedrec_protocol.manifest import TaskManifest
@@ -16,6 +17,8 @@ from services.aggregator.pipeline.context import Context
 from services.aggregator.registry_client import VersionMissing
 from services.aggregator.storage import audit, ledgers, noise_vectors, notifications, tasks
 from services.kit.ids import new_id
+
+log = structlog.get_logger(__name__)
 
 
 def create_task(context: Context, manifest: TaskManifest, operator: str) -> TaskView:
@@ -40,7 +43,9 @@ def create_task(context: Context, manifest: TaskManifest, operator: str) -> Task
         notifications.notify(tx, notifications.WORK)
         return tasks.view(tx, task.id)
 
-    return context.db.run("create_task", step)
+    created = context.db.run("create_task", step)
+    log.info("task created", task_id=task.id, name=manifest.name, model=manifest.model, operator=operator)
+    return created
 
 
 def _open_ledger(tx: Connection, context: Context, task: Task) -> None:

@@ -29,7 +29,7 @@ def delete_task(context: Context, task_id: str, operator: str) -> None:
     while context.db.run("delete_clients", partial(deletion.delete_clients, task_id=task_id)):
         pass
     context.db.run("end_deletion", partial(_end, task_id=task_id, operator=operator))
-    log.info("task deleted", task_id=task_id)
+    log.info("task deleted", task_id=task_id, operator=operator)
 
 
 def _begin(tx: Connection, *, context: Context, task_id: str, operator: str) -> None:

@@ -3,8 +3,10 @@
 import structlog
 from sqlalchemy import Connection
 
-from fedrec_protocol.messages import TaskState
+from fedrec_protocol.messages import RoundState, TaskState
 from services.aggregator.domain.errors import RegistryRefused
+from services.aggregator.domain.rounds import Round
+from services.aggregator.pipeline.about import about
 from services.aggregator.pipeline.aggregate import aggregate
 from services.aggregator.pipeline.close import abandon
 from services.aggregator.pipeline.context import Context
@@ -34,19 +36,22 @@ def finish_round(context: Context, round_id: str, lease: Lease) -> None:
         publish(context, round_id, lease)
     except (RegistryRefused, LedgerRestored) as refusal:
         reason = str(refusal)
-        context.db.run("stop_task", lambda tx: _stop(tx, context, round_id, lease, reason))
-        log.error("a round waits for an operator", round_id=round_id, reason=reason)
+        stopped = context.db.run("stop_task", lambda tx: _stop(tx, context, round_id, lease, reason))
+        what = "round abandoned" if stopped.state is RoundState.ABANDONED else "task failed"
+        log.error(what, **about(stopped), reason=reason)
 
 
-def _stop(tx: Connection, context: Context, round_id: str, lease: Lease, reason: str) -> None:
+def _stop(tx: Connection, context: Context, round_id: str, lease: Lease, reason: str) -> Round:
     leases.require(tx, lease)
     round_ = rounds.get(tx, round_id, lock=True)
     task = tasks.get(tx, round_.task_id, lock=True)
     if task.state is TaskState.COMPLETED:  # cancelled meanwhile: nobody would resume it
         for key in outcomes.discard(tx, round_id):
             context.home.delete(tx, key)
-        abandon(tx, context, round_.abandoned(reason, context.now()))
+        round_ = round_.abandoned(reason, context.now())
+        abandon(tx, context, round_)
         leases.retire(tx, lease)
-        return
+        return round_
     tasks.save(tx, task.failed(f"round {round_.number}: {reason}"))
     notifications.notify(tx, notifications.ROUNDS, task.id)
+    return round_

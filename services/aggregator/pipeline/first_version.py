@@ -32,7 +32,7 @@ def first_version(context: Context, task_id: str) -> None:
     except RegistryRefused as refusal:
         reason = f"no first version: {refusal}"
         context.db.run("stop_task", lambda tx: _stop(tx, task_id, reason))
-        log.error("task has no first version", task_id=task_id, reason=reason)
+        log.error("task failed", task_id=task_id, reason=reason)
         return
 
     def step(tx: Connection) -> None:

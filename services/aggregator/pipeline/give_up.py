@@ -7,6 +7,7 @@ import structlog
 from sqlalchemy import Connection
 
 from services.aggregator.domain.rounds import Round
+from services.aggregator.pipeline.about import about
 from services.aggregator.pipeline.close import abandon
 from services.aggregator.pipeline.context import Context
 from services.aggregator.storage import leases, outcomes, rounds
@@ -31,4 +32,4 @@ def give_up(
         leases.retire(tx, lease)
 
     context.db.run("abandon_round", write)
-    log.error("round abandoned", round_id=round_.id, number=round_.number, reason=reason)
+    log.error("round abandoned", **about(round_), reason=reason)

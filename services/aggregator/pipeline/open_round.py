@@ -15,6 +15,7 @@ from services.aggregator.domain.privacy.poisson import CohortTooLarge, draw_all
 from services.aggregator.domain.privacy.task import NoisyRound, charge_for
 from services.aggregator.domain.rounds import Round
 from services.aggregator.domain.tasks import Next, Task, next_step
+from services.aggregator.pipeline.about import about
 from services.aggregator.pipeline.context import Context
 from services.aggregator.pipeline.erase_memory import erase_memory
 from services.aggregator.pipeline.secure.open import open_secure
@@ -80,7 +81,7 @@ def advance(tx: Connection, context: Context, task: Task) -> Round | None:
     if task.manifest.secure_aggregation is not None:
         open_secure(tx, context, task.manifest, opened)
     notifications.notify(tx, notifications.ROUNDS, task.id)
-    log.info("round opened", task_id=task.id, round_id=opened.id, number=opened.number, kind=opened.kind)
+    log.info("round opened", **about(opened), kind=opened.kind)
     return opened
 
 

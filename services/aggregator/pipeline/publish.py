@@ -14,6 +14,7 @@ from services.aggregator.domain.privacy.statement import privacy_statement
 from services.aggregator.domain.privacy.task import mechanism_of
 from services.aggregator.domain.rounds import Round
 from services.aggregator.domain.tasks import Task
+from services.aggregator.pipeline.about import about
 from services.aggregator.pipeline.context import Context
 from services.aggregator.pipeline.open_round import advance
 from services.aggregator.storage import leases, ledgers, outcomes, rounds, tasks
@@ -40,7 +41,7 @@ def publish(context: Context, round_id: str, lease: Lease) -> None:
     if outcome.evaluated:
         context.registry.put_metrics(round_.base.version_id, outcome.metrics, outcome.evaluated)
     context.db.run("publish", lambda tx: _record(tx, context, round_id, lease, version))
-    log.info("round published", round_id=round_id, number=round_.number, version_id=version and version.version_id)
+    log.info("round published", **about(round_), version_id=version and version.version_id)
 
 
 def _read(tx: Connection, context: Context, round_id: str) -> tuple[Task, Round, Outcome | None, bytes | None]:

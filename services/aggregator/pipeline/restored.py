@@ -20,7 +20,7 @@ def hold_restored(context: Context) -> None:
     """Stop the private tasks of a database that was restored, before anything is done for them."""
     for task_id in context.db.run("find_restored_tasks", ledgers.restored_tasks):
         context.db.run("hold_task", partial(_hold, task_id=task_id))
-        log.error("task held: its privacy ledger was restored from a backup", task_id=task_id)
+        log.error("task failed", task_id=task_id, reason=ledgers.RESTORED)
 
 
 def _hold(tx: Connection, *, task_id: str) -> None:

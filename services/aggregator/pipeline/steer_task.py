@@ -1,5 +1,6 @@
 """Pause, resume and cancel tasks."""
 
+import structlog
 from sqlalchemy import Connection
 
 from fedrec_protocol.messages import RoundState
@@ -12,10 +13,16 @@ from services.aggregator.pipeline.erase_memory import erase_memory
 from services.aggregator.storage import audit, ledgers, notifications, rounds, tasks
 from services.aggregator.storage.ledgers import LedgerRestored
 
+log = structlog.get_logger(__name__)
+
 
 def pause_task(context: Context, task_id: str, operator: str) -> TaskView:
     """Open no new round; the open one may finish."""
-    return context.db.run("pause_task", lambda tx: _save(tx, context, _get(tx, task_id).paused(operator), operator))
+    paused = context.db.run(
+        "pause_task", lambda tx: _save(tx, context, _get(tx, task_id).paused(operator), "pause", operator)
+    )
+    log.info("task paused", task_id=task_id, operator=operator)
+    return paused
 
 
 def resume_task(context: Context, task_id: str, operator: str) -> TaskView:
@@ -31,14 +38,18 @@ def resume_task(context: Context, task_id: str, operator: str) -> TaskView:
             ledgers.require_whole(tx, task.manifest.model)
         except LedgerRestored as held:
             raise TaskNotActive(str(held)) from held
-        return _save(tx, context, task.resumed(operator), operator)
+        return _save(tx, context, task.resumed(operator), "resume", operator)
 
-    return context.db.run("resume_task", step)
+    resumed = context.db.run("resume_task", step)
+    log.info("task resumed", task_id=task_id, operator=operator)
+    return resumed
 
 
 def cancel_task(context: Context, task_id: str, operator: str) -> TaskView:
     """End the task now; an open round is abandoned, and what it collected is erased."""
-    return context.db.run("cancel_task", lambda tx: cancel(tx, context, task_id, operator))
+    cancelled = context.db.run("cancel_task", lambda tx: cancel(tx, context, task_id, operator))
+    log.info("task cancelled", task_id=task_id, operator=operator)
+    return cancelled
 
 
 def cancel(tx: Connection, context: Context, task_id: str, operator: str) -> TaskView:
@@ -52,16 +63,16 @@ def cancel(tx: Connection, context: Context, task_id: str, operator: str) -> Tas
         abandon(tx, context, last.abandoned(f"the task was cancelled by {operator}", context.now()))
     if last is None or last.state is not RoundState.AGGREGATING:  # that one still needs what the task remembers
         erase_memory(tx, context, cancelled)
-    return _save(tx, context, cancelled, operator)
+    return _save(tx, context, cancelled, "cancel", operator)
 
 
 def _get(tx: Connection, task_id: str) -> Task:
     return tasks.get(tx, task_id, lock=True)
 
 
-def _save(tx: Connection, context: Context, task: Task, operator: str) -> TaskView:
+def _save(tx: Connection, context: Context, task: Task, action: str, operator: str) -> TaskView:
     tasks.save(tx, task)
-    audit.record(tx, operator, task.state_reason.split(" by ")[0] + " task", task.id, context.now())
+    audit.record(tx, operator, f"{action} task", task.id, context.now())
     notifications.notify(tx, notifications.WORK)
     notifications.notify(tx, notifications.ROUNDS, task.id)
     return tasks.view(tx, task.id)

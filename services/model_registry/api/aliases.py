@@ -1,5 +1,6 @@
 """Routes of aliases: promotion, the way back, and the log of both."""
 
+import structlog
 from fastapi import APIRouter
 from sqlalchemy import Connection
 
@@ -8,10 +9,12 @@ from services.kit.problems import documented
 from services.model_registry.api.access import CallerDep, ReadDep, RunDep
 from services.model_registry.api.context import ContextDep
 from services.model_registry.api.parameters import AliasName, Before, Limit, ModelName
-from services.model_registry.domain.callers import require_sight
+from services.model_registry.domain.callers import Operator, require_sight
 from services.model_registry.domain.errors import UnknownVersion, WeightsDeleted
 from services.model_registry.domain.promotion import AliasAction, require_gate, version_before
 from services.model_registry.storage import aliases, models, versions, weights
+
+log = structlog.get_logger(__name__)
 
 router = APIRouter(prefix="/v1/models/{model}/aliases/{alias}", tags=["aliases"])
 
@@ -36,29 +39,26 @@ def promote(
 ) -> AliasView:
     """Move an alias to a version, if that passes the gate; moving it to where it is changes nothing."""
 
-    def step(tx: Connection) -> AliasView:
+    def step(tx: Connection) -> tuple[AliasView, bool]:
         models.lock(tx, model)
         candidate = versions.get(tx, request.version_id)
         if candidate.model != model:
             raise UnknownVersion(f"model {model!r} has no version {request.version_id!r}")
         current = aliases.find(tx, model, alias)
         if current is not None and current.version.version_id == candidate.version_id:
-            return current
+            return current, False
         if request.gate is not None:
             require_gate(request.gate, candidate.metrics, None if current is None else current.version.metrics)
         if not weights.hold(tx, candidate.digest):
             raise WeightsDeleted("upload them again, or promote another version")
-        return aliases.move(
-            tx,
-            model,
-            alias,
-            candidate.version_id,
-            action=AliasAction.PROMOTE,
-            operator=operator.name,
-            reason=request.reason,
-        )
+        action, by = AliasAction.PROMOTE, operator.name
+        moved = aliases.move(tx, model, alias, candidate.version_id, action=action, operator=by, reason=request.reason)
+        return moved, True
 
-    return context.db.run("promote", step)
+    named, is_moved = context.db.run("promote", step)
+    if is_moved:
+        _log_move(named, operator)
+    return named
 
 
 @router.post("/rollback", operation_id="rollBack", summary="Go back to the version before", responses=_MOVE)
@@ -80,7 +80,21 @@ def roll_back(
             reason=request.reason,
         )
 
-    return context.db.run("roll_back", step)
+    moved = context.db.run("roll_back", step)
+    _log_move(moved, operator)
+    return moved
+
+
+def _log_move(moved: AliasView, operator: Operator) -> None:
+    version = moved.version
+    log.info(
+        "alias moved",
+        model=moved.model,
+        alias=moved.alias,
+        number=version.number,
+        version_id=version.version_id,
+        operator=operator.name,
+    )
 
 
 @router.get(

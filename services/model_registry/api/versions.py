@@ -1,5 +1,6 @@
 """Routes of versions."""
 
+import structlog
 from fastapi import APIRouter, Response
 from sqlalchemy import Connection
 
@@ -11,6 +12,8 @@ from services.model_registry.api.parameters import Before, Limit, ModelName, Ver
 from services.model_registry.domain.callers import require_sight
 from services.model_registry.domain.errors import UnknownVersion, UnknownWeights, VersionConflict
 from services.model_registry.storage import audit, models, versions, weights
+
+log = structlog.get_logger(__name__)
 
 router = APIRouter(prefix="/v1", tags=["versions"])
 
@@ -45,7 +48,9 @@ def publish(
         return version, True
 
     version, is_new = context.db.run("publish_version", step)
-    if not is_new:
+    if is_new:
+        log.info("version published", model=model, number=version.number, version_id=version.version_id)
+    else:
         response.status_code = 200
     return version
 

@@ -35,14 +35,14 @@ def act(world: World) -> list[tuple[str, str, str]]:
     assert task.steer("cancel").is_success
     did = [
         ("create task", task.id),
-        ("paused task", task.id),
-        ("resumed task", task.id),
+        ("pause task", task.id),
+        ("resume task", task.id),
         ("create enrolment key", enrolment_key["key_id"]),
         ("create operator key", key["key_id"]),
         ("revoke client", device.client_id),
         ("revoke enrolment key", enrolment_key["key_id"]),
         ("revoke operator key", key["key_id"]),
-        ("cancelled task", task.id),
+        ("cancel task", task.id),
     ]
     return [("bootstrap", *entry) for entry in reversed(did)]
 

@@ -13,6 +13,7 @@ from services.aggregator.domain import sealing
 from services.aggregator.domain.encrypted_reports import EncryptedFormat
 from services.aggregator.domain.rounds import Round
 from services.aggregator.domain.tasks import Task
+from services.aggregator.pipeline.about import about
 from services.aggregator.pipeline.context import Context
 from services.aggregator.pipeline.give_up import give_up
 from services.aggregator.pipeline.merge import KeyErased, merge, round_key
@@ -66,4 +67,4 @@ def _offer(context: Context, task: Task, terms: HomomorphicEncryption, round_: R
         encrypted_sums.insert_sum(tx, new)
 
     context.db.run("offer_encrypted_sum", write)
-    log.info("silos decrypt", round_id=round_.id, number=round_.number, reports=reports)
+    log.info("silos decrypt", **about(round_), reports=reports)

@@ -4,14 +4,17 @@ import structlog
 from sqlalchemy import Connection
 
 from fedrec_protocol.base import Response
+from fedrec_protocol.messages import RoundState
 from fedrec_protocol.secagg.errors import RoundAborted
 from fedrec_protocol.secagg.messages import Advert
 from fedrec_protocol.secagg.roster import build_roster
 from fedrec_protocol.secagg.server.sharing import freeze_sharers, inbox_of
 from fedrec_protocol.secagg.server.survivors import freeze_survivors
 from fedrec_protocol.secure_messages import SecurePhase
+from services.aggregator.domain.rounds import Round
 from services.aggregator.domain.secure_keys import server_key
 from services.aggregator.domain.secure_round import SecureRound, TooFew
+from services.aggregator.pipeline.about import about
 from services.aggregator.pipeline.close import abandon
 from services.aggregator.pipeline.context import Context
 from services.aggregator.storage import notifications, rounds, secure_rounds
@@ -25,30 +28,36 @@ log = structlog.get_logger(__name__)
 def advance_if_due(context: Context, round_id: str) -> SecureRound | None:
     """Begin the next phase if the open one is over, or abandon the round; None when neither is due."""
 
-    def step(tx: Connection) -> tuple[SecureRound | None, str]:
+    def step(tx: Connection) -> tuple[Round, SecureRound] | None:
         if not _is_due(tx, context, secure_rounds.find(tx, round_id)):
-            return None, ""
+            return None
         # The round's row first, as everywhere: it waits for the commits of reports under way. Then the phase's,
         # which waits for messages under way. After both, the set is final, and what comes later is refused.
         round_ = rounds.get(tx, round_id, lock=True)
         row = secure_rounds.find(tx, round_id, lock=True)
         if row is None or not _is_due(tx, context, row):
-            return None, ""
+            return None
         try:
             following = row.secure.next(progress(tx, row).answered, context.now())
             _freeze(tx, context, row, following)
         except (TooFew, RoundAborted) as error:
-            abandon(tx, context, round_.abandoned(str(error), context.now()))
-            return row.secure, str(error)
+            abandoned = round_.abandoned(str(error), context.now())
+            abandon(tx, context, abandoned)
+            return abandoned, row.secure
         if following.phase is SecurePhase.CONFIRMING:
             rounds.save(tx, round_.closed(context.now()))
         if following.phase is SecurePhase.UNMASKING:
             notifications.notify(tx, notifications.WORK)
-        return following, ""
+        return round_, following
 
-    secure, reason = context.db.run("advance_secure_round", step)
-    if secure is not None:
-        log.info("phase ended", round_id=round_id, phase=secure.phase, abandoned=reason)
+    advanced = context.db.run("advance_secure_round", step)
+    if advanced is None:
+        return None
+    round_, secure = advanced
+    if round_.state is RoundState.ABANDONED:
+        log.warning("round abandoned", **about(round_), phase=secure.phase, reason=round_.abandoned_reason)
+    else:
+        log.info("phase opened", **about(round_), phase=secure.phase)
     return secure
 
 
