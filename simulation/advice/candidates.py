@@ -120,11 +120,22 @@ def usual_recipe(number_of_items: int, histories: Sequence[History], order: Orde
         found = first(_SKETCHED, _FILTER_SIZES)
         return found if found is popularity else _narrowed(found, len(histories))
     table = first(_HASHED)
-    if isinstance(table, HashedPairs):
-        pairs = sum(_pairs_within(table.config.window, len(history)) for history in histories)
-        if pairs <= _FULLEST_TABLE * number_of_items * table.config.cells_per_item:
-            return table
+    if isinstance(table, HashedPairs) and not overfills(table, histories):
+        return table
     return first(_SKETCHED_IN_TIME, _SUBSPACE_SIZES)
+
+
+def overfills(recipe: Recipe[Any], histories: Sequence[History]) -> bool:
+    """Whether these people have so many pairs of items that a table of counts holds them no more.
+
+    A trial of some of them does not see that: theirs have room.
+    """
+    if not isinstance(recipe, HashedPairs):
+        return False
+    config = recipe.config
+    window = config.window if config.is_ordered else config.number_of_items
+    pairs = sum(_pairs_within(window, len(history)) for history in histories)
+    return pairs > _FULLEST_TABLE * config.number_of_items * config.cells_per_item
 
 
 def _pairs_within(window: int, length: int) -> int:

@@ -3,13 +3,14 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import ceil
 from typing import Any
 
 import numpy as np
 
 from fedrec_recipes.recipe import History, Recipe
-from simulation.advice.candidates import candidates, growth
+from simulation.advice.candidates import candidates, growth, overfills
 from simulation.advice.pace import affordable_items, affordable_people, predicted_seconds
 from simulation.advice.survey import Order
 from simulation.advice.trial import Trial, preferred, try_recipe
@@ -67,8 +68,20 @@ class Question:
 
     def candidates(self, number_of_items: int, people: int | None = None) -> list[Recipe[Any]]:
         """What can be proposed for the whole catalogue, for some of its items and some people, or everybody."""
-        names = candidates(self.number_of_items, self.order, self.largest_bytes, people or len(self.histories))
-        return [type(each)(each.config.model_copy(update={"number_of_items": number_of_items})) for each in names]
+        found = candidates(self.number_of_items, self.order, self.largest_bytes, people or len(self.histories))
+        return [
+            type(each)(each.config.model_copy(update={"number_of_items": number_of_items}))
+            for each in found
+            if each.name not in self._overfull
+        ]
+
+    @cached_property
+    def _overfull(self) -> frozenset[str]:
+        """Recipes whose table does not hold everybody's pairs, where another serves those: without order."""
+        if self.order is not Order.ITEM:
+            return frozenset()
+        found = candidates(self.number_of_items, self.order, self.largest_bytes)
+        return frozenset(each.name for each in found if overfills(each, self.histories))
 
 
 def run_trials(question: Question, *, seconds: float, progress: Progress) -> Outcome:

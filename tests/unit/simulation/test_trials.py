@@ -79,6 +79,17 @@ def test_only_recipes_whose_solution_grows_faster_than_the_catalogue_bound_it() 
     assert affordable_items(candidates(50_000, Order.TIME), 0.0) == 600
 
 
+def test_without_order_a_table_that_everybodys_pairs_overfill_is_not_tried_on_some_of_them() -> None:
+    def tries_it(people: int, order: Order) -> bool:
+        question = question_of([History(np.arange(257))] * people, 8_000, order, 10**9, seed=0)
+        return "hashed-pairs" in [recipe.name for recipe in question.candidates(8_000, people=250)]
+
+    # 8,000 items have room for 4,096,000 pairs, and a history of 257 has 32,896.
+    assert tries_it(124, Order.ITEM)
+    assert not tries_it(125, Order.ITEM)
+    assert tries_it(1_250, Order.TIME)  # where there is no filter to take its place
+
+
 def test_what_is_expected_is_measured_on_everybody_where_there_is_time() -> None:
     people = people_with_taste(700, 30, length=8)
     assert tried(people, seconds=3600) == (700, 700, False)
