@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -86,7 +87,8 @@ def _introduce(console: Console, stack: LocalStack, directory: Path) -> None:
     console.print(f"[bold]model registry[/]  {stack.registry_url}/docs")
     console.print(f"[bold]dashboard[/]       {stack.aggregator_url}/dashboard")
     console.print(f"[bold]operator keys[/]   . {write_operator_env(stack, directory)}", soft_wrap=True)
-    console.print("                and then, for example, [bold]fedrec task list[/]")
+    program = "fedrec" if shutil.which("fedrec") else "./run"  # in a checkout whose environment is not activated
+    console.print(f"                and then, for example, [bold]{program} task list[/]")
     console.print(f"[bold]logs[/]            {directory / 'logs'}", soft_wrap=True)
     if stack.postgres is not None:
         console.print(f"[bold]database[/]        {stack.postgres.url}", soft_wrap=True)
