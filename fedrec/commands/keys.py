@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from fedrec.administrator import Administrator
-from fedrec.commands.listing import minute, print_listing
+from fedrec.commands.listing import AsJson, minute, print_json, print_listing
 from fedrec.commands.services import (
     AGGREGATOR_URL,
     AdministratorKey,
@@ -44,10 +44,13 @@ def make_operator_key(
 
 
 @operator_key.command("list")
-def list_operator_keys(key: AdministratorKey, url: EitherUrl = AGGREGATOR_URL) -> None:
+def list_operator_keys(key: AdministratorKey, url: EitherUrl = AGGREGATOR_URL, as_json: AsJson = False) -> None:
     """All operator keys of a service, the newest first, without their secrets."""
     with explaining_refusals(), Administrator(url, key) as administrator:
         keys = administrator.operator_keys()
+    if as_json:
+        print_json(keys)
+        return
     headings = ("NAME", "ROLE", "MADE (UTC)", "ENDS (UTC)", "REVOKED (UTC)", "ID")
     rows = [(each.name, each.role, *_times(each), each.key_id) for each in keys]
     print_listing(headings, rows, nothing="there are no operator keys")
@@ -70,10 +73,15 @@ def make_enrolment_key(task: Task, key: AggregatorKey, days: Days = None, url: A
 
 
 @enrolment_key.command("list")
-def list_enrolment_keys(task: Task, key: AggregatorKey, url: AggregatorUrl = AGGREGATOR_URL) -> None:
+def list_enrolment_keys(
+    task: Task, key: AggregatorKey, url: AggregatorUrl = AGGREGATOR_URL, as_json: AsJson = False
+) -> None:
     """A task's enrolment keys, the newest first, without their secrets."""
     with aggregator(url, key) as operator:
         keys = operator.enrolment_keys(find(operator, task).task_id)
+    if as_json:
+        print_json(keys)
+        return
     headings = ("MADE (UTC)", "ENDS (UTC)", "REVOKED (UTC)", "ID")
     rows = [(*_times(each), each.key_id) for each in keys]
     print_listing(headings, rows, nothing=f"{task} has no enrolment keys")

@@ -1,9 +1,19 @@
-"""Rows for people to read and for programs to cut: nothing is shortened, whatever the terminal's width."""
+"""Rows for people to read and for programs to cut: nothing is shortened, whatever the terminal's width. Or as JSON."""
 
+import json
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Annotated
 
 import typer
+from pydantic import BaseModel
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print all that the service says of each, as JSON.")]
+
+
+def print_json(views: Sequence[BaseModel]) -> None:
+    """What a service answered, as an array."""
+    typer.echo(json.dumps([view.model_dump(mode="json") for view in views], indent=2))
 
 
 def print_listing(headings: Sequence[str], rows: Sequence[Sequence[str]], *, nothing: str) -> None:

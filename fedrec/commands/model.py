@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from fedrec.commands.combine import combine
-from fedrec.commands.listing import figures, minute, print_listing, size
+from fedrec.commands.listing import AsJson, figures, minute, print_json, print_listing, size
 from fedrec.commands.services import REGISTRY_URL, RegistryKey, RegistryUrl, registry
 from fedrec.operator import Operator
 from fedrec_protocol.registry_messages import AliasView, Gate, VersionView
@@ -19,10 +19,13 @@ Reason = Annotated[str, typer.Option(help="Why, for the log.")]
 
 
 @model.command("list")
-def list_command(key: RegistryKey, url: RegistryUrl = REGISTRY_URL) -> None:
+def list_command(key: RegistryKey, url: RegistryUrl = REGISTRY_URL, as_json: AsJson = False) -> None:
     """All models and their aliases."""
     with registry(url, key) as operator:
         models = operator.models()
+    if as_json:
+        print_json(models)
+        return
     rows = [
         (each.name, str(each.versions), ", ".join(f"{alias} {at}" for alias, at in sorted(each.aliases.items())))
         for each in models
@@ -36,10 +39,14 @@ def versions(
     key: RegistryKey,
     url: RegistryUrl = REGISTRY_URL,
     limit: Annotated[int, typer.Option(min=1, max=500, help="Versions at most.")] = 20,
+    as_json: AsJson = False,
 ) -> None:
     """A model's versions, the newest first, with their quality and the privacy spent."""
     with registry(url, key) as operator:
         found = operator.versions(name, limit=limit)
+    if as_json:
+        print_json(found)
+        return
     headings = ("NUMBER", "PUBLISHED (UTC)", "REPORTS", "EPSILON", "SIZE", "METRICS", "ID")
     print_listing(headings, [_row(each) for each in found], nothing=f"{name} has no version yet")
 

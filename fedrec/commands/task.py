@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from fedrec.commands.listing import figures, minute, print_listing
+from fedrec.commands.listing import AsJson, figures, minute, print_json, print_listing
 from fedrec.commands.services import AGGREGATOR_URL, AggregatorKey, AggregatorUrl, aggregator
 from fedrec.operator import Operator
 from fedrec.service_client import OperatorError
@@ -17,10 +17,13 @@ Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
 
 @task.command("list")
-def list_command(key: AggregatorKey, url: AggregatorUrl = AGGREGATOR_URL) -> None:
+def list_command(key: AggregatorKey, url: AggregatorUrl = AGGREGATOR_URL, as_json: AsJson = False) -> None:
     """All tasks, the newest first."""
     with aggregator(url, key) as operator:
         tasks = operator.tasks()
+    if as_json:
+        print_json(tasks)
+        return
     headings = ("NAME", "STATE", "ROUNDS", "RECIPE", "MODEL", "CREATED (UTC)", "ID")
     print_listing(headings, [_row(each) for each in tasks], nothing="there are no tasks")
 

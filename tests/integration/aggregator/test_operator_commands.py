@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 
 import numpy as np
@@ -175,3 +176,20 @@ def test_what_no_service_would_take_is_refused_as_typed(world: World) -> None:
     result = typed(world, "operator-key", "make", "x" * 101)
     assert result.exit_code == 2
     assert "name" in result.stderr
+
+
+def test_listings_are_also_what_the_services_answer(world: World) -> None:
+    task = task_of_two_versions(world)
+    model = task.get()["manifest"]["model"]
+    asked = {
+        ("task", "list"): "/v1/tasks",
+        ("enrolment-key", "list", task.id): f"/v1/tasks/{task.id}/enrolment-keys",
+        ("operator-key", "list"): "/v1/operator-keys",
+    }
+    for words, path in asked.items():
+        assert json.loads(said(world, *words, "--json")) == world.operator("GET", path).json()
+    versions = json.loads(registry_said(world, "model", "versions", model, "--json"))
+    assert [(version["model"], version["number"]) for version in versions] == [(model, 1), (model, 0)]
+    assert model in {each["name"] for each in json.loads(registry_said(world, "model", "list", "--json"))}
+    entries = json.loads(said(world, "audit", "--limit", "2", "--json"))
+    assert entries[::-1] == world.operator("GET", "/v1/audit", params={"limit": 2}).json()
