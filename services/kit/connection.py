@@ -106,6 +106,7 @@ class BoundedConnection(HttpToolsProtocol):
         if _announced(self.headers) > _UNREAD_BYTES:
             # A large body stays with the operating system until it is asked for; `receive` goes on reading.
             self.flow.pause_reading()
+        self.headers = []  # those of the request are complete: a proxy in front has not seen trailers
 
     def on_body(self, body: bytes) -> None:
         """Part of a body has arrived: kept until it is asked for, up to a bound."""

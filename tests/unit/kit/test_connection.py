@@ -36,6 +36,11 @@ async def think_first(scope: Scope, receive: Receive, send: Send) -> None:
     await send({"type": "http.response.body", "body": b"done"})
 
 
+async def name_headers(request: Request) -> Response:
+    await request.body()
+    return PlainTextResponse(" ".join(request.headers))
+
+
 async def refuse(_: Request) -> Response:
     return PlainTextResponse("no", 403)
 
@@ -45,7 +50,8 @@ def serving(monkeypatch: pytest.MonkeyPatch, *, body_seconds: float = 30.0, **bo
     """A server's port; it has the bounds of production, but for those that are given."""
     for name, value in bounds.items():
         monkeypatch.setattr(connection, name, value)
-    app = Starlette(routes=[Route("/echo", echo, methods=["POST"]), Route("/refuse", refuse, methods=["POST"])])
+    routes = {"/echo": echo, "/headers": name_headers, "/refuse": refuse}
+    app = Starlette(routes=[Route(path, route, methods=["POST"]) for path, route in routes.items()])
     app.mount("/think", think_first)
     app.add_middleware(BodyLimit, except_for="never", maximum_seconds=body_seconds)
     config = uvicorn.Config(app, log_config=None, http=connection_type(), timeout_keep_alive=60)
@@ -155,6 +161,14 @@ def test_what_frames_a_body_without_end_is_not_kept(port: int, path: bytes, begi
         peer.sendall(HEAD.replace(b"/echo", path) + b"Transfer-Encoding: chunked\r\n\r\n" + begin)
         sent = sent_until_closed(peer, part, times=10_000)
     assert sent < 32 * 1024 * 1024  # as above
+
+
+def test_a_trailer_is_no_header(port: int) -> None:
+    """A proxy in front that checks or replaces headers has not seen it."""
+    with connect(port) as peer:
+        head = HEAD.replace(b"/echo", b"/headers") + b"Transfer-Encoding: chunked\r\n\r\n"
+        peer.sendall(head + b"1\r\nx\r\n0\r\nAuthorization: Bearer x\r\n\r\n")
+        assert peer.recv(65536).endswith(b"\r\n\r\nhost transfer-encoding")
 
 
 def test_a_body_may_come_in_tiny_chunks_and_end_with_trailers(port: int) -> None:
