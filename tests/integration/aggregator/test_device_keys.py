@@ -16,9 +16,11 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from fedrec_sdk import Contributed, Participant
+from services.aggregator.storage import credentials
 from tests.integration.aggregator.cohort import SIZE, KnownUpdate, update_of
 from tests.integration.aggregator.deployment import Device, report_of
 from tests.integration.aggregator.world import World
+from tests.integration.meanwhile import meanwhile
 
 ONES = report_of(np.ones((2, 2)))
 
@@ -120,6 +122,14 @@ def test_a_revoked_device_cannot_get_a_key(world: World) -> None:
     device = task.device()
     assert world.operator("DELETE", f"/v1/tasks/{task.id}/clients/{device.client_id}").status_code == 204
     assert refusal(change(device, new)) == (401, "unauthenticated")
+
+
+def test_a_device_that_is_revoked_while_it_gets_a_key_gets_none(world: World) -> None:
+    task, new, answers = world.task(), Ed25519PrivateKey.generate(), list[httpx.Response]()
+    device = task.device()
+    with meanwhile(world.context.db.engine, lambda: answers.append(change(device, new))) as tx:
+        credentials.revoke_client(tx, task.id, device.client_id, world.clock.now())
+    assert refusal(answers[0]) == (401, "unauthenticated")
 
 
 def test_a_client_whose_key_was_replaced_can_be_revoked_and_stays_so(world: World) -> None:

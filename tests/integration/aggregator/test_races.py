@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import numpy as np
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from fedrec_protocol import codec
 from fedrec_protocol.manifest import RoundPolicy, TaskManifest
@@ -32,29 +29,14 @@ from services.aggregator.storage.partial_sums import PartialSumRow
 from tests.integration.aggregator.deployment import Task, report_of
 from tests.integration.aggregator.powers import counted, power_of_two, powers_task
 from tests.integration.aggregator.world import World
-
-WAITERS = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
-
-
-@contextmanager
-def meanwhile(world: World, step: Callable[[], object]) -> Iterator[Connection]:
-    """A transaction during which `step` starts in another thread, and is waiting for us when we commit."""
-    thread = threading.Thread(target=step)
-    with world.context.db.engine.begin() as tx:
-        yield tx
-        thread.start()
-        with world.context.db.engine.connect() as other:
-            while thread.is_alive() and not other.execute(text(WAITERS)).scalar():
-                other.rollback()
-                time.sleep(0.01)
-    thread.join()
+from tests.integration.meanwhile import meanwhile
 
 
 def test_a_check_in_while_the_round_closes_is_asked_to_come_back(world: World) -> None:
     task, answers = world.task(), list[object]()
     round_id = task.round["round_id"]
     who = CheckingIn(task.device().client_id, (RoundKind.TRAINING,))
-    with meanwhile(world, lambda: answers.extend(assign(world.context, task.id, [who]))) as tx:
+    with meanwhile(world.context.db.engine, lambda: answers.extend(assign(world.context, task.id, [who]))) as tx:
         rounds.save(tx, rounds.get(tx, round_id, lock=True).abandoned("for this test", world.clock.now()))
     [answer] = answers
     assert isinstance(answer, NotSelected)
@@ -64,7 +46,7 @@ def test_a_check_in_while_the_round_closes_is_asked_to_come_back(world: World) -
 def test_a_round_that_opens_while_its_task_is_cancelled_is_abandoned(world: World) -> None:
     task = world.task(stop={"round_budget": 5})
     first = task.round["round_id"]
-    with meanwhile(world, lambda: cancel_task(world.context, task.id, "ada")) as tx:
+    with meanwhile(world.context.db.engine, lambda: cancel_task(world.context, task.id, "ada")) as tx:
         round_ = rounds.get(tx, first, lock=True)
         stored = tasks.get(tx, task.id, lock=True)
         rounds.save(tx, round_.published())
@@ -79,7 +61,7 @@ def test_a_report_that_comes_while_its_round_closes_is_counted_or_refused(world:
     own, other = early.assigned()["assignment_id"], late.assigned()["assignment_id"]
     assert early.report(own, report_of(np.ones((2, 2)))).status_code == 201
     body = report_of(np.full((2, 2), 5.0))
-    with meanwhile(world, lambda: answers.append(late.report(other, body).status_code)) as tx:
+    with meanwhile(world.context.db.engine, lambda: answers.append(late.report(other, body).status_code)) as tx:
         round_ = rounds.get(tx, task.round["round_id"], lock=True)
         due = round_.due(task_policy(tx, task), 2, world.clock.now())
         assert due is not None
@@ -95,7 +77,7 @@ def test_a_round_is_not_given_up_while_the_report_that_it_needs_is_being_committ
     own, other, round_id = early.assigned()["assignment_id"], late.assigned()["assignment_id"], task.round["round_id"]
     assert early.report(own, power_of_two(0)).status_code == 201
     world.advance(60)
-    with meanwhile(world, lambda: close_if_due(world.context, round_id)) as tx:
+    with meanwhile(world.context.db.engine, lambda: close_if_due(world.context, round_id)) as tx:
         commit(tx, world, task, round_id, other, codec.encode(power_of_two(1)))
     world.work()
     assert counted(task) == {0, 1}

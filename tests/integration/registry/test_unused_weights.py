@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from datetime import timedelta
 from typing import Any
 
 import numpy as np
 import pytest
-from sqlalchemy import text
 
 from fedrec_protocol import codec
 from fedrec_protocol.messages import Role
 from services.model_registry.housekeeping import sweep
 from services.model_registry.storage import weights as stored_weights
+from tests.integration.meanwhile import meanwhile
 from tests.integration.registry.support import KeyServer, Registry, running, settings_for, weights
-
-WAITERS = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
 
 
 @pytest.fixture
@@ -122,14 +118,6 @@ def test_an_operator_may_keep_all_weights_for_ever(database_url: str, key_server
 def test_a_download_that_comes_while_its_weights_are_deleted_is_told_so(films: Registry) -> None:
     old, _ = of_task(films, 1), of_task(films, 2)
     answers: list[Any] = []
-    asking = threading.Thread(target=lambda: answers.append(download(films, old)))
-    engine = films.context.db.engine
-    with engine.begin() as tx:
+    with meanwhile(films.context.db.engine, lambda: answers.append(download(films, old))) as tx:
         assert stored_weights.delete_unused(tx, films.context.home, used_before=films.clock.now().date()) == 1
-        asking.start()
-        with engine.connect() as other:
-            while asking.is_alive() and not other.execute(text(WAITERS)).scalar():
-                other.rollback()
-                time.sleep(0.01)
-    asking.join()
     assert (answers[0].status_code, answers[0].json()["slug"]) == (410, "weights-deleted")
