@@ -12,7 +12,7 @@ from fedrec_recipes.recipe import History
 from fedrec_recipes.sasrec import Sasrec
 from simulation.advice.both import both_of, name_of, try_both
 from simulation.advice.candidates import largest_transfer
-from simulation.advice.second_task import sasrec_for, usual_sasrec
+from simulation.advice.second_task import sasrec_for, sasrec_to_try
 from simulation.advice.survey import Order
 from simulation.advice.trial import Trial, preferred, trained
 from simulation.advice.trials import Outcome, Progress, Question
@@ -68,7 +68,7 @@ def beside(question: Question, outcome: Outcome, *, seconds: float, progress: Pr
     if outcome.chosen == 0 or question.order is Order.ITEM:
         return None
     items = question.number_of_items
-    first, second = question.candidates(items)[outcome.chosen], usual_sasrec(items)
+    first, second = question.candidates(items)[outcome.chosen], sasrec_to_try(items, question.histories)
     proposed = sasrec_for(items, question.histories)
     if largest_transfer(both_of(first, proposed)) > question.largest_bytes:
         return None

@@ -63,8 +63,8 @@ def remarks_on_both(wishes: Wishes, tried: Beside | TooLong | None) -> list[str]
         remarks = [f"{had}: {'its task makes more' if tried.pays else f'it does not pay; {whole}'}."]
     if tried.pays and tried.recipe.choice != tried.tried.choice:
         remarks.append(
-            f"The second task is {label(tried.recipe)}: from so much data it learns more than the usual size, which "
-            "was tried, and takes six times as long."
+            f"The second task is {label(tried.recipe)}: so much data should teach it more than the smaller one that "
+            "was tried. It takes about five times as long."
         )
     return remarks
 

@@ -21,7 +21,7 @@ from simulation.advice.both import try_both
 from simulation.advice.combination import Beside, TooLong, beside
 from simulation.advice.remarks import remarks_on_both
 from simulation.advice.screen import as_json, show
-from simulation.advice.second_task import sasrec_for, second_task, usual_sasrec
+from simulation.advice.second_task import sasrec_for, sasrec_to_try, second_task
 from simulation.advice.survey import Order
 from simulation.advice.trial import Trial, trial_of, try_recipe
 from simulation.advice.trials import Outcome, Question, question_of
@@ -50,7 +50,7 @@ def found(question: Question, outcome: Outcome, seconds: float = 600.0) -> Besid
 
 
 def task(people: int) -> TaskManifest:
-    return second_task(usual_sasrec(100), name="second", people=people, seed=0, deadline_seconds=60.0)
+    return second_task(sasrec_to_try(100, []), name="second", people=people, seed=0, deadline_seconds=60.0)
 
 
 def test_a_recipe_that_knows_no_order_is_better_with_one_that_does() -> None:
@@ -127,18 +127,21 @@ def test_what_is_no_better_together_does_not_pay() -> None:
 
 
 @pytest.mark.parametrize(
-    ("items", "people", "length", "dimension"),
+    ("items", "people", "length", "dimensions"),
     [
-        (4_000, 6_000, 100, 128),
-        (4_000, 4_000, 100, 48),  # 400,000 interactions
-        (4_000, 20_000, 40, 48),  # short histories
-        (20_000, 6_000, 100, 48),  # a large catalogue
+        (4_000, 6_000, 100, (64, 128)),
+        (4_000, 4_000, 100, (48, 48)),  # 400,000 interactions
+        (4_000, 20_000, 40, (48, 48)),  # short histories
+        (20_000, 6_000, 100, (48, 48)),  # a large catalogue
+        (4_000, 21_000, 60, (64, 64)),  # many people
     ],
 )
 def test_much_data_in_long_histories_gets_a_larger_second_recipe(
-    items: int, people: int, length: int, dimension: int
+    items: int, people: int, length: int, dimensions: tuple[int, int]
 ) -> None:
-    assert sasrec_for(items, [History(np.arange(length))] * people).config.dimension == dimension
+    histories = [History(np.arange(length))] * people
+    made = sasrec_to_try(items, histories), sasrec_for(items, histories)
+    assert tuple(recipe.config.dimension for recipe in made) == dimensions
 
 
 def test_a_second_recipe_that_is_larger_than_the_tried_one_is_said_to_be(tmp_path: Path) -> None:
@@ -146,7 +149,7 @@ def test_a_second_recipe_that_is_larger_than_the_tried_one_is_said_to_be(tmp_pat
     assert remarks_on_both(wishes, both_tried(together=2, alone=4)) == []
     larger = replace(both_tried(together=2, alone=4), recipe=Sasrec(SasrecConfig(number_of_items=30, dimension=64)))
     (remark,) = remarks_on_both(wishes, larger)
-    assert remark.startswith("The second task is sasrec dimension=64: from so much data")
+    assert remark.startswith("The second task is sasrec dimension=64: so much data")
     cut = replace(both_tried(together=2, alone=4), passes=9, missing_seconds=90.0)
     assert remarks_on_both(wishes, cut) == ["There was time for 9 passes of sasrec over the data: its task makes more."]
     in_vain = replace(both_tried(together=4, alone=4), passes=9, missing_seconds=90.0)
@@ -156,7 +159,7 @@ def test_a_second_recipe_that_is_larger_than_the_tried_one_is_said_to_be(tmp_pat
 
 
 def test_of_few_people_everybody_takes_part_in_the_usual_rounds() -> None:
-    usual = usual_sasrec(100)
+    usual = sasrec_to_try(100, [])
     manifest = task(1000)
     assert (manifest.rounds.aggregation_goal, manifest.stop.round_budget) == (1000, usual.usual_rounds)
     assert manifest.aggregation == usual.aggregation
@@ -193,8 +196,8 @@ def test_a_second_task_is_shown_with_what_it_is_worth() -> None:
 def both_tried(together: int, alone: int) -> Beside:
     """As if everybody's item had these ranks."""
     return Beside(
-        usual_sasrec(30),
-        usual_sasrec(30),
+        sasrec_to_try(30, []),
+        sasrec_to_try(30, []),
         together=_trial("blend + sasrec", together),
         alone=_trial("blend", alone),
         passes=20,
