@@ -11,6 +11,8 @@ from hypothesis import HealthCheck, settings
 
 from fedrec.local.migrate import upgrade
 from fedrec.local.postgres import LocalPostgres
+from fedrec.local.stack import LocalStack, local_stack
+from fedrec.operator import Operator
 from tests.databases import create_database, drop_database
 
 _numbers = itertools.count(1)
@@ -57,3 +59,25 @@ def database_url(postgres: LocalPostgres, migrated_template: str) -> Iterator[st
     name = f"test_{next(_numbers)}"
     yield create_database(postgres.url, name, template=migrated_template)
     drop_database(postgres.url, name)
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[LocalStack]:
+    """Postgres, registry, aggregator and worker, as `./run serve` starts them: one deployment for each test process.
+
+    Everybody's tasks and models have names of their own. A test that stops or kills a part starts its own deployment.
+    """
+    with local_stack(fsync=False) as stack:
+        yield stack
+
+
+@pytest.fixture
+def operator(stack: LocalStack) -> Iterator[Operator]:
+    """Who administrates that deployment."""
+    with Operator(
+        stack.aggregator_url,
+        stack.registry_url,
+        aggregator_key=stack.secrets.aggregator_admin_key,
+        registry_key=stack.secrets.registry_admin_key,
+    ) as operator:
+        yield operator

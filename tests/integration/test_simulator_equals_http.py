@@ -1,7 +1,6 @@
 """A simulated task and the same task over HTTP publish the same weights, bit for bit."""
 
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from datetime import timedelta
@@ -13,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from fedrec.cli import app
-from fedrec.local.stack import LocalStack, local_stack
+from fedrec.local.stack import LocalStack
 from fedrec.manifests import evaluation_of, manifest_for, read_manifest
 from fedrec.operator import Operator
 from fedrec_protocol.encrypted.parameters import Scheme
@@ -50,23 +49,6 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "als": {"dimension": 4},
     "ease": {"regularisation": 5.0},
 }
-
-
-@pytest.fixture(scope="module")
-def stack() -> Iterator[LocalStack]:
-    with local_stack(fsync=False) as stack:
-        yield stack
-
-
-@pytest.fixture
-def operator(stack: LocalStack) -> Iterator[Operator]:
-    with Operator(
-        stack.aggregator_url,
-        stack.registry_url,
-        aggregator_key=stack.secrets.aggregator_admin_key,
-        registry_key=stack.secrets.registry_admin_key,
-    ) as operator:
-        yield operator
 
 
 def a_task(recipe: Recipe[Any], rule: str) -> TaskManifest:

@@ -2,14 +2,12 @@
 
 import re
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 from typer.testing import CliRunner, Result
 
 from fedrec.cli import app
-from fedrec.local.stack import LocalStack, local_stack
+from fedrec.local.stack import LocalStack
 from fedrec.manifests import manifest_for
 from fedrec.operator import Operator
 from fedrec.training import find_or_create
@@ -19,12 +17,6 @@ from fedrec_sdk import Participant
 from tests.unit.recipes.data import people_with_taste
 
 PEOPLE, ITEMS = 4, 20
-
-
-@pytest.fixture(scope="module")
-def stack() -> Iterator[LocalStack]:
-    with local_stack(fsync=False) as stack:
-        yield stack
 
 
 def manifest(name: str) -> TaskManifest:

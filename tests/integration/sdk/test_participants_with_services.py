@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fedrec.local.stack import LocalStack, local_stack
+from fedrec.local.stack import LocalStack
 from fedrec.manifests import manifest_for
 from fedrec.operator import Operator
 from fedrec_protocol.manifest import RoundPolicy, TaskManifest
@@ -24,19 +24,6 @@ Join = Callable[..., Participant]
 
 class PowerCut(BaseException):
     """The process is gone."""
-
-
-@pytest.fixture(scope="module")
-def stack() -> Iterator[LocalStack]:
-    with local_stack(fsync=False) as stack:
-        yield stack
-
-
-@pytest.fixture
-def operator(stack: LocalStack) -> Iterator[Operator]:
-    keys = {"aggregator_key": stack.secrets.aggregator_admin_key, "registry_key": stack.secrets.registry_admin_key}
-    with Operator(stack.aggregator_url, stack.registry_url, **keys) as operator:
-        yield operator
 
 
 def films(name: str, goal: int = 1, rounds: int = 2) -> TaskManifest:
