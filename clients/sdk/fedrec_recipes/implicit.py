@@ -48,9 +48,27 @@ def solve_user_vector(
         p_u, shape (dimension,).
     """
     table = np.asarray(item_embeddings, dtype=np.float64)
-    observed = table[items]
-    hessian = unobserved_weight * (table.T @ table) + observed.T @ observed
-    hessian[np.diag_indices_from(hessian)] += regularisation * (len(items) + unobserved_weight * len(table))
+    weights = {"unobserved_weight": unobserved_weight, "regularisation": regularisation}
+    return solve_vector(table.T @ table, table[items], len(table), **weights)
+
+
+def solve_vector(
+    gram: Array, observed: Array, number_of_others: int, *, unobserved_weight: float, regularisation: float
+) -> Array:
+    """The vector of one person, or one item, that minimises the objective for given vectors of the other side.
+
+    Args:
+        gram: Sum of outer products of the other side's vectors, shape (dimension, dimension).
+        observed: Those that it was observed with, shape (n, dimension).
+        number_of_others: How many the other side has.
+        unobserved_weight: w.
+        regularisation: r.
+
+    Returns:
+        Shape (dimension,); zero if nothing was observed.
+    """
+    hessian = unobserved_weight * gram + observed.T @ observed
+    hessian[np.diag_indices_from(hessian)] += regularisation * (len(observed) + unobserved_weight * number_of_others)
     return np.linalg.solve(hessian, observed.sum(axis=0))
 
 
@@ -70,11 +88,7 @@ def solve_vectors(
         The solved vectors, shape (len(neighbours), dimension).
     """
     solved = np.empty((len(neighbours), others.shape[1]))
-    ridge = np.eye(others.shape[1]) * regularisation
+    weights = {"unobserved_weight": unobserved_weight, "regularisation": regularisation}
     for row, observed in enumerate(neighbours):
-        vectors = others[observed]
-        hessian = (
-            unobserved_weight * gram + vectors.T @ vectors + ridge * (len(observed) + unobserved_weight * len(others))
-        )
-        solved[row] = np.linalg.solve(hessian, vectors.sum(axis=0))
+        solved[row] = solve_vector(gram, others[observed], len(others), **weights)
     return solved

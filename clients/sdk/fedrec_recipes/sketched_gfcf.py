@@ -5,17 +5,20 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, NonNegativeFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
 from fedrec_protocol.tensors import DType, Tensors, TensorSpec
+from fedrec_recipes.implicit import solve_vector
 from fedrec_recipes.nearest_pairs import near_items, nearest_pairs
 from fedrec_recipes.neighbour_lists import heaviest, neighbour_lists, spoken_for
 from fedrec_recipes.pair_table import PairTable
 from fedrec_recipes.recipe import History
 from fedrec_recipes.statistics_recipe import StatisticsConfig, StatisticsRecipe, Totals, last, without_repeats
-from fedrec_recipes.subspace import BASIS, next_basis, random_basis
+from fedrec_recipes.subspace import BASIS, leading_basis, random_basis
 
 PEOPLE = "people"
+COLUMN_SCALE = "column_scale"
+VECTOR_GRAM = "vector_gram"
 SKETCH = "sketch"
 ITEM_COUNT = "item_count"
 PAIR_COUNT = "pair_count"
@@ -43,8 +46,16 @@ class SketchedGfcfConfig(StatisticsConfig):
     target_damping: float = Field(default=0.3, ge=0, le=1)
     """A neighbour of n people weighs n to the power of minus this: less than `popularity_damping` takes off the item
     that speaks, since popular neighbours are what is asked for most."""
-    neighbour_weight: NonNegativeFloat = 0.5
-    """Weight of what neighbours say beside the filter, both in standard deviations over the items."""
+    unobserved: PositiveFloat = 50.0
+    """What all items together weigh as not chosen, in chosen items, in the regression for a person's vector."""
+    regularisation: PositiveFloat = 0.02
+    """L2 penalty of that regression, for each of both: items' vectors have a mean square length of 1."""
+    vector_weight: NonNegativeFloat = 1.0
+    """Weight of the person's vector, in standard deviations over the items, like the next two."""
+    filter_weight: NonNegativeFloat = 0.5
+    """Weight of the low-pass filter."""
+    neighbour_weight: NonNegativeFloat = 1.0
+    """Weight of what neighbours say."""
 
 
 class SketchedGfcf(StatisticsRecipe[SketchedGfcfConfig]):
@@ -59,6 +70,11 @@ class SketchedGfcf(StatisticsRecipe[SketchedGfcfConfig]):
     filter: from the second round on devices count pairs too (`PairTable`), and the model has the heaviest neighbours by
     D^-a C D^-t, for the counts C and t the damping of targets. Not all pairs: the basis tells which are near each other
     (`nearest_pairs`).
+
+    Both filters add up what single items say, so five items of one kind say it five times. A third voice is a person's
+    vector p, by ridge regression on the device as in iALS (`implicit`): items have the vectors V = D^a Q L^(1/2), for
+    the eigenvalues L, and all items together, to be predicted as 0, weigh as much as `unobserved` chosen ones. It
+    needs nothing of anybody that the filter did not need.
 
     Since Q has orthonormal columns, h^T B is no longer than the root of n. A device holds it to that, which bounds
     what one person can add by n^(1 - b).
@@ -77,11 +93,14 @@ class SketchedGfcf(StatisticsRecipe[SketchedGfcfConfig]):
 
     @property
     def shared(self) -> tuple[TensorSpec, ...]:
-        """B, the next round's basis and the model; how many people chose each item; and the items' neighbours."""
+        """B, the next round's basis; items' people; what makes B's columns those of V, and V^T V; items' neighbours."""
         items = self.config.number_of_items
+        columns = min(self.config.dimension, items)
         return (
-            random_basis(items, self.config.dimension),
+            random_basis(items, columns),
             TensorSpec(name=PEOPLE, shape=(items,)),
+            TensorSpec(name=COLUMN_SCALE, shape=(columns,)),
+            TensorSpec(name=VECTOR_GRAM, shape=(columns, columns)),
             *neighbour_lists(items, self.config.neighbours),
         )
 
@@ -119,13 +138,18 @@ class SketchedGfcf(StatisticsRecipe[SketchedGfcfConfig]):
         totals[SKETCH][items] += (seen * len(items) ** -self.config.activity_damping).astype(np.float16)
 
     def solve(self, base: Tensors, totals: Totals) -> dict[str, NDArray[Any]]:
-        """An orthonormal basis of what the sketch spans, damped, and the neighbours."""
+        """An orthonormal basis of what the sketch spans, damped; the items' vectors in it; and the neighbours."""
         people = np.maximum(totals[ITEM_COUNT], 1.0)
         damping = people**-self.config.popularity_damping
-        basis = next_basis(totals[SKETCH], damping[:, None])
+        basis, eigenvalues = leading_basis(totals[SKETCH], damping[:, None])
+        scale = eigenvalues**0.5
+        vectors = basis / damping[:, None] * scale
+        length = max(float(np.mean(np.sum(vectors**2, axis=1))), np.finfo(float).tiny) ** 0.5
         return {
             BASIS: (basis * damping[:, None]).astype(np.float16),
             PEOPLE: people.astype(np.float32),
+            COLUMN_SCALE: (scale / length).astype(np.float32),
+            VECTOR_GRAM: (vectors.T @ vectors / length**2).astype(np.float32),
             **heaviest(self._pairs(base, totals), self.config.number_of_items, self.config.neighbours),
         }
 
@@ -146,13 +170,31 @@ class SketchedGfcf(StatisticsRecipe[SketchedGfcfConfig]):
         private: Tensors,  # unused: a linear model has none
         history: History,
     ) -> NDArray[np.float32]:
-        """The history through both filters."""
-        basis = shared[BASIS].astype(np.float32, copy=False)
-        low_pass = (basis @ basis[history.items].sum(axis=0)) * shared[PEOPLE] ** (2 * self.config.popularity_damping)
-        weights = np.ones(len(history), dtype=np.float32)
-        linear = spoken_for(shared, history.items, weights, self.config.number_of_items)
-        scores = _in_deviations(low_pass) + self.config.neighbour_weight * _in_deviations(linear)
+        """The person's vector times the items', and the history through both filters."""
+        config, items = self.config, history.items
+        basis, scale = shared[BASIS].astype(np.float32, copy=False), shared[COLUMN_SCALE]
+        undamped = shared[PEOPLE] ** np.float32(2 * config.popularity_damping)  # rows of D^-a Q become those of D^a Q
+        vector = self._person_vector(shared, undamped[items, None] * basis[items] * scale)
+        by_vector, low_pass = undamped * (basis @ np.stack([scale * vector, basis[items].sum(axis=0)], axis=1)).T
+        linear = spoken_for(shared, items, np.ones(len(items), dtype=np.float32), config.number_of_items)
+        scores = (
+            config.vector_weight * _in_deviations(by_vector)
+            + config.filter_weight * _in_deviations(low_pass)
+            + config.neighbour_weight * _in_deviations(linear)
+        )
         return np.asarray(scores, dtype=np.float32)
+
+    def _person_vector(self, shared: Tensors, chosen: NDArray[Any]) -> NDArray[np.float32]:
+        """By it, shape (columns,), chosen items' vectors, shape (n, columns), predict 1 and all items' vectors 0."""
+        items = self.config.number_of_items
+        vector = solve_vector(
+            shared[VECTOR_GRAM].astype(np.float64),
+            chosen.astype(np.float64),
+            items,
+            unobserved_weight=self.config.unobserved / items,
+            regularisation=self.config.regularisation,
+        )
+        return np.asarray(vector, dtype=np.float32)
 
     def item_vectors(self, shared: Tensors) -> NDArray[np.float32]:
         """Rows of Q."""

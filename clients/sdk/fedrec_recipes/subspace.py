@@ -29,3 +29,22 @@ def next_basis(sketch: NDArray[np.float64], damping: NDArray[np.float64]) -> NDA
     """
     basis, _ = np.linalg.qr(sketch * damping)
     return basis
+
+
+def leading_basis(
+    sketch: NDArray[np.float64], damping: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """As `next_basis`, turned so that each column has one length of the sketch, and those lengths.
+
+    Once rounds have converged, columns are eigenvectors of the matrix and lengths their eigenvalues.
+
+    Args:
+        sketch: The matrix times the basis, shape (number_of_items, dimension).
+        damping: Shape (number_of_items, 1).
+
+    Returns:
+        The basis, shape of `sketch`, and the lengths, shape (dimension,), the largest first.
+    """
+    basis, triangle = np.linalg.qr(sketch * damping)
+    turn, lengths, _ = np.linalg.svd(triangle)
+    return basis @ turn, lengths

@@ -31,30 +31,53 @@ def counted(basis: np.ndarray) -> dict[str, np.ndarray]:
     return {BASIS: basis.astype(np.float16), PEOPLE: np.ones(ITEMS, dtype=np.float32)}
 
 
-def exact_filter(columns: int, activity: float, popularity: float) -> np.ndarray:
-    """D^a Q Q^T D^-a, shape (ITEMS, ITEMS), by a dense singular value decomposition of everybody's histories."""
+def leading(columns: int, activity: float, popularity: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Items' people, eigenvectors and eigenvalues, by a dense singular value decomposition of everybody's histories."""
     chosen = np.zeros((len(HISTORIES), ITEMS))
     for person, history in enumerate(HISTORIES):
         chosen[person, history.items] = 1
     people = np.maximum(chosen.sum(axis=0), 1)
     normalised = chosen.sum(axis=1, keepdims=True) ** (-activity / 2) * chosen * people**-popularity
-    basis = np.linalg.svd(normalised)[2][:columns].T
-    return np.asarray(people[:, None] ** popularity * (basis @ basis.T) * people**-popularity)
+    _, values, vectors = np.linalg.svd(normalised)
+    return people, vectors[:columns].T, values[:columns] ** 2
+
+
+def filtered(items: np.ndarray, activity: float, popularity: float) -> np.ndarray:
+    """D^a Q Q^T D^-a h."""
+    people, basis, _ = leading(TASTES, activity, popularity)
+    whole = people[:, None] ** popularity * (basis @ basis.T) * people**-popularity
+    return np.asarray(whole[:, items].sum(axis=1))
+
+
+def regressed(items: np.ndarray, activity: float, popularity: float) -> np.ndarray:
+    """Predictions of least squares over written-out rows: chosen items 1, all items 0, and the penalty."""
+    people, basis, eigenvalues = leading(TASTES, activity, popularity)
+    vectors = people[:, None] ** popularity * basis * eigenvalues**0.5
+    vectors /= np.mean((vectors**2).sum(axis=1)) ** 0.5
+    penalty = 0.02 * (len(items) + 50)
+    rows = np.concatenate([vectors[items], (50 / ITEMS) ** 0.5 * vectors, penalty**0.5 * np.eye(TASTES)])
+    wanted = np.concatenate([np.ones(len(items)), np.zeros(ITEMS + TASTES)])
+    return np.asarray(vectors @ np.linalg.lstsq(rows, wanted)[0])
 
 
 @pytest.mark.parametrize(("activity", "popularity"), [(0.6, 0.5), (0.0, 0.0), (1.0, 0.25)])
-def test_rounds_converge_to_the_filter_of_the_leading_singular_vectors(activity: float, popularity: float) -> None:
-    chosen = recipe(activity_damping=activity, popularity_damping=popularity, dimension=TASTES, neighbour_weight=0.0)
-    expected = exact_filter(TASTES, activity, popularity)
+def test_rounds_converge_to_the_filter_and_the_regression_of_the_leading_singular_vectors(
+    activity: float, popularity: float
+) -> None:
+    dampings = {"activity_damping": activity, "popularity_damping": popularity, "dimension": TASTES}
+    by_filter = recipe(**dampings, vector_weight=0.0, filter_weight=1.0, neighbour_weight=0.0)
+    by_vector = recipe(**dampings, vector_weight=1.0, filter_weight=0.0, neighbour_weight=0.0)
     errors = []
     for rounds in (1, 3, 10):
-        shared = chosen.train_central(HISTORIES, np.random.default_rng(0), rounds=rounds)
-        scores = np.array([chosen.score(shared, {}, history) for history in HISTORIES[:40]])
-        wanted = np.array([expected[:, history.items].sum(axis=1) for history in HISTORIES[:40]])
-        wanted /= wanted.std(axis=1, keepdims=True)
-        errors.append(np.abs(scores - wanted).max() / np.abs(wanted).max())
-    assert errors[0] > 3 * errors[1]
-    assert errors[2] < 5e-3  # the basis has 11 significant bits
+        shared = by_filter.train_central(HISTORIES, np.random.default_rng(0), rounds=rounds)
+        for chosen, reference in ((by_filter, filtered), (by_vector, regressed)):
+            scores = np.array([chosen.score(shared, {}, history) for history in HISTORIES[:40]])
+            wanted = np.array([reference(history.items, activity, popularity) for history in HISTORIES[:40]])
+            wanted /= wanted.std(axis=1, keepdims=True)
+            errors.append(np.abs(scores - wanted).max() / np.abs(wanted).max())
+    assert errors[0] > 3 * errors[2]
+    assert errors[1] > 3 * errors[3]
+    assert max(errors[4:]) < 5e-3  # the basis has 11 significant bits
 
 
 def near(basis: np.ndarray, nearest: int) -> np.ndarray:
@@ -96,19 +119,24 @@ def test_of_an_item_only_pairs_with_the_nearest_of_all_are_read() -> None:
     assert shared[NEIGHBOUR_WEIGHTS].any()
 
 
-def test_scores_are_both_filters_in_standard_deviations() -> None:
+def test_scores_are_three_voices_in_standard_deviations() -> None:
     shared = recipe().train_central(HISTORIES, np.random.default_rng(0))
     items = HISTORIES[3].items
-    low_pass, mixed, more = (
-        recipe(neighbour_weight=weight).score(shared, {}, HISTORIES[3]) for weight in (0.0, 1.0, 3.0)
-    )
+
+    def scored(vector: float, low_pass: float, neighbours: float) -> np.ndarray:
+        weights = {"vector_weight": vector, "filter_weight": low_pass, "neighbour_weight": neighbours}
+        return recipe(**weights).score(shared, {}, HISTORIES[3])
+
     linear = np.zeros(ITEMS)
     for item in items:
         for neighbour, weight in zip(shared[NEIGHBOURS][item], shared[NEIGHBOUR_WEIGHTS][item], strict=True):
             linear[neighbour] += weight
-    np.testing.assert_allclose(mixed - low_pass, linear / linear.std(), rtol=1e-3, atol=1e-5)
-    np.testing.assert_allclose(more - low_pass, 3 * linear / linear.std(), rtol=1e-3, atol=1e-5)
-    assert low_pass.std() == pytest.approx(1)
+    np.testing.assert_allclose(scored(0, 0, 1), linear / linear.std(), rtol=1e-3, atol=1e-5)
+    assert scored(1, 0, 0).std() == pytest.approx(1)
+    assert scored(0, 1, 0).std() == pytest.approx(1)
+    assert np.abs(scored(1, 0, 0) - scored(0, 1, 0)).max() > 0.1
+    parts = 2 * scored(1, 0, 0) + 3 * scored(0, 1, 0) + 4 * scored(0, 0, 1)
+    np.testing.assert_allclose(scored(2, 3, 4), parts, rtol=1e-3, atol=1e-4)
 
 
 def test_a_random_basis_tells_no_neighbours_so_the_first_round_counts_no_pairs() -> None:
