@@ -66,6 +66,8 @@ SHAPES = {
     "mind.inter": lines("user_id:token\titem_id:token\tlabel:float\ttimestamp:float", "{user}\t{item}\t1.0\t{s}"),
     "steam.json": lines("", '{{"user_id": "{user}", "app_id": "{item}", "date": "2015-05-{day}", "early": {{}}}}'),
     "old-steam.jsonl": lines("", "{{u'username': u'{user}', 'product_id': u'{item}', 'date': u'2015-05-{day}'}}"),
+    "lists.jsonl": '{"user_id": "ann", "items": ["Heat", "Ran", "Alien"], "tags": ["a"]}\n'
+    '{"user_id": "bob", "items": ["Ran", "Heat"]}\n{"user_id": "cat", "items": []}\n',
     "sequences.txt": "ann Heat Ran Alien\nbob Ran Heat\n",
     "commas.txt": "ann,Heat,Ran,Alien\nbob,Ran,Heat\n",
     "news.tsv": "1\tann\t5/14/2019 8:00:00 AM\tHeat Ran\tAlien-1 Up-0\n"
@@ -90,6 +92,14 @@ def test_packed_text_is_found_by_the_name_within(tmp_path: Path, ending: str, pa
     path = tmp_path / f"steam.json{ending}"
     path.write_bytes(pack(SHAPES["steam.json"].encode()))
     assert chosen(read_interactions(path)) == WANTED
+
+
+def test_a_list_beside_a_single_item_is_no_history(tmp_path: Path) -> None:
+    path = tmp_path / "reviews.json"
+    path.write_text(
+        '{"user": "ann", "item": "Heat", "movies": ["x", "y"]}\n{"user": "ann", "item": "Ran", "movies": []}\n'
+    )
+    assert read_interactions(path).item_ids == ("Heat", "Ran")
 
 
 def test_an_array_of_objects_is_a_table(tmp_path: Path) -> None:
