@@ -15,6 +15,7 @@ from fedrec_protocol.messages import RoundKind
 from fedrec_sdk import Contributed, TaskEnded, TooLate
 from fedrec_sdk.session import Session
 from services.aggregator.pipeline.context import Context
+from services.aggregator.pipeline.finish_round import finish_round
 from services.aggregator.stores import make_context
 from services.aggregator.worker import Worker
 from tests.integration.aggregator.cohort import Cohort, integer_sum, published_sum
@@ -101,6 +102,19 @@ def test_a_silo_that_decrypts_while_the_registry_is_waited_for_is_done_too(gathe
     finally:
         world.start_registry()
     world.work()
+    assert published_sum(cohort.task, 4) == integer_sum(range(4))
+
+
+def test_a_worker_that_comes_after_another_has_offered_the_sum_waits_for_the_silos_too(
+    gather: Gather, world: World
+) -> None:
+    """Both had seen a closed round without one, and the second got its turn when the first was done."""
+    cohort = gather()
+    cohort.wait(phases=1)
+    round_id = cohort.task.round["round_id"]
+    finish_round(world.context, round_id, world.lease(round_id, seconds=0))
+    assert "decrypting: 0 of 4 silos, 2 must agree" in str(round_of(cohort, 1)["waiting_for"])
+    cohort.finish()
     assert published_sum(cohort.task, 4) == integer_sum(range(4))
 
 

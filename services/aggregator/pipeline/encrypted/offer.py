@@ -32,15 +32,17 @@ def waits_for_silos(context: Context, round_id: str, lease: Lease) -> bool:
         FencedOff: another worker has taken over; nothing was stored.
     """
 
-    def read(tx: Connection) -> tuple[Task, Round, bool]:
+    def read(tx: Connection) -> tuple[Task, Round, EncryptedSumRow | None, bool]:
         round_ = rounds.get(tx, round_id)
-        is_done = outcomes.get(tx, round_id) is not None or encrypted_sums.find(tx, round_id) is not None
-        return tasks.get(tx, round_.task_id), round_, is_done
+        has_outcome = outcomes.get(tx, round_id) is not None
+        return tasks.get(tx, round_.task_id), round_, encrypted_sums.find(tx, round_id), has_outcome
 
-    task, round_, is_done = context.db.run("read_round", read)
+    task, round_, offered, has_outcome = context.db.run("read_round", read)
     terms = task.manifest.homomorphic_encryption
-    if terms is None or is_done or round_.state is not RoundState.AGGREGATING:
+    if terms is None or has_outcome or round_.state is not RoundState.AGGREGATING:
         return False
+    if offered is not None:
+        return offered.agreed is None  # another worker has offered it since this one looked for what is due
     try:
         _offer(context, task, terms, round_, lease)
     except (KeyErased, sealing.SealBroken, ObjectMissing) as error:
