@@ -1,7 +1,7 @@
 """A task from its manifest to its last version, over HTTP; started again, it goes on where it was."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from fedrec.operator import Operator
 from fedrec.service_client import OperatorError
@@ -10,6 +10,7 @@ from fedrec_protocol.messages import RoundState, TaskState
 from fedrec_protocol.operator_messages import RoundView, TaskView
 
 _OVER = {RoundState.PUBLISHED, RoundState.ABANDONED}
+_LOOK_SECONDS = 1.0
 
 
 def find_or_create(operator: Operator, manifest: TaskManifest) -> tuple[TaskView, bool]:
@@ -31,17 +32,8 @@ def find_or_create(operator: Operator, manifest: TaskManifest) -> tuple[TaskView
     return found, False
 
 
-def follow(
-    operator: Operator, task_id: str, *, every: float = 1.0, sleep: Callable[[float], None] = time.sleep
-) -> Iterator[RoundView]:
-    """Each round of a task as soon as it is over, oldest first, until the task rests: it ended, failed, or is paused.
-
-    Args:
-        operator: The services.
-        task_id: The task.
-        every: Seconds between two looks.
-        sleep: Waits so many seconds.
-    """
+def follow(operator: Operator, task_id: str) -> Iterator[RoundView]:
+    """Each round of a task once it is over, oldest first, until the task rests: it ended, failed, or is paused."""
     shown = 0
     while True:
         is_resting = operator.task(task_id).state is not TaskState.ACTIVE  # asked first: rounds may end in between
@@ -51,7 +43,7 @@ def follow(
                 yield round_
         if is_resting:
             return
-        sleep(every)
+        time.sleep(_LOOK_SECONDS)
 
 
 def _named(operator: Operator, name: str) -> TaskView | None:

@@ -19,18 +19,18 @@ from fedrec_recipes.negatives import sample_negatives
 DOCS = Path(__file__).parents[2] / "docs"
 MOST_PROBED = 500
 """People that the probe asks: each costs twenty draws an item."""
-_SLUGS = ", ".join(table.slug for table in TABLES)
 
 
 def main(
     data: Annotated[Path, typer.Option(help="The folder that holds the data sets in folders of their own.")],
     only: Annotated[
-        list[str] | None, typer.Option(help=f"Of {', '.join(t.slug for t in TABLES)}. [default: all]")
+        list[str] | None, typer.Option(help=f"Of {', '.join(table.slug for table in TABLES)}.", show_default="all")
     ] = None,
-    model: Annotated[list[str] | None, typer.Option(help="Only these models, by name. [default: all]")] = None,
+    model: Annotated[list[str] | None, typer.Option(help="Only these models, by name.", show_default="all")] = None,
     out: Annotated[Path, typer.Option(help="Folder of results.json and results.md.")] = DOCS,
     versions: Annotated[
-        Path | None, typer.Option(help="Folder that keeps trained members of combined models. [default: none are kept]")
+        Path | None,
+        typer.Option(help="Folder that keeps trained members of combined models.", show_default="none are kept"),
     ] = None,
 ) -> None:
     """Train every model as devices would, test it once, and write the page; rows that were made before stay."""

@@ -24,13 +24,13 @@ class Films:
         return len(self.titles)
 
 
-def load_films(minimum_ratings: int = 5, participants: int | None = None, folder: Path = FOLDER) -> Films:
+def load_films(minimum_ratings: int = 5, participants: int | None = None) -> Films:
     """Read the ratings of films that have enough of them; with `participants`, of the first so many people only.
 
     Each person's last film is for the test, the second last for validation; popularity and central training
     are measured on the same split.
     """
-    interactions = read_interactions(folder / "ratings.csv").with_item_support(minimum_ratings)
-    titles = read_titles(folder / "movies.csv")
+    interactions = read_interactions(FOLDER / "ratings.csv").with_item_support(minimum_ratings)
+    titles = read_titles(FOLDER / "movies.csv")
     histories = [history for history in interactions.histories() if len(history) >= 3]
     return Films(leave_last_out(histories[:participants]), [titles[item] for item in interactions.item_ids])

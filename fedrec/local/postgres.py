@@ -211,8 +211,8 @@ class LocalPostgres:
                 raise PostgresFailed(f"Postgres did not start:\n{self._last_log_lines()}")
             time.sleep(0.01)
 
-    def _last_log_lines(self, count: int = 10) -> str:
-        return "\n".join(self.log.read_text(errors="replace").splitlines()[-count:])
+    def _last_log_lines(self) -> str:
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-10:])
 
 
 def _is_ready(pidfile: Path, pid: int) -> bool:

@@ -26,10 +26,10 @@ class Auc:
     high: float
     """Upper end."""
 
-    def is_chance(self, standard_errors: float = 4.0) -> bool:
-        """Whether one half lies within so many standard errors of what was measured."""
+    def is_chance(self) -> bool:
+        """Whether one half lies within four standard errors of what was measured."""
         spread = (self.high - self.low) / 2 / NormalDist().inv_cdf((1 + _CONFIDENCE) / 2)
-        return abs(self.mean - 0.5) <= standard_errors * spread
+        return abs(self.mean - 0.5) <= 4 * spread
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,6 @@ class Phases:
     """Goes through the round that the store holds."""
 
     rounds: SecureRounds
-    sleep: Callable[[float], None] = time.sleep
 
     def proceed(self, step: Step, hold_seconds: float) -> Outcome:
         """Answer all that can be answered now, and wait for the others for up to so long.
@@ -45,7 +44,7 @@ class Phases:
                 seconds = outcome.retry_after.total_seconds()
                 if time.monotonic() + seconds > ends:
                     return outcome
-                self.sleep(seconds)
+                time.sleep(seconds)
             elif outcome is not None:
                 return outcome
         raise RuntimeError("there is no round to proceed with")

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -75,19 +74,12 @@ class Demands:
 class SecureContribution:
     """Takes part in the secure round that the store holds."""
 
-    def __init__(
-        self,
-        store: LocalStore,
-        session: Session,
-        demands: Demands,
-        key: Callable[[], DeviceKey],
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
+    def __init__(self, store: LocalStore, session: Session, demands: Demands, key: Callable[[], DeviceKey]) -> None:
         self._rounds = store.secure_rounds
         self._session = session
         self._demands = demands
         self._key = key
-        self._phases = Phases(store.secure_rounds, sleep)
+        self._phases = Phases(store.secure_rounds)
         self._sent: tuple[str, str] | None = None
 
     def proceed(self, manifest: TaskManifest, hold_seconds: float) -> Outcome:

@@ -85,8 +85,8 @@ class ObjectHome(Protocol):
 Piece = bytearray | memoryview
 
 
-def rechunk(chunks: Iterable[bytes | memoryview], size: int = CHUNK_BYTES) -> Iterator[Piece]:
-    """The same bytes in pieces of `size`, the last one shorter; nothing for no bytes.
+def rechunk(chunks: Iterable[bytes | memoryview]) -> Iterator[Piece]:
+    """The same bytes in pieces of `CHUNK_BYTES`, the last one shorter; nothing for no bytes.
 
     What comes in one piece is not copied.
     """
@@ -94,9 +94,10 @@ def rechunk(chunks: Iterable[bytes | memoryview], size: int = CHUNK_BYTES) -> It
     for chunk in chunks:
         rest = memoryview(chunk).cast("B")
         while len(rest) > 0:
-            taken, rest = rest[: size - len(held)], rest[size - len(held) :]
+            room = CHUNK_BYTES - len(held)
+            taken, rest = rest[:room], rest[room:]
             held = bytearray().join((held, taken)) if held else taken
-            if len(held) == size:
+            if len(held) == CHUNK_BYTES:
                 yield held
                 held = bytearray()
     if held:

@@ -2,7 +2,6 @@
 
 import hashlib
 import logging
-import time
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -40,10 +39,9 @@ class SiloContribution:
         read_key: Callable[[], SiloKey] | None,
         client_id: Callable[[], str],
         minimum_cohort: int | None,
-        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._rounds = store.secure_rounds
-        self._phases = Phases(store.secure_rounds, sleep)
+        self._phases = Phases(store.secure_rounds)
         self._session = session
         self._read_key = read_key
         self._client_id = client_id
