@@ -47,11 +47,11 @@ class SketchedGfcfConfig(StatisticsConfig):
     """A neighbour of n people weighs n to the power of minus this: less than `popularity_damping` takes off the item
     that speaks, since popular neighbours are what is asked for most."""
     unobserved: PositiveFloat = 50.0
-    """What all items together weigh as not chosen, in chosen items, in the regression for a person's vector."""
+    """What all items together weigh as not chosen, in chosen items, in the regression for a user vector."""
     regularisation: PositiveFloat = 0.02
     """L2 penalty of that regression, for each of both: items' vectors have a mean square length of 1."""
     vector_weight: NonNegativeFloat = 1.0
-    """Weight of the person's vector, in standard deviations over the items, like the next two."""
+    """Weight of the user vector, in standard deviations over the items, like the next two."""
     filter_weight: NonNegativeFloat = 0.5
     """Weight of the low-pass filter."""
     neighbour_weight: NonNegativeFloat = 1.0
@@ -71,7 +71,7 @@ class SketchedGfcf(StatisticsRecipe[SketchedGfcfConfig]):
     D^-a C D^-t, for the counts C and t the damping of targets. Not all pairs: the basis tells which are near each other
     (`nearest_pairs`).
 
-    Both filters add up what single items say, so five items of one kind say it five times. A third voice is a person's
+    Both filters add up what single items say, so five items of one kind say it five times. A third voice is a user
     vector p, by ridge regression on the device as in iALS (`implicit`): items have the vectors V = D^a Q L^(1/2), for
     the eigenvalues L, and all items together, to be predicted as 0, weigh as much as `unobserved` chosen ones. It
     needs nothing of anybody that the filter did not need.
@@ -170,11 +170,11 @@ class SketchedGfcf(StatisticsRecipe[SketchedGfcfConfig]):
         private: Tensors,  # unused: a linear model has none
         history: History,
     ) -> NDArray[np.float32]:
-        """The person's vector times the items', and the history through both filters."""
+        """The user vector times the items', and the history through both filters."""
         config, items = self.config, history.items
         basis, scale = shared[BASIS].astype(np.float32, copy=False), shared[COLUMN_SCALE]
         undamped = shared[PEOPLE] ** np.float32(2 * config.popularity_damping)  # rows of D^-a Q become those of D^a Q
-        vector = self._person_vector(shared, undamped[items, None] * basis[items] * scale)
+        vector = self._user_vector(shared, undamped[items, None] * basis[items] * scale)
         by_vector, low_pass = undamped * (basis @ np.stack([scale * vector, basis[items].sum(axis=0)], axis=1)).T
         linear = spoken_for(shared, items, np.ones(len(items), dtype=np.float32), config.number_of_items)
         scores = (
@@ -184,7 +184,7 @@ class SketchedGfcf(StatisticsRecipe[SketchedGfcfConfig]):
         )
         return np.asarray(scores, dtype=np.float32)
 
-    def _person_vector(self, shared: Tensors, chosen: NDArray[Any]) -> NDArray[np.float32]:
+    def _user_vector(self, shared: Tensors, chosen: NDArray[Any]) -> NDArray[np.float32]:
         """By it, shape (columns,), chosen items' vectors, shape (n, columns), predict 1 and all items' vectors 0."""
         items = self.config.number_of_items
         vector = solve_vector(
