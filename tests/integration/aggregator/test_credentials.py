@@ -87,7 +87,10 @@ def test_a_revoked_client_gets_no_work_and_no_token_and_its_report_is_not_counte
         assert refusal(device.renew()) == (401, "unauthenticated")
         assert refusal(device.enrol(task.enrolment_key)) == (401, "unauthenticated")
     assert refusal(working.report(assignment_id, ONES)) == (403, "forbidden")
-    assert refusal(world.operator("DELETE", f"/v1/tasks/{task.id}/clients/cli_unknown")) == (404, "not-found")
+    stranger = world.task().device()
+    for client_id in ("cli_unknown", stranger.client_id):
+        assert refusal(world.operator("DELETE", f"/v1/tasks/{task.id}/clients/{client_id}")) == (404, "not-found")
+    assert stranger.check_in()["outcome"] == "assigned"
 
 
 def test_a_revoked_enrolment_key_enrols_nobody_and_those_enrolled_stay(world: World) -> None:

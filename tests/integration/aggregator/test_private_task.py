@@ -8,7 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy.optimize import brentq
+from sqlalchemy import update
 
+from services.aggregator.pipeline.close import close_if_due
+from services.aggregator.pipeline.finish_round import finish_round
+from services.aggregator.storage.tables import privacy_ledgers
 from tests.integration.aggregator.deployment import Task, report_of
 from tests.integration.aggregator.test_task_life import run_round
 from tests.integration.aggregator.world import World
@@ -169,3 +173,17 @@ def test_a_private_task_does_not_start_from_what_was_trained_without_privacy(wor
 def test_a_task_without_privacy_says_so(world: World) -> None:
     answer = world.operator("GET", f"/v1/tasks/{world.task().id}/privacy")
     assert (answer.status_code, answer.json()["slug"]) == (404, "no-privacy")
+
+
+def test_a_ledger_that_is_found_restored_when_its_round_is_stored_is_not_charged(world: World) -> None:
+    """A standby took over after the worker had looked for what is due."""
+    task = private(world)
+    round_id = task.round["round_id"]
+    for device, body in zip(task.devices(2), zeros(), strict=True):
+        assert device.report(device.assigned()["assignment_id"], body).status_code == 201
+    assert close_if_due(world.context, round_id) is not None
+    elsewhere = update(privacy_ledgers).where(privacy_ledgers.c.task_id == task.id).values(incarnation="elsewhere")
+    world.context.db.run("restore", lambda tx: tx.execute(elsewhere))
+    finish_round(world.context, round_id, world.lease(round_id, seconds=0))
+    assert (task.get()["state"], task.round["state"]) == ("failed", "aggregating")
+    assert task.get("/privacy")["spent_epsilon"] == 0
