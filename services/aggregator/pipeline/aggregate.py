@@ -25,12 +25,12 @@ from services.aggregator.pipeline.about import about
 from services.aggregator.pipeline.context import Context
 from services.aggregator.pipeline.encrypted.decrypted import decrypted
 from services.aggregator.pipeline.give_up import give_up
+from services.aggregator.pipeline.held_round import held_round
 from services.aggregator.pipeline.merge import KeyErased, merge
 from services.aggregator.pipeline.noise import Memory, NoiseLost, releasable, store_memory
 from services.aggregator.pipeline.secure.unmask import MasksStay, unmasked
 from services.aggregator.storage import (
     encrypted_sums,
-    leases,
     ledgers,
     outcomes,
     partial_sums,
@@ -147,8 +147,7 @@ def _store(context: Context, task: Task, round_: Round, lease: Lease, release: _
         parameters = None if step is None else step.parameters
         result = None if parameters is None else context.home.put(tx, [codec.encode(parameters)])
         state = None if step is None or not step.state else context.home.put(tx, [codec.encode(step.state)])
-        leases.require(tx, lease)
-        rounds.get(tx, round_.id, lock=True)
+        held_round(tx, round_.id, lease)
         if release.charge is not None:
             ledgers.require_whole(tx, task.manifest.model)
             ledgers.charge(tx, task.manifest.model, release.charge, context.now())

@@ -11,8 +11,9 @@ from services.aggregator.pipeline.aggregate import aggregate
 from services.aggregator.pipeline.close import abandon
 from services.aggregator.pipeline.context import Context
 from services.aggregator.pipeline.encrypted.offer import waits_for_silos
+from services.aggregator.pipeline.held_round import held_round
 from services.aggregator.pipeline.publish import publish
-from services.aggregator.storage import leases, notifications, outcomes, rounds, tasks
+from services.aggregator.storage import leases, notifications, outcomes, tasks
 from services.aggregator.storage.leases import Lease
 from services.aggregator.storage.ledgers import LedgerRestored
 
@@ -42,8 +43,7 @@ def finish_round(context: Context, round_id: str, lease: Lease) -> None:
 
 
 def _stop(tx: Connection, context: Context, round_id: str, lease: Lease, reason: str) -> Round:
-    leases.require(tx, lease)
-    round_ = rounds.get(tx, round_id, lock=True)
+    round_ = held_round(tx, round_id, lease)
     task = tasks.get(tx, round_.task_id, lock=True)
     if task.state is TaskState.COMPLETED:  # cancelled meanwhile: nobody would resume it
         for key in outcomes.discard(tx, round_id):

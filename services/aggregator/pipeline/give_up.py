@@ -10,7 +10,8 @@ from services.aggregator.domain.rounds import Round
 from services.aggregator.pipeline.about import about
 from services.aggregator.pipeline.close import abandon
 from services.aggregator.pipeline.context import Context
-from services.aggregator.storage import leases, outcomes, rounds
+from services.aggregator.pipeline.held_round import held_round
+from services.aggregator.storage import leases, outcomes
 from services.aggregator.storage.leases import Lease
 
 log = structlog.get_logger(__name__)
@@ -26,8 +27,7 @@ def give_up(
     """
 
     def write(tx: Connection) -> None:
-        leases.require(tx, lease)
-        abandon(tx, context, rounds.get(tx, round_.id, lock=True).abandoned(reason, context.now()))
+        abandon(tx, context, held_round(tx, round_.id, lease).abandoned(reason, context.now()))
         outcomes.set_blamed(tx, round_.id, blamed, context.now())
         leases.retire(tx, lease)
 

@@ -16,6 +16,7 @@ from services.aggregator.domain.rounds import Round
 from services.aggregator.domain.tasks import Task
 from services.aggregator.pipeline.about import about
 from services.aggregator.pipeline.context import Context
+from services.aggregator.pipeline.held_round import held_round
 from services.aggregator.pipeline.open_round import advance
 from services.aggregator.storage import leases, ledgers, outcomes, rounds, tasks
 from services.aggregator.storage.leases import Lease
@@ -87,8 +88,7 @@ def _statement(context: Context, manifest: TaskManifest) -> dict[str, Any] | Non
 
 
 def _record(tx: Connection, context: Context, round_id: str, lease: Lease, version: ModelReference | None) -> None:
-    leases.require(tx, lease)
-    round_ = rounds.get(tx, round_id, lock=True)
+    round_ = held_round(tx, round_id, lease)
     task = tasks.get(tx, round_.task_id, lock=True)
     outcome = outcomes.get(tx, round_id)
     rounds.save(tx, round_.published())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from datetime import datetime, timedelta
+from typing import Any
 
 import numpy as np
 import pytest
@@ -65,6 +66,32 @@ def test_a_worker_that_was_fenced_off_stores_publishes_and_gives_up_nothing(worl
     assert task.get()["rounds_published"] == 0
     publish(context, round_id, second)
     assert counted(task) == {4}
+
+
+def test_a_sleeper_whose_fence_is_given_out_again_publishes_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lease of a round goes with it, and a worker that saw the round before makes a new one."""
+    task, context = world.task(**powers_task(goal=1)), world.context
+    device, round_id = task.device(), task.round["round_id"]
+    assert device.report(device.assigned()["assignment_id"], power_of_two(4)).status_code == 201
+    assert close_if_due(context, round_id) is not None
+    sleeper = world.lease(round_id, seconds=0)
+    aggregate(context, round_id, sleeper)
+    tell, others = context.registry.publish, list[Lease]()
+
+    def while_it_sleeps(*told: Any) -> Any:
+        version = tell(*told)
+        monkeypatch.undo()
+        publish(context, round_id, world.lease(round_id, seconds=60))
+        others.append(world.lease(round_id, seconds=60))
+        return version
+
+    monkeypatch.setattr(context.registry, "publish", while_it_sleeps)
+    with pytest.raises(FencedOff):
+        publish(context, round_id, sleeper)
+    assert others == [sleeper]
+    assert task.get()["rounds_published"] == 1
 
 
 def test_a_worker_that_takes_long_keeps_its_lease(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
