@@ -82,6 +82,14 @@ def test_what_an_alias_names_or_has_named_stays_so_that_it_can_be_rolled_back(fi
     assert kept(films) == [0, 1, 3]
 
 
+def test_weights_of_a_version_that_is_being_promoted_stay(films: Registry) -> None:
+    old, _ = of_task(films, 1), of_task(films, 2)
+    with films.context.db.engine.begin() as tx:
+        assert stored_weights.hold(tx, old["digest"])
+        assert kept(films) == [0, 1]
+    assert kept(films) == [1]
+
+
 def test_weights_that_another_version_needs_stay(films: Registry) -> None:
     of_task(films, 1)
     films.publish("films", weights(1), lineage={"task_id": "tsk_2"})
