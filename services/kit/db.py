@@ -6,10 +6,11 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import TypeVar
 
+import psycopg
 import structlog
 from prometheus_client import Counter, Histogram
 from sqlalchemy import Connection, Engine, create_engine
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as NoFreeConnection
 
 from services.kit.open_connections import replace_closed
@@ -85,13 +86,14 @@ class Database:
                     return step(connection)
             except NoFreeConnection as error:
                 raise DatabaseUnavailable(f"transaction {name!r}: no free connection") from error
-            except DBAPIError as error:
-                if _sqlstate(error) in _CONFLICTS and attempt < _ATTEMPTS:
+            except (DBAPIError, psycopg.Error) as error:
+                cause = error.orig if isinstance(error, DBAPIError) else error
+                if getattr(cause, "sqlstate", None) in _CONFLICTS and attempt < _ATTEMPTS:
                     _RETRIES.labels(name).inc()
                     time.sleep(random.uniform(0, 0.01 * 2**attempt))  # noqa: S311 - jitter, not a secret
                     continue
-                if isinstance(error, OperationalError) or error.connection_invalidated:
-                    raise DatabaseUnavailable(f"transaction {name!r}: {type(error.orig).__name__}") from error
+                if isinstance(cause, psycopg.OperationalError) or getattr(error, "connection_invalidated", False):
+                    raise DatabaseUnavailable(f"transaction {name!r}: {type(cause).__name__}") from error
                 raise
             finally:
                 _SECONDS.labels(name).observe(time.perf_counter() - started)
@@ -100,7 +102,3 @@ class Database:
     def dispose(self) -> None:
         """Close the pooled connections."""
         self.engine.dispose()
-
-
-def _sqlstate(error: DBAPIError) -> str | None:
-    return getattr(error.orig, "sqlstate", None)

@@ -10,7 +10,6 @@ from sqlalchemy import (
     DateTime,
     Insert,
     LargeBinary,
-    Row,
     Select,
     String,
     bindparam,
@@ -23,8 +22,9 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from fedrec_protocol import digest
 from fedrec_protocol.messages import Receipt, RoundState
-from services.aggregator.storage.ids import array_of, is_one_of, texts
+from services.aggregator.storage.ids import array_of, is_one_of, joined, texts
 from services.aggregator.storage.tables import assignments, clients, receipts, rounds
+from services.kit.driver import Statement
 
 
 @dataclass(frozen=True)
@@ -62,12 +62,12 @@ class Participation:
 
 def find(tx: Connection, assignment_ids: Sequence[str]) -> dict[str, AssignmentRow]:
     """Assignments by id; those that do not exist are left out."""
-    return {row.id: row for row in map(_row, tx.execute(_FIND, {"ids": assignment_ids}).all())}
+    return {row.id: row for row in map(_row, _FIND.run(tx, ids=joined(assignment_ids)))}
 
 
 def of_clients(tx: Connection, round_id: str, client_ids: Sequence[str]) -> dict[str, AssignmentRow]:
     """Assignments of some clients in one round, by client id."""
-    found = tx.execute(_OF_CLIENTS, {"round_id": round_id, "ids": client_ids}).all()
+    found = _OF_CLIENTS.run(tx, round_id=round_id, ids=joined(client_ids))
     return {row.client_id: row for row in map(_row, found)}
 
 
@@ -111,15 +111,16 @@ def insert_receipts(
     tx: Connection, round_id: str, partial_sum_id: str, new: Sequence[NewReceipt], now: datetime
 ) -> set[str]:
     """Write receipts; returns the assignment ids that got one now, and did not have one before."""
-    values = {
-        "report_ids": [receipt.report_id for receipt in new],
-        "assignment_ids": [receipt.assignment_id for receipt in new],
-        "bodies": [receipt.body_sha256.hex() for receipt in new],
-        "round_id": round_id,
-        "partial_sum_id": partial_sum_id,
-        "accepted_at": now,
-    }
-    return {row.assignment_id for row in tx.execute(_INSERT_RECEIPTS, values).all()}
+    written = _INSERT_RECEIPTS.run(
+        tx,
+        report_ids=joined([receipt.report_id for receipt in new]),
+        assignment_ids=joined([receipt.assignment_id for receipt in new]),
+        bodies=joined([receipt.body_sha256.hex() for receipt in new]),
+        round_id=round_id,
+        partial_sum_id=partial_sum_id,
+        accepted_at=now,
+    )
+    return {assignment_id for (assignment_id,) in written}
 
 
 def receipt_of(new: NewReceipt, round_id: str, now: datetime) -> Receipt:
@@ -133,7 +134,7 @@ def receipt_of(new: NewReceipt, round_id: str, now: datetime) -> Receipt:
     )
 
 
-def _row(row: Row[*tuple[Any, ...]]) -> AssignmentRow:
+def _row(row: tuple[Any, ...]) -> AssignmentRow:
     id_, round_id, client_id, expires_at, state, revoked_at, device_key, report_id, body_sha256, accepted_at = row
     receipt = None
     if report_id is not None:
@@ -176,9 +177,11 @@ def _insert_receipts() -> Insert:
     return statement.on_conflict_do_nothing(index_elements=["assignment_id"]).returning(receipts.c.assignment_id)
 
 
-# What every report passes is put together once: that takes longer than to run it.
-_FIND = _with_receipts().where(is_one_of(assignments.c.id, texts("ids")))
-_OF_CLIENTS = _with_receipts().where(
-    assignments.c.round_id == bindparam("round_id"), is_one_of(assignments.c.client_id, texts("ids"))
+# With every report or check-in.
+_FIND = Statement(_with_receipts().where(is_one_of(assignments.c.id, texts("ids"))))
+_OF_CLIENTS = Statement(
+    _with_receipts().where(
+        assignments.c.round_id == bindparam("round_id"), is_one_of(assignments.c.client_id, texts("ids"))
+    )
 )
-_INSERT_RECEIPTS = _insert_receipts()
+_INSERT_RECEIPTS = Statement(_insert_receipts())

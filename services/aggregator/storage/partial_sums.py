@@ -6,6 +6,7 @@ from datetime import datetime
 from sqlalchemy import Connection, Insert, Update, bindparam, delete, func, insert, select, update
 
 from services.aggregator.storage.tables import partial_sums
+from services.kit.driver import Statement
 
 
 @dataclass(frozen=True)
@@ -27,11 +28,15 @@ def _pointing(statement: Insert | Update) -> Insert | Update:
     return stored.returning(reports.scalar_subquery())
 
 
-# With every batch of reports: put together once.
-_INSERT = _pointing(insert(partial_sums).values(id=bindparam("partial_sum_id"), round_id=bindparam("of_round")))
-_UPDATE = _pointing(
-    update(partial_sums).where(
-        partial_sums.c.id == bindparam("partial_sum_id"), partial_sums.c.object_key == bindparam("superseded")
+# With every batch of reports.
+_INSERT = Statement(
+    _pointing(insert(partial_sums).values(id=bindparam("partial_sum_id"), round_id=bindparam("of_round")))
+)
+_UPDATE = Statement(
+    _pointing(
+        update(partial_sums).where(
+            partial_sums.c.id == bindparam("partial_sum_id"), partial_sums.c.object_key == bindparam("superseded")
+        )
     )
 )
 
@@ -48,10 +53,10 @@ def point_to(tx: Connection, new: PartialSumRow, round_id: str, now: datetime, *
     """
     values = {"partial_sum_id": new.id, "of_round": round_id, "key": new.object_key, "count": new.report_count}
     statement, former = (_INSERT, {}) if superseded is None else (_UPDATE, {"superseded": superseded})
-    others = tx.execute(statement, {**values, **former, "now": now}).scalar_one_or_none()
+    others = statement.run(tx, **values, **former, now=now).fetchone()
     if others is None:
         raise RuntimeError(f"partial sum {new.id} is not where its process left it")
-    return int(others) + new.report_count
+    return int(others[0]) + new.report_count
 
 
 def of_round(tx: Connection, round_id: str) -> list[PartialSumRow]:

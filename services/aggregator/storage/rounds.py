@@ -18,10 +18,11 @@ from services.aggregator.storage.tables import (
     secure_rounds,
     tasks,
 )
+from services.kit.driver import Statement
 
 _RECENT_ROUNDS = 5
-# With every batch of reports: put together once.
-_STATE_KEPT = (
+# With every batch of reports.
+_STATE_KEPT = Statement(
     select(rounds.c.number, rounds.c.state).where(rounds.c.id == bindparam("round_id")).with_for_update(read=True)
 )
 
@@ -64,7 +65,10 @@ def require_collecting(tx: Connection, round_id: str) -> None:
     Raises:
         RoundClosed: it no longer collects.
     """
-    number, state = tx.execute(_STATE_KEPT, {"round_id": round_id}).one()
+    row = _STATE_KEPT.run(tx, round_id=round_id).fetchone()
+    if row is None:
+        raise UnknownRound(f"there is no round {round_id!r}")
+    number, state = row
     domain.require_collecting(number, RoundState(state))
 
 

@@ -2,16 +2,15 @@
 
 import struct
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from itertools import chain, islice
 
-import psycopg
 from psycopg import sql
 from psycopg.copy import LibpqWriter
 from sqlalchemy import Connection, Insert, LargeBinary, bindparam, delete, insert, literal, select, update
 
-from services.kit.db import Database, DatabaseUnavailable
+from services.kit.db import Database
+from services.kit.driver import Statement, driver
 from services.kit.ids import new_id
 from services.kit.objects.home import CHUNK_BYTES, ORPHAN_AGE, ObjectMissing, Piece, rechunk
 from services.kit.objects.tables import ObjectTables
@@ -36,9 +35,9 @@ class PostgresHome:
         chunks = sql.Identifier(str(tables.chunks.schema), tables.chunks.name)
         self._select_part = sql.SQL(_SELECT_PART).format(chunks=chunks)
         self._copy = sql.SQL(_COPY).format(chunks=chunks)
-        # With every batch of reports: put together once.
-        self._insert_small = _insert_small(tables)
-        self._delete = delete(tables.objects).where(tables.objects.c.key == bindparam("of_object"))
+        # With every batch of reports.
+        self._insert_small = Statement(_insert_small(tables))
+        self._delete = Statement(delete(tables.objects).where(tables.objects.c.key == bindparam("of_object")))
 
     def put(self, tx: Connection, chunks: Iterable[bytes | memoryview]) -> str:
         """Store a new object as part of the transaction."""
@@ -54,7 +53,7 @@ class PostgresHome:
 
     def _put_small(self, tx: Connection, key: str, data: Piece) -> None:
         """The object with its only chunk, in one statement: most partial sums of small models."""
-        tx.execute(self._insert_small, {"of_object": key, "size": len(data), "content": data})
+        self._insert_small.run(tx, of_object=key, size=len(data), content=data)
 
     def _put_large(self, tx: Connection, key: str, pieces: Iterable[Piece]) -> None:
         """The object, and its chunks as streams. As parameters of statements they are copied twice more."""
@@ -68,7 +67,7 @@ class PostgresHome:
     def _copy_chunks(self, tx: Connection, key: str, numbered: Iterable[tuple[int, Piece]]) -> int:
         """Write chunks in COPY's binary format (https://www.postgresql.org/docs/current/sql-copy.html); their size."""
         size, key_bytes = 0, key.encode()
-        with _driver(tx) as connection, connection.cursor() as cursor:
+        with driver(tx) as connection, connection.cursor() as cursor:
             writer = LibpqWriter(cursor, flush_threshold=_COPY_WAITING_BYTES)
             with cursor.copy(self._copy, writer=writer) as copy:
                 copy.write(_COPY_HEAD)
@@ -109,7 +108,7 @@ class PostgresHome:
 
     def delete(self, tx: Connection, key: str) -> None:
         """Delete the object as part of the transaction."""
-        tx.execute(self._delete, {"of_object": key})
+        self._delete.run(tx, of_object=key)
 
     def sweep(self, db: Database, *, orphan_age: timedelta = ORPHAN_AGE) -> int:
         """Nothing to do: what a transaction deletes or rolls back is gone, and vacuumed by Postgres."""
@@ -122,7 +121,7 @@ class PostgresHome:
         costs ten times the CPU; psycopg's own cursor reads them as they are.
         """
         values = {"first": start + 1, "count": end - start, "key": key, "number": number}
-        with _driver(tx) as connection, connection.cursor(binary=True) as cursor:
+        with driver(tx) as connection, connection.cursor(binary=True) as cursor:
             row = cursor.execute(self._select_part, values).fetchone()
         return None if row is None else bytes(row[0])
 
@@ -133,16 +132,3 @@ def _insert_small(tables: ObjectTables) -> Insert:
     key = row.returning(tables.objects.c.key).cte("object").c.key
     chunk = select(key, literal(0), bindparam("content", type_=LargeBinary))
     return insert(tables.chunks).from_select(["key", "number", "data"], chunk)
-
-
-@contextmanager
-def _driver(tx: Connection) -> Iterator[psycopg.Connection]:
-    """The transaction's connection without SQLAlchemy; what goes wrong with it comes out as it does from `Database`."""
-    connection = tx.connection.driver_connection
-    assert isinstance(connection, psycopg.Connection)  # noqa: S101 - the only driver, see Database
-    try:
-        yield connection
-    except psycopg.Error as error:
-        if isinstance(error, psycopg.OperationalError) or connection.broken:
-            raise DatabaseUnavailable(f"reading or writing an object: {type(error).__name__}") from error
-        raise

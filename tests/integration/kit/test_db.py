@@ -11,6 +11,10 @@ from sqlalchemy.exc import DBAPIError
 
 from fedrec.local.postgres import LocalPostgres
 from services.kit.db import Database, DatabaseUnavailable
+from services.kit.driver import Statement
+
+_CONFLICT = Statement(text("DO $$ BEGIN RAISE EXCEPTION SQLSTATE '40001'; END $$"))
+_END = Statement(text("SELECT pg_terminate_backend(pg_backend_pid(), 10000)"))
 
 
 @pytest.fixture
@@ -51,6 +55,45 @@ def test_steps_that_conflict_are_run_again_until_both_have_happened(db: Database
         list(pool.map(bump, [1, 2], [2, 1]))
     assert len(attempts) == 3
     assert db.run("look", lambda tx: list(tx.execute(text("SELECT n FROM counters")).scalars())) == [2, 2]
+
+
+def test_a_statement_that_the_driver_runs_is_part_of_its_transaction(db: Database) -> None:
+    db.run("make", lambda tx: tx.execute(text("CREATE TABLE things (id int PRIMARY KEY)")))
+    add, count = Statement(text("INSERT INTO things VALUES (:id)")), Statement(text("SELECT count(*) FROM things"))
+
+    def fail(tx: Connection) -> None:
+        add.run(tx, id=1)
+        assert count.run(tx).fetchall() == [(1,)]
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        db.run("fail", fail)
+    db.run("add", lambda tx: add.run(tx, id=2))
+    assert db.read("look", lambda tx: count.run(tx).fetchall()) == [(1,)]
+
+
+def test_a_conflict_that_the_driver_met_is_tried_again(db: Database) -> None:
+    attempts = []
+
+    def step(tx: Connection) -> int:
+        attempts.append(tx)
+        if len(attempts) == 1:
+            _CONFLICT.run(tx)
+        return 7
+
+    assert db.run("conflict", step) == 7
+    assert len(attempts) == 2
+
+
+@pytest.mark.parametrize("way", ["run", "read"])
+def test_a_connection_that_ends_under_the_driver_is_unavailable_and_replaced(
+    db: Database, way: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    transaction = db.run if way == "run" else db.read
+    with pytest.raises(DatabaseUnavailable):
+        transaction("end", lambda tx: _END.run(tx).fetchall())
+    assert transaction("look", lambda tx: Statement(text("SELECT 1")).run(tx).fetchall()) == [(1,)]
+    assert not caplog.records
 
 
 def test_a_database_that_is_gone_is_unavailable_and_used_again_when_it_is_back() -> None:
