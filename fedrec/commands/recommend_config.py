@@ -2,6 +2,9 @@
 
 import json
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -72,8 +75,8 @@ def recommend_config(
         seed=seed,
     )
     try:
-        with refusing_arguments(), Console(stderr=True).status("looking at the data") as status:
-            advice = advise(wishes, status.update)
+        with refusing_arguments(), _steps_told("looking at the data") as tell:
+            advice = advise(wishes, tell)
             out.write_text(advice.manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
             second = advice.second
             beside = out.with_name(f"{out.stem}-second{out.suffix}")
@@ -98,6 +101,17 @@ def recommend_config(
             console.print(f"  {number}. {step}", soft_wrap=True)
         manifests = f"--manifest {out} --manifest {beside}"
         console.print(f"Try it: fedrec simulate {data} {manifests}{support}{columns.as_options()}", soft_wrap=True)
+
+
+@contextmanager
+def _steps_told(first: str) -> Iterator[Callable[[str], None]]:
+    """What is being done, on stderr: beside a spinner in a terminal, on lines of its own elsewhere."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield partial(typer.echo, err=True)
+        return
+    with console.status(first) as status:
+        yield status.update
 
 
 def _steps(first: "TaskManifest", path: Path, second: "TaskManifest", beside: Path) -> tuple[str, ...]:

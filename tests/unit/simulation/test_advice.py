@@ -59,6 +59,16 @@ def surveyed(users: list[str], items: list[str], times: list[float] | None = Non
     return survey(interactions, interactions.histories())
 
 
+def test_without_a_terminal_every_trial_has_a_line_of_its_own_beside_the_answer(tmp_path: Path) -> None:
+    command = ["recommend-config", str(write(tmp_path, rows_of_people())), "--minutes", "0", "--json"]
+    result = CliRunner().invoke(app, [*command, "--out", str(tmp_path / "task.json")])
+    trials = json.loads(result.stdout)["trials"]
+    assert trials
+    lines = result.stderr.splitlines()
+    for trial in trials:
+        assert any(line.startswith(f"{trial['recipe']}: {trial['people']} people") for line in lines), lines
+
+
 def test_the_manifest_is_one_that_the_simulator_and_a_deployment_take(tmp_path: Path) -> None:
     found = advice(write(tmp_path, rows_of_people()), tmp_path)
     written = TaskManifest.model_validate_json((tmp_path / "task.json").read_bytes())
