@@ -64,7 +64,7 @@ def remarks_on_both(wishes: Wishes, tried: Beside | TooLong | None) -> list[str]
     if tried.pays and tried.recipe.choice != tried.tried.choice:
         remarks.append(
             f"The second task is {label(tried.recipe)}: so much data should teach it more than the smaller one that "
-            "was tried. It takes about five times as long."
+            "was tried. It takes about three times as long."
         )
     return remarks
 

@@ -40,7 +40,7 @@ def sasrec_to_try(number_of_items: int, histories: Sequence[History]) -> Sasrec:
 def sasrec_for(number_of_items: int, histories: Sequence[History]) -> Sasrec:
     """The second recipe in the size that is proposed.
 
-    The large one takes five times as long. It was better on the million interactions of MovieLens 1M, with 166 items a
+    The large one takes three times as long. It was better on the million interactions of MovieLens 1M, with 166 items a
     person; a larger one than usual was no better on the tenth of them that MovieLens 100K has (docs/measurements.md).
     """
     if _is_much(number_of_items, histories) and len(histories) <= _MOST_PEOPLE_OF_A_LARGE_ONE:
