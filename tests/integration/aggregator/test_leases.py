@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -38,8 +39,8 @@ def test_a_worker_that_slept_through_its_lease_is_fenced_off_for_good(world: Wor
     assert third is not None
     for stale in (sleeper, second):
         with pytest.raises(FencedOff):
-            db.run("require", lambda tx, stale=stale: leases.require(tx, stale))  # type: ignore[misc]
-        db.run("release", lambda tx, stale=stale: leases.release(tx, stale))  # type: ignore[misc]
+            db.run("require", partial(leases.require, lease=stale))
+        db.run("release", partial(leases.release, lease=stale))
     db.run("require", lambda tx: leases.require(tx, third))
     db.run("retire", lambda tx: leases.retire(tx, third))
     with pytest.raises(FencedOff):
