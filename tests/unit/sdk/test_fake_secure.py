@@ -49,6 +49,26 @@ def mean_share(histories: Sequence[Sequence[int]]) -> Any:
     return sum(np.bincount(items, minlength=ITEMS) for items in trained) / sum(len(items) for items in trained)
 
 
+def test_what_is_under_the_mask_is_in_no_file_once_the_report_is_masked(people: list[Participant]) -> None:
+    ada = people[0]
+    step(people)
+    before = ada.store.secure_rounds.pending()
+    assert before is not None
+    assert before.vector in files_of(ada)
+    step(people)
+    assert before.vector in files_of(ada)
+    step(people)
+    after = ada.store.secure_rounds.pending()
+    assert after is not None
+    assert after.vector == b""
+    assert before.vector not in files_of(ada)
+
+
+def files_of(participant: Participant) -> bytes:
+    """Everything that the store's files hold."""
+    return b"".join(path.read_bytes() for path in sorted(participant.store.folder.glob("participant.sqlite*")))
+
+
 def test_a_round_and_its_evaluation_publish_what_plain_reports_would(
     secure: FakeAggregator, people: list[Participant]
 ) -> None:

@@ -161,5 +161,21 @@ def test_what_a_person_did_can_be_forgotten(aggregator: FakeAggregator, ada: Par
     assert len(ada.store.interactions.history()) == 0
     assert ada.parameters().keys() == {"share"}
     assert ada.enrol() == client_id
-    ada.close()  # folds the write-ahead log into the file
-    assert all(secret not in path.read_bytes() for path in ada.store.folder.iterdir() if path.is_file())
+    assert not files_with(ada, secret)
+
+
+def test_an_interaction_is_in_no_file_once_it_is_forgotten_though_the_process_lives_on(
+    aggregator: FakeAggregator, join: Join
+) -> None:
+    ada = join(aggregator, "ada")
+    ada.record(0x5EC2E7)
+    trace = (0x5EC2E7).to_bytes(3, "big")  # as SQLite writes an integer of three bytes
+    assert files_with(ada, trace)
+    ada.forget()
+    assert not files_with(ada, trace)
+
+
+def files_with(participant: Participant, content: bytes) -> list[str]:
+    """The files of the store in which these bytes can be found."""
+    files = [path for path in participant.store.folder.iterdir() if path.is_file()]
+    return [path.name for path in files if content in path.read_bytes()]

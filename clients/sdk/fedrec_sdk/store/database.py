@@ -56,8 +56,11 @@ class StoreDatabase:
         self._connection: sqlite3.Connection | None = None
 
     @contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
+    def transaction(self, *, is_erasing: bool = False) -> Iterator[sqlite3.Connection]:
         """All statements inside take effect together, and are on the disk afterwards; or none does.
+
+        Args:
+            is_erasing: Whether what they replace or delete may be nowhere in the files afterwards.
 
         Raises:
             StoreInUse: another process has the store open.
@@ -73,6 +76,8 @@ class StoreDatabase:
                     connection.execute("ROLLBACK")
                     raise
                 connection.execute("COMMIT")
+                if is_erasing:
+                    _empty_log(connection)
             except sqlite3.OperationalError as error:
                 raise self._unavailable(error) from error
 
@@ -100,6 +105,7 @@ class StoreDatabase:
             connection.execute("BEGIN EXCLUSIVE")
             self._migrate(connection)
             connection.execute("COMMIT")
+            _empty_log(connection)  # a process that was killed may have been erasing
         except BaseException:
             connection.close()
             raise
@@ -120,3 +126,8 @@ class StoreDatabase:
         if error.sqlite_errorcode & 0xFF in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
             return StoreInUse(f"the store {self.path.parent} is in use by another process or LocalStore")
         return Unavailable(f"the store {self.path.parent} cannot be used: {error}")
+
+
+def _empty_log(connection: sqlite3.Connection) -> None:
+    """Bring the write-ahead log into the file: `secure_delete` overwrites there, and what the log holds would stay."""
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")

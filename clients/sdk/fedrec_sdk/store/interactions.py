@@ -46,8 +46,8 @@ class Interactions:
         return History(items[order], times[order])
 
     def clear(self) -> None:
-        """Forget all interactions; SQLite overwrites them in the file (`secure_delete`)."""
-        with self._database.transaction() as tx:
+        """Forget all interactions: they are overwritten."""
+        with self._database.transaction(is_erasing=True) as tx:
             tx.execute("DELETE FROM interaction")
 
 

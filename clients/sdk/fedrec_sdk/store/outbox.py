@@ -96,7 +96,7 @@ class Outbox:
         return {} if row is None else codec.decode(row[0])
 
     def clear(self) -> None:
-        """Forget the pending report and the private tensors of all tasks."""
-        with self._database.transaction() as tx:
+        """Forget the pending report and the private tensors of all tasks: they are overwritten."""
+        with self._database.transaction(is_erasing=True) as tx:
             tx.execute("DELETE FROM outbox")
             tx.execute("DELETE FROM private_tensors")

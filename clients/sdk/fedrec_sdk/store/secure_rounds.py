@@ -84,8 +84,8 @@ class SecureRounds:
             tx.execute("UPDATE secure_round SET state = ?", (state,))
 
     def mask(self, state: bytes, body: bytes) -> None:
-        """Store the masked report, and forget what is under the mask."""
-        with self._database.transaction() as tx:
+        """Store the masked report, and overwrite what is under the mask."""
+        with self._database.transaction(is_erasing=True) as tx:
             tx.execute("UPDATE secure_round SET state = ?, body = ?, vector = x''", (state, body))
 
     def count(self, counted: PendingSecureRound, report_id: str) -> None:
@@ -96,6 +96,6 @@ class SecureRounds:
             tx.execute("UPDATE secure_round SET report_id = ?, body = NULL, private_tensors = x''", (report_id,))
 
     def discard(self) -> None:
-        """The round is over, or goes on without this device: forget all but its id."""
-        with self._database.transaction() as tx:
+        """The round is over, or goes on without this device: overwrite all but its id."""
+        with self._database.transaction(is_erasing=True) as tx:
             tx.execute("DELETE FROM secure_round")
