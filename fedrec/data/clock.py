@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from fedrec.data.interactions import DataError
 
 ISO_8601 = "ISO 8601"
+DAYS = "days as yyyymmdd"
 _FORMATS = (
     ISO_8601,
     *("%Y-%m-%d %H:%M:%S UTC", "%a %b %d %H:%M:%S %z %Y", "%Y/%m/%d", "%Y/%m/%d %H:%M", "%Y/%m/%d %H:%M:%S"),
@@ -33,7 +34,8 @@ def look_like_times(values: Sequence[str]) -> bool:
         return False
     if numbers[0] is not None:
         middle = float(np.median([number for number in numbers if number is not None]))
-        return any(_EARLIEST <= middle / scale <= _LATEST for scale in _PER_SECOND.values())
+        is_now = any(_EARLIEST <= middle / scale <= _LATEST for scale in _PER_SECOND.values())
+        return is_now or _days(np.array(numbers, dtype=np.float64)) is not None
     return bool(_formats_of(values))
 
 
@@ -71,8 +73,8 @@ class Clock:
         """
         values = np.array(self._values, dtype=np.float64)
         if not self._texts:
-            unit = _unit(values)
-            return values / _PER_SECOND[unit], unit
+            days, unit = _days(values), _unit(values)
+            return (values / _PER_SECOND[unit], unit) if days is None else (days, DAYS)
         codes = np.array(self._codes)
         parsed, time_format = self._dates(name)
         values[codes >= 0] = parsed[codes[codes >= 0]]
@@ -99,6 +101,16 @@ class Clock:
 def _unit(values: NDArray[np.float64]) -> str:
     middle = float(np.median(values)) if len(values) else 0.0
     return next((unit for unit, scale in _PER_SECOND.items() if middle / scale <= _LATEST), "seconds")
+
+
+def _days(values: NDArray[np.float64]) -> NDArray[np.float64] | None:
+    """Seconds of numbers such as 20240131; None where they are no days of these centuries."""
+    if not len(values) or not ((values >= 19000101) & (values <= 21001231)).all():
+        return None
+    different, place = np.unique(values, return_inverse=True)
+    parsed = [_parsed(f"{value:.0f}", "%Y%m%d") if value == int(value) else None for value in different.tolist()]
+    known = np.array([each for each in parsed if each is not None], dtype=np.float64)
+    return known[place] if len(known) == len(parsed) else None
 
 
 def _formats_of(texts: Iterable[str]) -> list[str]:

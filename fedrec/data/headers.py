@@ -19,10 +19,24 @@ _WORDS = {
 }
 _ENDINGS = ("uniqueid", "id", "uuid", "key", "hash", "idx", "index", "number", "num", "no", "code", "", "name")
 """What may follow such a word; an id is preferred to a name."""
-_SHORT = {"user": ("uid",), "item": ("iid",)}
+_SHORT = {"user": ("uid",), "item": ("iid", "aid", "itemids")}
 _TIME = (
     *("time", "timestamp", "ts", "unixreviewtime", "unixtime", "unixtimestamp", "eventtime", "eventtimestamp"),
-    *("datetime", "date", "when", "createdat", "created", "createdon", "tdat", "dateadded", "addedat", "playedat"),
+    *(
+        "timems",
+        "timestampms",
+        "timestamps",
+        "datetime",
+        "date",
+        "when",
+        "createdat",
+        "created",
+        "createdon",
+        "tdat",
+        "dateadded",
+        "addedat",
+        "playedat",
+    ),
     *("listenedat", "watchedat", "viewedat", "clickedat", "visitedat", "ratedat", "submitted", "submittedon"),
 )
 _OF_TIME = frozenset({"time", "timestamp", "date", "datetime", "dt"})

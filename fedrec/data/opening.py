@@ -1,9 +1,11 @@
 """Interactions from wherever they are: a file of any known format, an archive, or a folder."""
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
-from fedrec.data.archives import unpack
+from fedrec.data import headers
+from fedrec.data.archives import is_archive, unpack
 from fedrec.data.choice import FOUND, ColumnChoice
 from fedrec.data.collecting import interactions_of
 from fedrec.data.delimited import text_table
@@ -18,7 +20,7 @@ _LARGEST_ARCHIVE_BYTES = 20 << 30
 
 
 def read_interactions(path: Path, choice: ColumnChoice = FOUND) -> Interactions:
-    """Read a file, a zip archive, or what a folder holds; `remarks` says what was taken for what.
+    """Read a file, an archive (zip or tar), or what a folder holds; `remarks` says what was taken for what.
 
     Tables are text (delimited by commas, semicolons, tabs, bars, `::` or blanks, with a header or without, packed by
     gzip, bzip2 or xz too), objects of JSON, or Parquet. Columns are found by their names, such as `user`, `item`,
@@ -29,16 +31,34 @@ def read_interactions(path: Path, choice: ColumnChoice = FOUND) -> Interactions:
         DataError: nothing there, columns that cannot be told (the message names the options that help), or no
             interaction.
     """
-    if path.suffix == ".zip" and path.is_file():
-        with tempfile.TemporaryDirectory(prefix="fedrec-data-") as folder:
-            return read_interactions(unpack(path, Path(folder), _LARGEST_ARCHIVE_BYTES), choice)
+    if path.is_file() and is_archive(path):
+        return _unpacked(path, choice)
     if not path.exists():
         raise DataError(f"{path}: no such file")
-    files = files_of(path) if path.is_dir() else [path]
+    files = files_of(path, _names_users_and_items) if path.is_dir() else [path]
     interactions = joined([interactions_of(_table(file), choice) for file in files])
     if len(interactions) == 0:
         raise DataError(f"{path}: no interactions")
     return interactions
+
+
+def _unpacked(archive: Path, choice: ColumnChoice) -> Interactions:
+    """Read what an archive holds; sentences name the archive in place of the folder that it was unpacked into."""
+    with tempfile.TemporaryDirectory(prefix="fedrec-data-") as folder:
+        try:
+            found = read_interactions(unpack(archive, Path(folder), _LARGEST_ARCHIVE_BYTES), choice)
+        except DataError as error:
+            raise DataError(str(error).replace(folder, str(archive))) from error
+    return replace(found, remarks=tuple(remark.replace(folder, str(archive)) for remark in found.remarks))
+
+
+def _names_users_and_items(path: Path) -> bool:
+    """Whether the columns of a file are called so that it must hold interactions."""
+    try:
+        names = _table(path).names or ()
+    except DataError:
+        return False
+    return all(headers.users_and_items(names, what) for what in ("user", "item"))
 
 
 def _table(path: Path) -> Table:

@@ -88,7 +88,8 @@ def _time_by_content(table: Table, taken: set[int]) -> dict[str, int]:
     """The only column of dates or clock readings, or else the last of four columns, as MovieLens has it."""
     found = [each for each in range(table.width) if each not in taken and look_like_times(table.values(each))]
     last = table.width - 1
-    is_usual = table.names is None and table.width == _USUAL_WIDTH and _are_numbers(table.values(last))
+    is_usual = table.names is None and table.width == _USUAL_WIDTH
+    is_usual = is_usual and all(_are_numbers(table.values(each)) for each in (last - 1, last))
     if is_usual and (not found or last in found):
         found = [last]
     if table.names is None and len(found) > 1:

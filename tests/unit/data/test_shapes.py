@@ -4,6 +4,7 @@ import bz2
 import gzip
 import json
 import lzma
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -68,6 +69,15 @@ SHAPES = {
     "old-steam.jsonl": lines("", "{{u'username': u'{user}', 'product_id': u'{item}', 'date': u'2015-05-{day}'}}"),
     "lists.jsonl": '{"user_id": "ann", "items": ["Heat", "Ran", "Alien"], "tags": ["a"]}\n'
     '{"user_id": "bob", "items": ["Ran", "Heat"]}\n{"user_id": "cat", "items": []}\n',
+    "histories.json": '{"ann": ["Heat", "Ran", "Alien"], "bob": ["Ran", "Heat"]}',
+    "history.jsonl": '{"user_id": "ann", "history": ["Heat", "Ran", "Alien"]}\n'
+    '{"user_id": "bob", "history": ["Ran", "Heat"]}\n',
+    "timed.jsonl": '{"userId": "ann", "itemIds": ["Alien", "Heat", "Ran"], "timestamps": [9, 4, 6]}\n'
+    '{"userId": "bob", "itemIds": ["Heat", "Ran"], "timestamps": [8, 7]}\n',
+    "otto.jsonl": '{"session": "ann", "events": [{"aid": "Alien", "ts": 9}, {"aid": "Heat", "ts": 4}, '
+    '{"aid": "Ran", "ts": 6}]}\n{"session": "bob", "events": [{"aid": "Ran", "ts": 7}, {"aid": "Heat", "ts": 8}]}\n',
+    "kuairand.csv": lines("user_id,video_id,date,hourmin,time_ms,is_click", "{user},{item},20220421,900,{ms},1"),
+    "days.csv": lines("user,item,date", "{user},{item},201505{day}"),
     "sequences.txt": "ann Heat Ran Alien\nbob Ran Heat\n",
     "commas.txt": "ann,Heat,Ran,Alien\nbob,Ran,Heat\n",
     "news.tsv": "1\tann\t5/14/2019 8:00:00 AM\tHeat Ran\tAlien-1 Up-0\n"
@@ -113,6 +123,42 @@ def test_parquet_is_found_by_name_and_by_content(tmp_path: Path) -> None:
     users, items, times = [row[0] for row in ROWS], [row[1] for row in ROWS], [MAY + row[2] for row in ROWS]
     columns = {"a": users, "b": items, "c": pa.array(times, pa.timestamp("s")), "d": [[1]] * 5}
     parquet.write_table(pa.table(columns), path)
+    assert chosen(read_interactions(path)) == WANTED
+
+
+def test_lists_in_parquet_are_histories(tmp_path: Path) -> None:
+    path = tmp_path / "lists.parquet"
+    events = [{"item": "Heat", "when": 4}, {"item": "Alien", "when": 9}, {"item": "Ran", "when": 6}]
+    for columns in (
+        {"user": list(WANTED), "items": list(WANTED.values())},
+        {"user": list(WANTED), "events": [events, [{"item": "Ran", "when": 7}, {"item": "Heat", "when": 8}]]},
+    ):
+        parquet.write_table(pa.table(columns), path)
+        assert chosen(read_interactions(path)) == WANTED
+
+
+def test_how_often_is_not_when(tmp_path: Path) -> None:
+    path = tmp_path / "usersha1-artmbid-artname-plays.tsv"
+    path.write_text("a\tx\tthe x\t2137\na\ty\ty & z\t1099\nb\tx\tthe x\t12\nb\ty\ty & z\t897\n")
+    assert read_interactions(path).times is None
+
+
+def test_of_many_files_that_with_users_and_items_is_taken(tmp_path: Path) -> None:
+    path = tmp_path / "shop.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("category_tree.csv", "categoryid,parentid\n1,2\n")
+        archive.writestr("events.csv", SHAPES["retailrocket.csv"])
+        archive.writestr("item_properties.csv", "timestamp,itemid,property\n1435460400000,7,size\n")
+    found = read_interactions(path)
+    assert chosen(found) == WANTED
+    assert found.remarks[0].startswith(f"{path}/events.csv: users from 'visitorid'")
+
+
+def test_a_tar_is_an_archive(tmp_path: Path) -> None:
+    (tmp_path / "plays.tsv").write_text(lines("user\titem\ttime", "{user}\t{item}\t{s}"))
+    path = tmp_path / "lastfm.tar.gz"
+    with tarfile.open(path, "w:gz") as archive:
+        archive.add(tmp_path / "plays.tsv", "lastfm/plays.tsv")
     assert chosen(read_interactions(path)) == WANTED
 
 
