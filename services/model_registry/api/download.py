@@ -111,7 +111,7 @@ class Download(StreamingResponse):
 
 def _stored(context: Context, caller: Caller, version_id: str) -> StoredWeights:
     today = context.clock.now().date()
-    found = context.db.run("find_weights", lambda tx: weights.of_version(tx, version_id, today))
-    if found is None or not caller.may_see(found[0]):
+    found = context.db.run("find_weights", lambda tx: weights.of_version(tx, version_id, today, caller.may_see))
+    if found is None:
         raise UnknownVersion(f"there is no version {version_id!r}")
-    return found[1]
+    return found

@@ -1,6 +1,6 @@
 """Uploaded weights: one row for each digest; the bytes are objects."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -75,8 +75,8 @@ def hold(tx: Connection, digest: str) -> bool:
     return tx.execute(query).one_or_none() is not None
 
 
-def of_version(tx: Connection, version_id: str, today: date) -> tuple[str, StoredWeights] | None:
-    """The model and the weights of a version, which are in use today; None where there is no such version.
+def of_version(tx: Connection, version_id: str, today: date, may_see: Callable[[str], bool]) -> StoredWeights | None:
+    """The weights of a version, which are in use today; None where there is no such version of a model one may see.
 
     Raises:
         WeightsDeleted: nobody had used them for long.
@@ -95,12 +95,12 @@ def of_version(tx: Connection, version_id: str, today: date) -> tuple[str, Store
         .where(versions.c.version_id == version_id)
     )
     row = tx.execute(query).one_or_none()
-    if row is None:
+    if row is None or not may_see(row.model):
         return None
     if row.object_key is None or not _use(tx, row.digest, row.used_on, today):
         raise WeightsDeleted(f"nobody had used them for long: take a newer version of {row.model!r}")
-    model, *stored, _ = row
-    return model, StoredWeights(*stored)
+    _, *stored, _ = row
+    return StoredWeights(*stored)
 
 
 def _use(tx: Connection, digest: str, used_on: date, today: date) -> bool:

@@ -29,9 +29,10 @@ def of_task(registry: Registry, seed: int, task: str = "tsk_1") -> dict[str, Any
     return registry.publish("films", weights(seed), lineage=lineage)
 
 
-def download(registry: Registry, version: dict[str, Any]) -> Any:
+def download(registry: Registry, version: dict[str, Any], *, model: str = "films") -> Any:
+    """By a participant of a task of a model."""
     path = f"/v1/versions/{version['version_id']}/weights"
-    return registry.client.get(path, headers=registry.as_participant("films"))
+    return registry.client.get(path, headers=registry.as_participant(model))
 
 
 def promote(registry: Registry, version: dict[str, Any]) -> Any:
@@ -56,6 +57,15 @@ def test_weights_that_nobody_downloaded_for_long_go_and_what_is_known_of_the_ver
     refused = download(films, old)
     assert (refused.status_code, refused.json()["slug"]) == (410, "weights-deleted")
     assert download(films, newest).content == weights(2)
+
+
+def test_participants_of_other_models_neither_learn_of_deleted_weights_nor_keep_any(films: Registry) -> None:
+    old, _ = of_task(films, 1), of_task(films, 2)
+    assert download(films, old, model="music").status_code == 404
+    assert kept(films) == [1]
+    refused = download(films, old, model="music")
+    assert (refused.status_code, refused.json()["slug"]) == (404, "unknown-version")
+    assert "films" not in refused.text
 
 
 def test_a_download_counts_as_use_for_ninety_days(films: Registry) -> None:
