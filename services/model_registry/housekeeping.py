@@ -27,6 +27,8 @@ async def keep_house(context: Context) -> None:
             raise
         except (DatabaseUnavailable, ObjectsUnavailable) as error:
             log.warning("sweep put off", error=str(error))
+        except Exception as error:  # there is nobody else who would begin the next one
+            log.error("sweep failed; it will be tried again", exc_info=error)
 
 
 def sweep(context: Context) -> None:

@@ -43,13 +43,15 @@ class ExternalHome:
     """Keeps the bytes in a `ByteStore` and the keys in the service's own database."""
 
     def __init__(self, tables: ObjectTables, store: ByteStore) -> None:
+        # The service is in the name: what shares the place with it is not its to sweep.
+        self._kind = f"obj_{tables.objects.schema}"
         self._objects = tables.objects
         self._deletions = tables.deletions
         self._store = store
 
     def put(self, tx: Connection, chunks: Iterable[bytes | memoryview]) -> str:
         """Write a new object; it is an orphan until the transaction commits."""
-        key = new_id("obj")
+        key = new_id(self._kind)
         size = self._store.write(key, chunks)
         tx.execute(insert(self._objects).values(key=key, size_bytes=size))
         return key
@@ -83,7 +85,8 @@ class ExternalHome:
         erased = 0
         while count := db.run("erase_deleted_objects", self._erase_deleted):
             erased += count
-        for keys in self._store.older_than(orphan_age):
+        for names in self._store.older_than(orphan_age):
+            keys = [name for name in names if name.startswith(f"{self._kind}_")]
             known = db.run("find_objects", lambda tx, keys=keys: self._known(tx, keys))  # type: ignore[misc]
             orphans = [key for key in keys if key not in known]
             self._store.erase(orphans)

@@ -1,10 +1,12 @@
 """Bytes as files in a local folder: the fastest home where all processes share one host."""
 
 import contextlib
+import math
 import os
 import time
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
+from itertools import islice
 from pathlib import Path
 
 from services.kit.objects.home import ObjectMissing, ObjectsUnavailable
@@ -57,15 +59,13 @@ class FolderStore:
     def older_than(self, age: timedelta) -> Iterator[list[str]]:
         """Names of files by their time of change, those of broken-off writes too."""
         before = time.time() - age.total_seconds()
-        batch = []
-        with os.scandir(self._folder) as entries:
-            for entry in entries:
-                if entry.stat().st_mtime <= before:
-                    batch.append(entry.name)
-                if len(batch) == _BATCH:
+        try:
+            with os.scandir(self._folder) as entries:
+                names = (entry.name for entry in entries if _changed_at(entry) <= before)
+                while batch := list(islice(names, _BATCH)):
                     yield batch
-                    batch = []
-        yield batch
+        except OSError as error:
+            raise ObjectsUnavailable(f"cannot list {self._folder}: {error.strerror}") from error
 
     def _sync_names(self) -> None:
         # A renamed file can be lost in a power cut until its directory is synced too.
@@ -74,3 +74,11 @@ class FolderStore:
             os.fsync(directory)
         finally:
             os.close(directory)
+
+
+def _changed_at(entry: os.DirEntry[str]) -> float:
+    """In seconds since the epoch; never for what others have renamed or deleted since it was listed."""
+    try:
+        return entry.stat().st_mtime
+    except FileNotFoundError:
+        return math.inf

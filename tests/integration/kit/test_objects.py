@@ -1,17 +1,28 @@
 """Immutable objects behave the same in all three homes."""
 
+import contextlib
 import hashlib
 import itertools
+import os
 import random
 import tracemalloc
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, MetaData, text
 
 from services.kit.db import Database
-from services.kit.objects import CHUNK_BYTES, ObjectHome, ObjectMissing
+from services.kit.objects import (
+    CHUNK_BYTES,
+    ObjectHome,
+    ObjectMissing,
+    ObjectsUnavailable,
+    ObjectTables,
+    object_tables,
+    open_home,
+)
 
 SIZES = [
     0,
@@ -141,6 +152,45 @@ def test_a_sweep_erases_orphans_and_only_when_they_are_old(db: Database, home: O
     home.sweep(db, orphan_age=timedelta(seconds=-2))  # S3 keeps whole seconds
     assert stored_bytes_of(db, home, orphan[0]) is None
     assert read(db, home, kept) == b"kept"
+
+
+def test_two_services_may_keep_their_objects_in_one_place(db: Database, tables: ObjectTables, tmp_path: Path) -> None:
+    metadata, place = MetaData(), f"folder:{tmp_path}"
+    db.run("schema", lambda tx: tx.execute(text("CREATE SCHEMA desk")))
+    one, other = open_home(place, tables), open_home(place, object_tables(metadata, "desk"))
+    db.run("tables", metadata.create_all)
+    keys = put(db, one, b"of one"), put(db, other, b"of the other")
+    (tmp_path / "letter.txt").write_text("of somebody else")
+    for home in (one, other):
+        home.sweep(db, orphan_age=timedelta(seconds=-2))
+    assert (read(db, one, keys[0]), read(db, other, keys[1])) == (b"of one", b"of the other")
+    assert (tmp_path / "letter.txt").exists()
+
+
+def test_a_file_that_somebody_else_deletes_while_a_folder_is_listed_disturbs_no_sweep(
+    db: Database, tables: ObjectTables, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    home = open_home(f"folder:{tmp_path}", tables)
+    gone, kept = put(db, home, b"gone"), put(db, home, b"kept")
+    scan = os.scandir
+
+    @contextlib.contextmanager
+    def meanwhile(path: Path) -> Iterator[Iterator[os.DirEntry[str]]]:
+        with scan(path) as entries:
+            listed = list(entries)
+        (tmp_path / gone).unlink()
+        yield iter(listed)
+
+    monkeypatch.setattr(os, "scandir", meanwhile)
+    assert home.sweep(db, orphan_age=timedelta(seconds=-2)) == 0
+    assert read(db, home, kept) == b"kept"
+
+
+def test_a_folder_that_cannot_be_listed_is_unavailable(db: Database, tables: ObjectTables, tmp_path: Path) -> None:
+    home = open_home(f"folder:{tmp_path / 'objects'}", tables)
+    (tmp_path / "objects").rmdir()
+    with pytest.raises(ObjectsUnavailable):
+        home.sweep(db)
 
 
 def test_memory_holds_a_few_chunks_of_a_large_object(db: Database, home: ObjectHome) -> None:

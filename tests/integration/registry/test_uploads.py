@@ -1,6 +1,8 @@
 """What the registry takes in, and what it refuses."""
 
 import hashlib
+import itertools
+import threading
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -9,6 +11,8 @@ import numpy as np
 import pytest
 
 from fedrec_protocol import codec
+from services.model_registry import housekeeping
+from services.model_registry.api.context import Context
 from services.model_registry.housekeeping import sweep
 from tests.integration.registry.support import KeyServer, Registry, running, settings_for, weights
 
@@ -107,6 +111,21 @@ def test_the_service_sweeps_by_itself(database_url: str, key_server: KeyServer) 
         while registry.count("weights") > 0:
             assert time.monotonic() < deadline
             time.sleep(0.02)
+
+
+def test_a_sweep_that_fails_is_not_the_last_one(
+    database_url: str, key_server: KeyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sweeps, is_repeated = itertools.count(1), threading.Event()
+
+    def failing(_: Context) -> None:
+        if next(sweeps) == 2:
+            is_repeated.set()
+        raise RuntimeError("for this test")
+
+    monkeypatch.setattr(housekeeping, "sweep", failing)
+    with running(settings_for(database_url, key_server, sweep_seconds=0.05), key_server):
+        assert is_repeated.wait(60)
 
 
 def test_a_folder_can_be_the_home_of_weights(database_url: str, key_server: KeyServer, tmp_path: Path) -> None:
