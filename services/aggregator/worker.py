@@ -16,6 +16,7 @@ from functools import partial
 
 import structlog
 
+from services.aggregator.domain.errors import UnknownRound, UnknownTask
 from services.aggregator.domain.retention import Retention
 from services.aggregator.pipeline.close import close_if_due
 from services.aggregator.pipeline.context import Context
@@ -24,6 +25,7 @@ from services.aggregator.pipeline.finish_round import finish_round
 from services.aggregator.pipeline.first_version import first_version
 from services.aggregator.pipeline.forget import forget
 from services.aggregator.pipeline.forget_clients import forget_unseen
+from services.aggregator.pipeline.held_round import hold_round
 from services.aggregator.pipeline.keep_bases import keep_bases
 from services.aggregator.pipeline.open_round import open_round
 from services.aggregator.pipeline.restored import hold_restored
@@ -121,7 +123,7 @@ class Worker:
 
     def _finish(self, round_id: str) -> None:
         db = self._context.db
-        lease = db.run("acquire_lease", lambda tx: leases.acquire(tx, round_id, self._name, LEASE))
+        lease = db.run("acquire_lease", lambda tx: hold_round(tx, round_id, self._name, LEASE))
         if lease is None:
             return
         pause = self._retry
@@ -159,6 +161,8 @@ class Worker:
         """One failing task or round must not stop the others."""
         try:
             step()
+        except (UnknownTask, UnknownRound):
+            log.info("deleted since it was found", step=what, subject=subject)
         except Exception as error:
             log.error("step failed; it will be tried again", step=what, subject=subject, exc_info=error)
 

@@ -15,6 +15,7 @@ from services.aggregator.pipeline.context import Context
 from services.aggregator.pipeline.erase_memory import erase_memory
 from services.aggregator.storage import (
     encrypted_sums,
+    leases,
     ledgers,
     notifications,
     partial_sums,
@@ -64,7 +65,7 @@ def _due(tx: Connection, context: Context, round_: Round) -> Round | None:
 
 
 def abandon(tx: Connection, context: Context, round_: Round) -> None:
-    """Store an abandoned round: sums, secrets and key are deleted, and the next round waits a little longer."""
+    """Store an abandoned round: sums, secrets, key and lease are deleted, and the next round waits a little longer."""
     rounds.save(tx, round_)
     task = tasks.get(tx, round_.task_id)
     _charge_what_was_seen(tx, context, task, round_)
@@ -74,6 +75,7 @@ def abandon(tx: Connection, context: Context, round_: Round) -> None:
         context.home.delete(tx, key)
     secure_rounds.delete_round(tx, round_.id)
     rounds.erase_key(tx, round_.id)
+    leases.retire(tx, round_.id)
     if task.state is TaskState.COMPLETED:  # cancelled while this round was being finished
         erase_memory(tx, context, task)
     failures = rounds.abandoned_in_a_row(tx, round_.task_id)

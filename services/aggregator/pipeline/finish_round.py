@@ -13,7 +13,7 @@ from services.aggregator.pipeline.context import Context
 from services.aggregator.pipeline.encrypted.offer import waits_for_silos
 from services.aggregator.pipeline.held_round import held_round
 from services.aggregator.pipeline.publish import publish
-from services.aggregator.storage import leases, notifications, outcomes, tasks
+from services.aggregator.storage import notifications, outcomes, tasks
 from services.aggregator.storage.leases import Lease
 from services.aggregator.storage.ledgers import LedgerRestored
 
@@ -50,7 +50,6 @@ def _stop(tx: Connection, context: Context, round_id: str, lease: Lease, reason:
             context.home.delete(tx, key)
         round_ = round_.abandoned(reason, context.now())
         abandon(tx, context, round_)
-        leases.retire(tx, lease)
         return round_
     tasks.save(tx, task.failed(f"round {round_.number}: {reason}"))
     notifications.notify(tx, notifications.ROUNDS, task.id)

@@ -11,7 +11,7 @@ from services.aggregator.pipeline.about import about
 from services.aggregator.pipeline.close import abandon
 from services.aggregator.pipeline.context import Context
 from services.aggregator.pipeline.held_round import held_round
-from services.aggregator.storage import leases, outcomes
+from services.aggregator.storage import outcomes
 from services.aggregator.storage.leases import Lease
 
 log = structlog.get_logger(__name__)
@@ -29,7 +29,6 @@ def give_up(
     def write(tx: Connection) -> None:
         abandon(tx, context, held_round(tx, round_.id, lease).abandoned(reason, context.now()))
         outcomes.set_blamed(tx, round_.id, blamed, context.now())
-        leases.retire(tx, lease)
 
     context.db.run("abandon_round", write)
     log.error("round abandoned", **about(round_), reason=reason)

@@ -102,5 +102,5 @@ def _record(tx: Connection, context: Context, round_id: str, lease: Lease, versi
             if key is not None:
                 context.home.delete(tx, key)
     tasks.retry_at(tx, task.id, None)
-    leases.retire(tx, lease)
+    leases.retire(tx, round_id)
     advance(tx, context, task)

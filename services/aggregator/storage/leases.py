@@ -60,6 +60,6 @@ def release(tx: Connection, lease: Lease, pause: timedelta = timedelta(0)) -> No
     tx.execute(update(leases).where(mine).values(expires_at=func.now() + pause))
 
 
-def retire(tx: Connection, lease: Lease) -> None:
-    """The work is done for good: nobody will ask for this lease again."""
-    tx.execute(delete(leases).where(leases.c.name == lease.name))
+def retire(tx: Connection, name: str) -> None:
+    """The work is done for good: whoever has its lease has it no more."""
+    tx.execute(delete(leases).where(leases.c.name == name))

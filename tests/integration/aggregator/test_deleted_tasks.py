@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+
 import httpx
 import pytest
 from typer.testing import CliRunner
 
 from fedrec.cli import app
 from fedrec_protocol.messages import Role
-from services.aggregator.storage import deletion
+from services.aggregator.storage import deletion, rounds, tasks
 from services.kit.db import DatabaseUnavailable
 from tests.integration.aggregator.deployment import Device, Task
 from tests.integration.aggregator.powers import power_of_two, powers_task
@@ -52,6 +54,21 @@ def test_devices_of_a_deleted_task_are_told_and_cannot_enrol_again(world: World)
     assert refusal(device.send("POST", "/v1/check-ins", json={})) == (404, "unknown-task")
     assert refusal(device.renew()) == (401, "unauthenticated")
     assert refusal(device.enrol(enrolment_key)) == (401, "unauthenticated")
+
+
+def test_a_worker_that_found_a_task_before_it_was_deleted_finds_nothing_wrong(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    task, _ = ended(world)
+    (last,) = task.get("/rounds?limit=1")
+    assert delete(task).status_code == 204
+    for found in ("collecting", "aggregating"):
+        monkeypatch.setattr(rounds, found, lambda _: [last["round_id"]])
+    monkeypatch.setattr(rounds, "tasks_without_round", lambda *_: [task.id])
+    monkeypatch.setattr(tasks, "without_version", lambda _: [task.id])
+    caplog.set_level(logging.INFO, logger="services.aggregator.worker")
+    world.work()
+    assert [record.levelname for record in caplog.records] == ["INFO"] * 4
 
 
 def test_its_name_may_be_used_again(world: World) -> None:

@@ -130,6 +130,7 @@ def test_a_round_that_nobody_decrypts_is_abandoned_and_leaves_nothing(gather: Ga
     assert round_of(cohort, 1)["state"] == "abandoned"
     assert "1 of at least 2 silos decrypted" in str(round_of(cohort, 1)["waiting_for"])
     assert rows_of(world, round_id) == 0
+    assert value(world, "SELECT count(*) FROM aggregator.leases WHERE name = :round", round_id) == 0
     assert cohort.task.weights()["items"].tobytes() == before.tobytes()
     world.advance(10)
     world.work()

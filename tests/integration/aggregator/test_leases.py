@@ -42,7 +42,7 @@ def test_a_worker_that_slept_through_its_lease_is_fenced_off_for_good(world: Wor
             db.run("require", partial(leases.require, lease=stale))
         db.run("release", partial(leases.release, lease=stale))
     db.run("require", lambda tx: leases.require(tx, third))
-    db.run("retire", lambda tx: leases.retire(tx, third))
+    db.run("retire", lambda tx: leases.retire(tx, third.name))
     with pytest.raises(FencedOff):
         db.run("require", lambda tx: leases.require(tx, third))
 
@@ -93,6 +93,25 @@ def test_a_sleeper_whose_fence_is_given_out_again_publishes_nothing(
         publish(context, round_id, sleeper)
     assert others == [sleeper]
     assert task.get()["rounds_published"] == 1
+
+
+def test_a_worker_that_saw_a_round_before_its_end_leaves_no_lease_of_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = world.task(**powers_task(goal=1))
+    device, round_id = task.device(), task.round["round_id"]
+    assert device.report(device.assigned()["assignment_id"], power_of_two(4)).status_code == 201
+    world.work()
+    assert counted(task) == {4}
+    monkeypatch.setattr(rounds, "aggregating", lambda _: [round_id])
+    world.work()
+    assert held(world, round_id) == 0
+
+
+def held(world: World, name: str) -> int:
+    """Rows of a lease."""
+    query = text("SELECT count(*) FROM aggregator.leases WHERE name = :name").bindparams(name=name)
+    return int(world.context.db.run("count", lambda tx: tx.execute(query).scalar_one()))
 
 
 def test_a_worker_that_takes_long_keeps_its_lease(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

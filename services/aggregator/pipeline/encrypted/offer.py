@@ -16,8 +16,9 @@ from services.aggregator.domain.tasks import Task
 from services.aggregator.pipeline.about import about
 from services.aggregator.pipeline.context import Context
 from services.aggregator.pipeline.give_up import give_up
+from services.aggregator.pipeline.held_round import held_round
 from services.aggregator.pipeline.merge import KeyErased, merge, round_key
-from services.aggregator.storage import encrypted_sums, leases, outcomes, rounds, tasks
+from services.aggregator.storage import encrypted_sums, outcomes, rounds, tasks
 from services.aggregator.storage.encrypted_sums import EncryptedSumRow
 from services.aggregator.storage.leases import Lease
 from services.kit.objects import ObjectMissing
@@ -64,7 +65,7 @@ def _offer(context: Context, task: Task, terms: HomomorphicEncryption, round_: R
     def write(tx: Connection) -> None:
         sealed = sealing.seal(memoryview(body), round_key(tx, context, round_.id), sum_name(round_.id))
         key = context.home.put(tx, sealed)
-        leases.require(tx, lease)
+        held_round(tx, round_.id, lease)
         new = EncryptedSumRow(round_.id, key, hashlib.sha256(body).digest(), deadline, None)
         encrypted_sums.insert_sum(tx, new)
 
