@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 M = TypeVar("M", bound=Response)
 _NOT_YET = 202
+_ASK_AGAIN = timedelta(seconds=1)
+"""Where an answer does not say when."""
 
 
 class Session:
@@ -117,7 +119,7 @@ class Session:
         """
         answer = self._answer("GET", f"{self._secure_url(assignment_id)}/{resource}")
         if answer.status == _NOT_YET:
-            return timedelta(seconds=float(answer.headers.get("Retry-After", "1")))
+            return answer.retry_after or _ASK_AGAIN
         return parse(kind, answer.body)
 
     def read_encrypted_sum(self, assignment_id: str) -> EncryptedSum | timedelta:
@@ -129,7 +131,7 @@ class Session:
         """
         answer = self._answer("GET", f"{self._assignment_url(assignment_id)}/encrypted-sum")
         if answer.status == _NOT_YET:
-            return timedelta(seconds=float(answer.headers.get("Retry-After", "1")))
+            return answer.retry_after or _ASK_AGAIN
         return parse(EncryptedSum, answer.body)
 
     def encrypted_words(self, assignment_id: str) -> bytes:

@@ -41,6 +41,11 @@ class Answer:
     headers: Mapping[str, str]
     body: bytes
 
+    @property
+    def retry_after(self) -> timedelta | None:
+        """When to ask again; None where it does not say."""
+        return _retry_after(self.headers)
+
 
 @dataclass(frozen=True)
 class Streamed:
@@ -218,7 +223,7 @@ def _raise_unless_successful(response: httpx.Response) -> None:
     # A redirect of an API call is not of the protocol: more likely a network that wants a login first.
     is_client_error = 400 <= response.status_code < 500
     if not is_client_error or response.status_code in _TRY_LATER_STATUSES or problem.slug in _TRY_LATER_SLUGS:
-        raise Unavailable(f"{problem.slug}: {problem.detail or problem.title}", _retry_after(response))
+        raise Unavailable(f"{problem.slug}: {problem.detail or problem.title}", _retry_after(response.headers))
     raise Rejected(problem)
 
 
@@ -237,24 +242,26 @@ def _problem(response: httpx.Response) -> Problem:
         )
 
 
-def _retry_after(response: httpx.Response) -> timedelta | None:
+def _retry_after(headers: Mapping[str, str]) -> timedelta | None:
     """The field in either of its forms, delay or date (RFC 9110, section 10.2.3)."""
-    field = response.headers.get("Retry-After", "")
+    field = headers.get("Retry-After", "")
     try:
         return timedelta(seconds=max(float(field), 0.0))
     except (ValueError, OverflowError):
         until = _http_date(field)
     if until is None:
         return None
-    now = _http_date(response.headers.get("Date")) or datetime.now(UTC)
+    now = _http_date(headers.get("Date")) or datetime.now(UTC)
     return max(until - now, timedelta(0))
 
 
 def _http_date(field: str | None) -> datetime | None:
     try:
-        return email.utils.parsedate_to_datetime(field) if field else None
+        date = email.utils.parsedate_to_datetime(field) if field else None
     except ValueError:
         return None
+    # Of the three forms of a date (RFC 9110, section 5.6.7) one names no zone; all are in UTC.
+    return date.replace(tzinfo=UTC) if date is not None and date.tzinfo is None else date
 
 
 def _origin(url: str) -> str:

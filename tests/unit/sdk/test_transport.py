@@ -1,6 +1,5 @@
 """Retries, and what an app sees when they do not help: `Unavailable` or `Rejected`, never httpx."""
 
-import email.utils
 import random
 import socket
 import time
@@ -81,13 +80,27 @@ def test_a_long_retry_after_is_passed_on_at_once(
     assert naps == []
 
 
-def test_a_retry_after_may_be_a_date(server: FakeServer, answers: dict[str, Answer], transport: Transport) -> None:
-    in_an_hour = email.utils.formatdate(time.time() + 3600, usegmt=True)
-    answers["/later"] = Answer(503, b"", headers={"Retry-After": in_an_hour})
-    with pytest.raises(Unavailable) as refused:
-        transport.send("GET", server.url + "/later")
-    assert refused.value.retry_after is not None
-    assert refused.value.retry_after.total_seconds() == pytest.approx(3600, abs=120)
+@pytest.mark.parametrize("form", ["%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %d %H:%M:%S %Y"])
+@pytest.mark.parametrize("status", [202, 503])
+def test_a_retry_after_may_be_a_date_in_each_form_of_rfc_9110(
+    server: FakeServer, answers: dict[str, Answer], transport: Transport, form: str, status: int
+) -> None:
+    in_an_hour = time.strftime(form, time.gmtime(time.time() + 3600))
+    answers["/later"] = Answer(status, b"", headers={"Retry-After": in_an_hour})
+    try:
+        asked = transport.send("GET", server.url + "/later").retry_after
+    except Unavailable as refusal:
+        asked = refusal.retry_after
+    assert asked is not None
+    assert asked.total_seconds() == pytest.approx(3600, abs=120)
+
+
+@pytest.mark.parametrize("field", ["nan", "soon", ""])
+def test_a_retry_after_that_says_nothing_is_none(
+    server: FakeServer, answers: dict[str, Answer], transport: Transport, field: str
+) -> None:
+    answers["/later"] = Answer(202, b"", headers={"Retry-After": field})
+    assert transport.send("GET", server.url + "/later").retry_after is None
 
 
 @pytest.mark.parametrize(("status", "slug"), [(401, "unauthenticated"), (404, "not-found"), (418, "invalid-request")])
