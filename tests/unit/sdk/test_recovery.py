@@ -1,5 +1,6 @@
 """Crashes and lost answers: an acknowledged report is counted once, a lost one is sent again as it was."""
 
+import json
 from typing import Any
 
 import pytest
@@ -143,3 +144,15 @@ def test_training_again_after_a_crash_gives_the_report_that_was_lost(
             ada.contribute()
     join(aggregator, "ada").contribute()
     assert reports_sent(aggregator) == lost
+
+
+def test_a_task_in_the_store_that_this_release_cannot_read_is_fetched_again(
+    aggregator: FakeAggregator, join: Join
+) -> None:
+    ada = join(aggregator, "ada", (0, 1, 2, 3))
+    ada.contribute()
+    kept = json.loads(ada.store.values.get("task") or b"")
+    # An app that goes back to its release before finds what its newer release was told.
+    kept["manifest"]["of_tomorrow"] = True
+    ada.store.values.put("task", json.dumps(kept).encode())
+    assert isinstance(join(aggregator, "ada").contribute(), Contributed)
