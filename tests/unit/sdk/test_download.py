@@ -66,6 +66,16 @@ def test_a_part_longer_than_the_file_starts_over(aggregator: FakeAggregator, ada
     assert isinstance(ada.contribute(), Contributed)
 
 
+def test_weights_that_the_disk_does_not_take_are_unavailable(aggregator: FakeAggregator, ada: Participant) -> None:
+    folder = ada.store.models.folder
+    folder.mkdir()
+    (folder / f"{aggregator.versions[0].digest}.part").symlink_to("/dev/full")
+    with pytest.raises(Unavailable, match="cannot be kept"):
+        ada.contribute()
+    (folder / f"{aggregator.versions[0].digest}.part").unlink()
+    assert isinstance(ada.contribute(), Contributed)
+
+
 def test_weights_with_another_digest_are_refused_and_not_kept(aggregator: FakeAggregator, ada: Participant) -> None:
     aggregator.corrupt_downloads()
     with pytest.raises(Rejected) as refused:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from fedrec_protocol.problems import Slug
-from fedrec_sdk.errors import rejected_here
+from fedrec_sdk.errors import Unavailable, rejected_here
 
 KEPT = 2
 
@@ -43,19 +43,27 @@ class ModelCache:
         Args:
             digest: SHA-256 of the weights, in hexadecimal.
             download: Fills a file with the weights, starting from what it holds, and checks the digest.
+
+        Raises:
+            Unavailable: the disk is full or broken; what `download` raises.
         """
         # One download at a time: participants that share the cache wait for the one of them that downloads.
         with self._guard:
             if (cached := self.read(digest)) is not None:
                 return cached
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            path = self._path(digest)
-            part = path.with_suffix(".part")
-            download(part)
-            part.replace(path)
-            _make_durable(self.folder)
-            with path.open("rb") as file:
-                return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+            try:
+                return self._filled(self._path(digest), download)
+            except OSError as error:
+                raise Unavailable(f"weights cannot be kept in {self.folder}: {error.strerror}") from error
+
+    def _filled(self, path: Path, download: Callable[[Path], None]) -> memoryview:
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        part = path.with_suffix(".part")
+        download(part)
+        part.replace(path)
+        _make_durable(self.folder)
+        with path.open("rb") as file:
+            return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
 
     def evict(self, pinned: frozenset[str]) -> frozenset[str]:
         """Remove all but the pinned and the most recently used files; returns the digests that remain."""
