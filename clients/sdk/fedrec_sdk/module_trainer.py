@@ -21,7 +21,9 @@ class ModuleTrainer:
     """Trains a module by mini-batch gradient descent and reports the delta of its shared parameters.
 
     What is in the base version is shared; everything else in the module's state_dict is private: it
-    stays in the local store, and is loaded into the module before the next training.
+    stays in the local store, and is loaded into the module before the next training. Until the store has some,
+    every training starts from the values that the module had before the first: a round that did not count leaves
+    no trace.
 
     Args:
         module: The module. It is changed: after a round it holds what was trained.
@@ -48,6 +50,7 @@ class ModuleTrainer:
         self.data = data
         self._optimizer = optimizer
         self._measure = measure
+        self._untrained: Tensors | None = None
 
     def count_examples(self, history: History) -> int:
         """Length of the dataset."""
@@ -67,11 +70,13 @@ class ModuleTrainer:
         """
         import torch  # noqa: PLC0415 - the SDK imports torch only to train
 
-        load_tensors(self.module, {**private, **shared})
+        if self._untrained is None:
+            self._untrained = _tensors_without(shared, self.module)
+        load_tensors(self.module, {**self._untrained, **private, **shared})
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(generator.integers(2**63)))
             self._descend(plan)
-        trained = {name: to_array(tensor) for name, tensor in self.module.state_dict().items()}
+        trained = _tensors_without({}, self.module)
         return LocalResult(
             report={name: trained[name].astype(np.float32) - base.astype(np.float32) for name, base in shared.items()},
             examples=self.count_examples(history),
@@ -106,3 +111,8 @@ class ModuleTrainer:
                 optimizer.zero_grad()
                 torch.autograd.backward(self.loss(self.module, batch))
                 optimizer.step()
+
+
+def _tensors_without(left_out: Tensors, module: "nn.Module") -> Tensors:
+    """Copies of a module's tensors, but for those of these names."""
+    return {name: to_array(tensor) for name, tensor in module.state_dict().items() if name not in left_out}

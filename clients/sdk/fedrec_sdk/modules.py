@@ -50,13 +50,15 @@ def load_tensors(module: "nn.Module", tensors: Tensors) -> None:
     """Copy values into a module's parameters and buffers of the same names; others keep theirs.
 
     Raises:
-        KeyError: the module has no tensor of such a name.
+        KeyError: the module has no tensor of such a name; it is not the one that the task's manifest was made of.
         ValueError: a tensor of another shape.
     """
     import torch  # noqa: PLC0415 - the caller has a module, so it is imported already
 
     state = module.state_dict(keep_vars=True)
     for name, array in tensors.items():
+        if name not in state:
+            raise KeyError(f"the module has no tensor {name!r}; it has {', '.join(state)}")
         if tuple(state[name].shape) != array.shape:
             raise ValueError(f"tensor {name!r} has shape {list(array.shape)}, the module's {list(state[name].shape)}")
         with torch.no_grad():

@@ -120,6 +120,18 @@ def test_the_same_generator_gives_the_same_training_bit_for_bit() -> None:
     assert all(np.array_equal(reports[0][name], reports[1][name]) for name in reports[0])
 
 
+def test_a_training_that_did_not_count_leaves_no_trace_in_the_next() -> None:
+    module = new_clinic()
+    base = initial_weights(module, private=["own_*"])
+    trainer = ModuleTrainer(module, squared_error, patients())
+    # The first was never counted, so the store has no private tensors; nor has it any once a person was forgotten.
+    first, second = (trainer.train(base, {}, NOBODY, TrainingPlan(), np.random.default_rng(3)) for _ in range(2))
+    assert {name: array.tolist() for name, array in first.private.items()} == {
+        name: array.tolist() for name, array in second.private.items()
+    }
+    assert all(np.array_equal(first.report[name], second.report[name]) for name in base)
+
+
 def test_a_module_learns_over_rounds_and_keeps_its_head_on_the_device(tmp_path: Path) -> None:
     module = new_clinic()
     weights = initial_weights(module, private=["own_*"])
@@ -188,6 +200,11 @@ def test_element_types_that_the_wire_does_not_have_are_carried_by_others() -> No
     module.register_buffer("mask", torch.tensor([False, False]))
     load_tensors(module, {"mask": np.array([1, 0], np.uint8)})
     assert module.state_dict()["mask"].tolist() == [True, False]
+
+
+def test_tensors_that_a_module_does_not_have_are_named() -> None:
+    with pytest.raises(KeyError, match=r"no tensor 'bodi\.weight'; it has body\.weight"):
+        load_tensors(new_clinic(), {"bodi.weight": np.zeros((3, 2), np.float32)})
 
 
 def test_tensors_of_another_shape_are_refused() -> None:
