@@ -47,7 +47,8 @@ def masked_vector(
         examples=examples,
         evaluations=evaluations,
         metrics=sums,
-        was_clipped=bool(tensors[CLIPPED_TENSOR][0]) if CLIPPED_TENSOR in tensors else None,
+        # Counts have no noise under a mask: where no clip bit was agreed, it must not tell that the norm was reached.
+        was_clipped=CLIPPED_TENSOR in tensors and bool(tensors[CLIPPED_TENSOR][0]),
     )
     try:
         vector = quantise(values, round_grid(manifest, kind), round_layout(manifest, kind))
