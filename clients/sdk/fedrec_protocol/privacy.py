@@ -93,7 +93,8 @@ class DistributedPrivacy(Message):
 
     Each participant adds its part to its integers before they are masked, so the operator need not be trusted with
     the noise. What counts is the noise of the survivors that must be there and do not collude; nothing is claimed
-    of sampling. Agarwal, Kairouz and Liu 2021, https://arxiv.org/abs/2110.04995.
+    of sampling. Neighbouring data sets differ by zeros in place of one user's updates: that a user took part can be
+    told from the noise that the user brought. Agarwal, Kairouz and Liu 2021, https://arxiv.org/abs/2110.04995.
     """
 
     mechanism: Literal["distributed"] = "distributed"

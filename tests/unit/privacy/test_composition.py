@@ -28,6 +28,19 @@ def test_what_is_composed_already_stands_for_its_parts() -> None:
 
 
 @pytest.mark.parametrize(
+    ("first", "second", "of_both"),
+    [
+        ("replace-one-user", "replace-one-user", "replace-one-user"),
+        ("add-or-remove-one-user", "replace-one-user", "zero-out-one-user"),
+        ("add-or-remove-one-user", "zero-out-one-user", "zero-out-one-user"),
+    ],
+)
+def test_together_parts_promise_what_each_of_them_does(first: str, second: str, of_both: str) -> None:
+    both = composed([statement(1.0, 1e-5, neighbouring=first), statement(1.0, 1e-5, neighbouring=second)])
+    assert both["neighbouring"] == of_both
+
+
+@pytest.mark.parametrize(
     "wrong", [{}, statement("1", 1e-5), statement(-1.0, 1e-5), statement(1.0, True), statement(1.0, 1.0)]
 )
 def test_what_says_no_numbers_is_not_added_up(wrong: dict[str, Any]) -> None:

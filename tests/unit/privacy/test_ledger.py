@@ -136,3 +136,20 @@ def test_the_statement_says_whom_one_has_to_trust() -> None:
     spending = ledger().with_charge(charge(1))
     assert "trusted" in statement(spending).plain_words()
     assert "inside sums" in statement(spending, NoiseBy.PARTICIPANTS).plain_words()
+
+
+@pytest.mark.parametrize(
+    ("noise_by", "neighbouring", "otherwise"),
+    [
+        (NoiseBy.SERVER, "add-or-remove-one-user", "had never taken part"),
+        (NoiseBy.PARTICIPANTS, "zero-out-one-user", "had reported zeros"),
+        (NoiseBy.EACH_PARTICIPANT, "replace-one-user", "had reported anything else"),
+    ],
+)
+def test_taking_part_is_hidden_only_by_noise_that_does_not_come_with_the_participant(
+    noise_by: NoiseBy, neighbouring: str, otherwise: str
+) -> None:
+    stated = statement(ledger().with_charge(charge(1)), noise_by)
+    assert stated.neighbouring == neighbouring
+    assert ("had never taken part" in stated.plain_words()) == (noise_by is NoiseBy.SERVER)
+    assert otherwise in stated.plain_words()

@@ -2,6 +2,6 @@
 
 `events` describes a release apart from who prices it, `accountant` prices, `ledger` decides, `central`,
 `adaptive_clipping`, `correlated` and `poisson` are the mechanisms, `statement` says it to people and machines,
-`plan` tells the noise before training. The unit is the user: neighbouring data sets differ by adding or
-removing one user with everything that user ever reports.
+`plan` tells the noise before training. The unit is the user, with everything that user ever reports; `statement`
+says which data sets are neighbours.
 """

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fedrec_protocol.registry_messages import Statement
+from services.aggregator.domain.privacy.statement import Neighbouring
 
 
 class NotAStatement(ValueError):
@@ -37,12 +38,17 @@ def composed(statements: Sequence[Statement]) -> Statement:
     of_each = (f"Training {place}: {part.get('in_words', 'no words.')}" for place, part in enumerate(parts, start=1))
     return {
         "unit": "user",
-        "neighbouring": "add-or-remove-one-user",
+        "neighbouring": _of_all({str(part.get("neighbouring", Neighbouring.ADD_OR_REMOVE)) for part in parts}),
         "epsilon": epsilon,
         "delta": delta,
         "parts": list(parts),
         "in_words": " ".join([words, *of_each]),
     }
+
+
+def _of_all(neighbouring: set[str]) -> str:
+    """What all parts promise: whoever is hidden when added, removed or replaced is hidden when reporting zeros."""
+    return neighbouring.pop() if len(neighbouring) == 1 else Neighbouring.ZERO_OUT
 
 
 def _parts(statement: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -35,6 +35,13 @@ class Mechanism(StrEnum):
     LOCAL = "local"  # every participant adds enough noise for itself; no sampling claim
 
 
+_CHANGED = {
+    Mechanism.FIXED_SIZE: "replaced",
+    Mechanism.DISTRIBUTED: "whose updates become zeros",
+    Mechanism.LOCAL: "whose updates become any others",
+}
+
+
 class Scenario(Message):
     """The training that is planned."""
 
@@ -82,7 +89,7 @@ class Plan(Message):
         return [
             f"Mechanism {self.mechanism}, {scenario.rounds} rounds of {scenario.cohort} out of {scenario.users} users.",
             f"Noise multiplier {self.noise_multiplier:.3f}: the whole training spends epsilon {self.epsilon:.3f} "
-            f"at delta {scenario.target_delta:g}, for one user added or removed.",
+            f"at delta {scenario.target_delta:g}, for one user {_CHANGED.get(self.mechanism, 'added or removed')}.",
             f"The noise on a mean update of {coordinates} coordinates is {self.relative_noise(coordinates):.2f} times "
             "the clipping norm; a round helps while this is well below the mean's own length.",
         ]

@@ -20,6 +20,14 @@ class NoiseBy(StrEnum):
     EACH_PARTICIPANT = "each-participant"  # local privacy: each report is protected by itself
 
 
+class Neighbouring(StrEnum):
+    """Which two data sets are hard to tell apart."""
+
+    ADD_OR_REMOVE = "add-or-remove-one-user"  # with a user, and without
+    ZERO_OUT = "zero-out-one-user"  # with a user, and with zeros in that user's reports: those who took part are seen
+    REPLACE = "replace-one-user"  # with a user, and with anything else in that user's reports
+
+
 class Mechanism(Message):
     """How the rounds of a task protect a user."""
 
@@ -44,10 +52,10 @@ class PrivacyStatement(Message):
 
     unit: Literal["user"] = "user"
     """What is protected: a user with everything that user ever reported."""
-    neighbouring: Literal["add-or-remove-one-user"] = "add-or-remove-one-user"
-    """Which two data sets are hard to tell apart."""
     mechanism: Mechanism
     """How."""
+    neighbouring: Neighbouring = Neighbouring.ADD_OR_REMOVE
+    """Which two data sets are hard to tell apart."""
     noise: tuple[str, ...]
     """Kinds of noise that were released, with their multipliers or variances."""
     sampling_claim: str
@@ -74,7 +82,7 @@ class PrivacyStatement(Message):
             "differentially private for each user",
             "In other words: whatever anybody finds in all published versions together would have been found with a "
             f"probability at most {_odds(epsilon)} larger or smaller if one person, with whatever data and taking part "
-            f"{times}, had never taken part; except with a probability of about {self.delta:g}",
+            f"{times}, {_OTHERWISE[self.neighbouring]}; except with a probability of about {self.delta:g}",
             *(_WEAK if epsilon > _WEAK_FROM else ()),
             f"One person's update in a round has a length of at most {mechanism.clipping_norm:g}; the noise fits it",
             *(_FOLLOWS if mechanism.is_adaptive_clipping else ()),
@@ -91,6 +99,17 @@ class PrivacyStatement(Message):
 _WEAK_FROM = 10.0
 _WEAK = ("An epsilon above 10 is by itself a weak promise",)
 _FOLLOWS = ("That bound followed noisy counts of longer updates, which are paid for in epsilon",)
+_NEIGHBOURING = {
+    NoiseBy.SERVER: Neighbouring.ADD_OR_REMOVE,
+    # Noise that a participant brings is missing where the participant is, which shows in a sum of few.
+    NoiseBy.PARTICIPANTS: Neighbouring.ZERO_OUT,
+    NoiseBy.EACH_PARTICIPANT: Neighbouring.REPLACE,
+}
+_OTHERWISE = {
+    Neighbouring.ADD_OR_REMOVE: "had never taken part",
+    Neighbouring.ZERO_OUT: "had reported zeros, with the noise, each time",
+    Neighbouring.REPLACE: "had reported anything else, with the noise, each time",
+}
 _SEES = {True: "sums", False: "single reports, and publishes sums"}
 _WHO_ADDS = {
     NoiseBy.SERVER: "The operator's server adds the noise and is trusted to do so",
@@ -128,6 +147,7 @@ def privacy_statement(ledger: Ledger, mechanism: Mechanism) -> PrivacyStatement:
     """The statement for a version that was released with the ledger's last charge."""
     return PrivacyStatement(
         mechanism=mechanism,
+        neighbouring=_NEIGHBOURING[mechanism.noise_by],
         noise=tuple(sorted({noise for charge in ledger.charges for noise in _noises(charge)})),
         sampling_claim=_sampling_claim(ledger),
         maximum_participations=ledger.limit.maximum_participations,
