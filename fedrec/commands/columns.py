@@ -1,12 +1,10 @@
 """The options that say which column of a data set is what; commands that read one share them."""
 
-import functools
-import inspect
-from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
 
+from fedrec.commands.grouped import grouped
 from fedrec.data.choice import ColumnChoice
 
 
@@ -25,22 +23,5 @@ _OPTIONS = {
 }
 
 
-def reads_columns(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command these options in place of its last parameter, `columns`, which gets what was chosen.
-
-    Typer makes options of a signature, so the command is given one that lists them.
-    """
-    signature = inspect.signature(command)
-    *own, _ = signature.parameters.values()
-    options = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)
-        for name, kind in _OPTIONS.items()
-    ]
-
-    @functools.wraps(command)
-    def run(**values: Any) -> None:
-        columns = ColumnChoice(**{name: values.pop(name) for name in _OPTIONS})
-        command(**values, columns=columns)
-
-    run.__signature__ = signature.replace(parameters=[*own, *options])  # type: ignore[attr-defined] # for Typer
-    return run
+reads_columns = grouped("columns", ColumnChoice, _OPTIONS)
+"""Gives a command these options in place of its parameter `columns`, which gets what was chosen."""
