@@ -34,15 +34,20 @@ router = APIRouter(prefix="/v1", tags=["participants"])
     responses=documented(400, 401, 408, 413, 422, 429, 503),
 )
 def enrol(request: Request, body: EnrolmentRequest, key: AppDep, context: ContextDep) -> Enrolment:
-    """Take a device into the task of the enrolment key. The same public key again is the same client."""
-    public_key = access_tokens.from_base64url(body.public_key)
+    """Take a device into the task of the enrolment key. The same public key again is the same client.
+
+    Requests with the token of a client that was there before have to be signed: a public key proves nothing.
+    """
+    public_key, fresh_id = access_tokens.from_base64url(body.public_key), new_id("cli")
 
     def step(tx: Connection) -> tuple[Client, TaskManifest]:
         task = tasks.get(tx, key.task_id)
-        return credentials.enrol(tx, new_id("cli"), task.id, public_key, context.now()), task.manifest
+        return credentials.enrol(tx, fresh_id, task.id, public_key, context.now()), task.manifest
 
     client, manifest = context.db.run("enrol", step)
-    return Enrolment(client_id=client.id, task_id=client.task_id, token=_token(request, client, manifest))
+    # Others of a secure round are told the device's public key, and the enrolment key can be taken out of the app.
+    token = _token(request, client, manifest, is_proven=client.id == fresh_id)
+    return Enrolment(client_id=client.id, task_id=client.task_id, token=token)
 
 
 @router.post(
@@ -112,10 +117,11 @@ def get_own_task(participant: ParticipantDep, context: ContextDep) -> Participan
     )
 
 
-def _token(request: Request, client: Client, manifest: TaskManifest) -> AccessToken:
+def _token(request: Request, client: Client, manifest: TaskManifest, *, is_proven: bool = True) -> AccessToken:
+    """A token, which asks for signatures where whoever gets it has not shown that the client's key is theirs."""
     access = access_of(request)
     now = access.context.now()
-    must_sign = access.requires_signatures or manifest.signed_requests
+    must_sign = access.requires_signatures or manifest.signed_requests or not is_proven
     speaks_for = access_tokens.Participant(client.id, client.task_id, manifest.model, client.public_key, must_sign)
     return AccessToken(
         access_token=access_tokens.issue(speaks_for, access.signing_key, now),

@@ -136,6 +136,8 @@ class Device:
         answer = self.world.http.post(f"{url}/v1/enrolments", json={"public_key": raw}, headers=headers)
         if answer.status_code == 201:
             self.client_id, self.token = answer.json()["client_id"], answer.json()["token"]["access_token"]
+            if answer.json()["token"]["must_sign"]:  # it was enrolled before; one assertion is less work than many
+                self.renew(url=url)
         return answer
 
     def assertion(self, **claims: Any) -> str:

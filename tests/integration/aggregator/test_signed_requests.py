@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,8 +20,10 @@ from fedrec_sdk import Contributed, Participant
 from services.kit import access_tokens
 from tests.databases import create_database
 from tests.integration.aggregator.cohort import SIZE, KnownUpdate, update_of
-from tests.integration.aggregator.deployment import Device, Task
+from tests.integration.aggregator.deployment import Device, Task, report_of
 from tests.integration.aggregator.world import World
+
+ONES = report_of(np.ones((2, 2)))
 
 
 @pytest.fixture(scope="module")
@@ -138,6 +141,23 @@ def test_tokens_say_that_requests_must_be_signed(world: World) -> None:
         device = Device(world)
         assert device.enrol(task.enrolment_key).json()["token"]["must_sign"] is demanded
         assert device.renew().json()["must_sign"] is demanded
+
+
+def test_who_knows_a_public_key_and_the_enrolment_key_is_not_its_device(world: World) -> None:
+    task = world.task()
+    device = task.device()
+    assignment_id = device.assigned()["assignment_id"]
+    body = {"public_key": base64.urlsafe_b64encode(device.key.public_key().public_bytes_raw()).decode().rstrip("=")}
+    headers = {"Authorization": f"Bearer {task.enrolment_key}"}
+    answer = world.http.post("/v1/enrolments", json=body, headers=headers).json()
+    assert (answer["client_id"], answer["token"]["must_sign"]) == (device.client_id, True)
+    thief = Device(world, client_id=device.client_id, token=answer["token"]["access_token"])
+    for method, path in (("POST", "/v1/check-ins"), ("GET", f"/v1/assignments/{assignment_id}")):
+        assert refusal(thief.send(method, path, json={})) == (401, "signature-required")
+    assert refusal(thief.report(assignment_id, ONES)) == (401, "signature-required")
+    weights = f"/v1/versions/{task.get()['current_version_id']}/weights"
+    assert refusal(registry_get(thief, weights)) == (401, "signature-required")
+    assert device.report(assignment_id, ONES).status_code == 201
 
 
 def test_the_registry_demands_them_too(world: World) -> None:
