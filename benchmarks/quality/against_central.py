@@ -3,6 +3,7 @@
 Between seeds NDCG differs by 5%, so that a difference of 1% wants dozens of them; see `federated_at_once`.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -30,25 +31,29 @@ def main(
     test: Annotated[bool, typer.Option("--test", help="Look at test items, not at validation items.")] = False,
 ) -> None:
     """Print a row of a table for each recipe."""
-    console = Console(width=200)
+    console, progress = Console(width=200), Console(width=200, stderr=True)
     loaded = next(table for table in TABLES if table.slug == only).load(data)
     console.print("| recipe | seeds | federated | central | difference | in percent |\n|---|---|---|---|---|---|")
     for name in recipe:
-        with console.status(f"{loaded.name}: {name}"):
-            cells = compare(loaded, name, seeds, looks_at_test=test).cells
+        for difference in differences(loaded, name, seeds, looks_at_test=test):
+            cells = difference.cells
+            progress.print(f"{loaded.name}: {name}: so far {' | '.join(cells)}", markup=False, highlight=False)
         console.print(f"| {' | '.join([name, *cells])} |", markup=False, highlight=False)
 
 
-def compare(data: QualityData, name: str, seeds: int, *, looks_at_test: bool) -> Difference:
-    """Train with the shipped defaults, from the same first parameters on both sides."""
+def differences(data: QualityData, name: str, seeds: int, *, looks_at_test: bool) -> Iterator[Difference]:
+    """Train with the shipped defaults, from the same first parameters; what is known after each seed but the first."""
     stage = Stage(name)
     recipe = recipe_of(stage, data.number_of_items)
     if not isinstance(recipe, GradientRecipe):
         raise typer.BadParameter(f"{name}: does not learn by gradients", param_hint="--recipe")
     measure = _on_test if looks_at_test else _on_validation
-    federated = [measure(recipe, federated_at_once(recipe, data.train, seed), data) for seed in range(seeds)]
-    centrally = [measure(recipe, central(data, stage, seed).shared, data) for seed in range(seeds)]
-    return Difference.of(federated, centrally)
+    federated, centrally = [], []
+    for seed in range(seeds):
+        federated.append(measure(recipe, federated_at_once(recipe, data.train, seed), data))
+        centrally.append(measure(recipe, central(data, stage, seed).shared, data))
+        if seed > 0:
+            yield Difference.of(federated, centrally)
 
 
 def _on_validation(recipe: Recipe[Any], shared: Tensors, data: QualityData) -> float:
