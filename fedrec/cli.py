@@ -25,6 +25,7 @@ from fedrec.commands.task import task
 from fedrec.commands.train import train
 from fedrec.commands.tune import tune
 from fedrec.local.errors import LocalFailure
+from fedrec.program import PROGRAM
 
 app = typer.Typer(
     name="fedrec",
@@ -79,7 +80,7 @@ def _program(
 def main() -> None:
     """Run a command; a failure that has an explanation ends with that instead of a traceback."""
     try:
-        app()
+        app(prog_name=PROGRAM)
     except LocalFailure as failure:
         sys.exit(f"fedrec: {failure}")
     except OSError as failure:  # a disk that is full, a folder that is somebody else's

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from typing import Self
 
+from fedrec.program import PROGRAM
 from fedrec.service_client import OperatorError, open_client, path_segment, request, send
 from fedrec_protocol.item_catalogue import MAXIMUM_CHANGES, CatalogueChange, CatalogueRequest, CatalogueView
 from fedrec_protocol.manifest import TaskManifest
@@ -127,7 +128,9 @@ class Operator:
             for view in self.versions(model, before=int(name) + 1, limit=1):
                 if view.number == int(name):
                     return view
-            raise OperatorError(f"{model} has no version {name}: `fedrec model versions {model}` shows those there are")
+            raise OperatorError(
+                f"{model} has no version {name}: `{PROGRAM} model versions {model}` shows those there are"
+            )
         return self.version(name) if name.startswith("ver_") else self.alias(model, name).version
 
     def publish(self, model: str, weights: bytes, lineage: Lineage, *, parent_id: str | None = None) -> VersionView:

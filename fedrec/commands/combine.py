@@ -9,6 +9,7 @@ from fedrec.commands.listing import size
 from fedrec.commands.outputs import writable_file
 from fedrec.commands.refusals import json_object, refusing_arguments
 from fedrec.commands.services import REGISTRY_URL, RegistryKey, RegistryUrl, registry
+from fedrec.program import PROGRAM
 
 
 def combine(
@@ -58,7 +59,7 @@ def combine(
         version = publish(operator, name, parts)
         typer.echo(f"version {version.number} of {name}: {version.version_id}, {size(version.size_bytes)}")
         if parts.weights is not None:
-            typer.echo(f"serve it: fedrec model promote {name} {version.number}")
+            typer.echo(f"serve it: {PROGRAM} model promote {name} {version.number}")
             return
         manifest = choice_of_weights(
             parts.recipe,
@@ -69,4 +70,4 @@ def combine(
             privacy=noise,
         )
         out.write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        typer.echo(f"its weights are equal; let devices choose: fedrec train {out} --promote production")
+        typer.echo(f"its weights are equal; let devices choose: {PROGRAM} train {out} --promote production")

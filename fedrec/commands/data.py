@@ -8,6 +8,7 @@ import typer
 from fedrec.commands.columns import reads_columns
 from fedrec.data.choice import FOUND, ColumnChoice
 from fedrec.data.public_sets import PUBLIC_SETS
+from fedrec.program import PROGRAM
 
 data = typer.Typer(help="Public data sets, for simulation.", no_args_is_help=True)
 
@@ -58,4 +59,4 @@ def download_command(
     except (DataError, OSError) as failure:
         typer.echo(f"fedrec: {failure}", err=True)
         raise typer.Exit(1) from failure
-    typer.echo(f"{folder} holds it. Try: fedrec recommend-config {folder}")
+    typer.echo(f"{folder} holds it. Try: {PROGRAM} recommend-config {folder}")

@@ -15,6 +15,7 @@ from fedrec.commands.columns import reads_columns
 from fedrec.commands.outputs import writable_file
 from fedrec.commands.refusals import refusing_arguments
 from fedrec.data.choice import FOUND, ColumnChoice
+from fedrec.program import PROGRAM
 
 if TYPE_CHECKING:
     from fedrec_protocol.manifest import TaskManifest
@@ -92,7 +93,7 @@ def recommend_config(
     show(advice, console)
     support = "" if minimum_support == 1 else f" --minimum-support {minimum_support}"
     console.print(
-        f"\nWritten to {out}. Try it: fedrec simulate {data} --manifest {out}{support}{columns.as_options()}",
+        f"\nWritten to {out}. Try it: {PROGRAM} simulate {data} --manifest {out}{support}{columns.as_options()}",
         soft_wrap=True,
     )
     if second is not None:
@@ -100,7 +101,7 @@ def recommend_config(
         for number, step in enumerate(_steps(advice.manifest, out, second, beside), start=1):
             console.print(f"  {number}. {step}", soft_wrap=True)
         manifests = f"--manifest {out} --manifest {beside}"
-        console.print(f"Try it: fedrec simulate {data} {manifests}{support}{columns.as_options()}", soft_wrap=True)
+        console.print(f"Try it: {PROGRAM} simulate {data} {manifests}{support}{columns.as_options()}", soft_wrap=True)
 
 
 @contextmanager
@@ -118,8 +119,8 @@ def _steps(first: "TaskManifest", path: Path, second: "TaskManifest", beside: Pa
     """The commands from two manifests to a combined model that is served."""
     goal = first.rounds.aggregation_goal
     return (
-        f"fedrec train {path} --promote production",
-        f"fedrec train {beside} --promote production",
-        f"fedrec model combine {first.name}-both --member {first.name} --member {second.name} --goal {goal}",
-        "fedrec train combined-task.json --promote production",
+        f"{PROGRAM} train {path} --promote production",
+        f"{PROGRAM} train {beside} --promote production",
+        f"{PROGRAM} model combine {first.name}-both --member {first.name} --member {second.name} --goal {goal}",
+        f"{PROGRAM} train combined-task.json --promote production",
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +14,7 @@ from rich.markup import escape
 
 from fedrec.local.operator_env import write_operator_env
 from fedrec.local.ports import ANY
+from fedrec.program import PROGRAM
 
 if TYPE_CHECKING:
     from fedrec.local.stack import LocalStack
@@ -87,8 +87,7 @@ def _introduce(console: Console, stack: LocalStack, directory: Path) -> None:
     console.print(f"[bold]model registry[/]  {stack.registry_url}/docs")
     console.print(f"[bold]dashboard[/]       {stack.aggregator_url}/dashboard")
     console.print(f"[bold]operator keys[/]   . {write_operator_env(stack, directory)}", soft_wrap=True)
-    program = "fedrec" if shutil.which("fedrec") else "./run"  # in a checkout whose environment is not activated
-    console.print(f"                and then, for example, [bold]{program} task list[/]")
+    console.print(f"                and then, for example, [bold]{PROGRAM} task list[/]")
     console.print(f"[bold]logs[/]            {directory / 'logs'}", soft_wrap=True)
     if stack.postgres is not None:
         console.print(f"[bold]database[/]        {stack.postgres.url}", soft_wrap=True)

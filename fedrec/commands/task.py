@@ -7,6 +7,7 @@ import typer
 from fedrec.commands.listing import AsJson, figures, minute, print_json, print_listing
 from fedrec.commands.services import AGGREGATOR_URL, AggregatorKey, AggregatorUrl, aggregator
 from fedrec.operator import Operator
+from fedrec.program import PROGRAM
 from fedrec.service_client import OperatorError
 from fedrec_protocol.operator_messages import RoundView, TaskView
 
@@ -164,4 +165,4 @@ def find(operator: Operator, name: str) -> TaskView:
     for view in operator.tasks():
         if name in (view.task_id, view.manifest.name):
             return view
-    raise OperatorError(f"there is no task {name!r}: `fedrec task list` shows those there are")
+    raise OperatorError(f"there is no task {name!r}: `{PROGRAM} task list` shows those there are")

@@ -1,5 +1,8 @@
 """What `--help` says."""
 
+import os
+import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,3 +35,16 @@ def test_no_help_text_has_brackets_which_a_terminal_would_not_show() -> None:
     }
     assert len(texts) > 100
     assert [place for place, text in texts.items() if "[" in text] == []
+
+
+def test_what_was_started_by_run_says_run_in_its_hints() -> None:
+    run = (Path(__file__).parents[3] / "run").read_text(encoding="utf-8")
+    assert 'FEDREC_PROGRAM=./run exec "$VENV/bin/fedrec"' in run
+    started = subprocess.run(
+        [sys.executable, "-m", "fedrec", "model", "promotte"],
+        env=os.environ | {"FEDREC_PROGRAM": "./run"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "Try './run model --help' for help." in started.stderr

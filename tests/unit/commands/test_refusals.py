@@ -112,7 +112,7 @@ def test_the_password_of_a_database_is_not_repeated(
 def test_a_disk_that_is_full_is_named_with_the_file(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def full() -> None:
+    def full(**_: object) -> None:
         raise OSError(28, "No space left on device", "/data/logs")
 
     monkeypatch.setattr(cli, "app", full)
