@@ -130,6 +130,7 @@ class LocalStack:
             "FEDREC_REGISTRY_DATABASE_URL": self.database_url,
             "FEDREC_REGISTRY_KEY_PEPPER": self.secrets.registry_pepper,
             "FEDREC_REGISTRY_JWKS_URL": f"{self.aggregator_url}/.well-known/jwks.json",
+            "FEDREC_REGISTRY_PUBLIC_AGGREGATOR_URL": self.aggregator_url,
             "FEDREC_REGISTRY_BOOTSTRAP_ADMIN_KEY": self.secrets.registry_admin_key,
             "FEDREC_REGISTRY_BOOTSTRAP_RUN_KEY": self.secrets.registry_run_key,
         }

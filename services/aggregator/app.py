@@ -93,7 +93,7 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
     signed_requests.check_bodies(app, except_for=_UPLOADS)
     body_limit.install(app, except_for=_UPLOADS, at_most=_SMALL_BODIES)
     openapi.install(app)
-    dashboard.install(app, _DASHBOARD, other_page=f"{context.registry.public_url}/dashboard")
+    dashboard.install(app, _DASHBOARD, other_service=context.registry.public_url)
     health.install(app, {"database": lambda: _ping(context.db)})
     metrics.install(app, [Depends(operator(Role.READ))])
     app.wrap(lambda inner: ShortCut(inner, reports.router.routes))

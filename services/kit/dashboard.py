@@ -17,14 +17,15 @@ _POLICY = (
 )
 
 
-def install(app: FastAPI, folder: Path, *, other_page: str = "") -> None:
+def install(app: FastAPI, folder: Path, *, other_service: str | None) -> None:
     """Serve /dashboard and its files, from no other host.
 
     Args:
         app: The service.
         folder: The page, `index.html`, and its script.
-        other_page: Address of the other service's dashboard, which the page links to.
+        other_service: Address of the other service, to whose dashboard the page links; None hides the link.
     """
+    other_page = "" if other_service is None else f"{other_service.rstrip('/')}/dashboard"
     page = (folder / "index.html").read_text(encoding="utf-8").replace("{other_page}", html.escape(other_page))
 
     async def dashboard() -> HTMLResponse:

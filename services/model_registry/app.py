@@ -69,7 +69,7 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
     kit_problems.install(app, RegistryError, problems.STATUS)
     body_limit.install(app, except_for=r"^/v1/weights/[^/]+$")
     openapi.install(app)
-    dashboard.install(app, _DASHBOARD)
+    dashboard.install(app, _DASHBOARD, other_service=settings.public_aggregator_url)
     health.install(app, {"database": lambda: context.db.run("ping", _look)})
     metrics.install(app, [Depends(operator(Role.READ))])
     observation.install(app, "model-registry")

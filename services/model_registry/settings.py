@@ -32,6 +32,8 @@ class Settings(ServiceSettings):
     """Keys the hashes of operator keys; 32 random bytes as base64url."""
     jwks_url: str
     """Where the aggregator publishes the keys that verify access tokens: `.../.well-known/jwks.json`."""
+    public_aggregator_url: str | None = None
+    """Where operators reach the aggregator, to whose dashboard this one's links."""
     bootstrap_admin_key: OperatorSecret | None = None
     """An administrator's key, stored at start unless it is there; remove it once you made your own."""
     bootstrap_run_key: OperatorSecret | None = None

@@ -165,6 +165,7 @@ def test_addresses_between_containers_name_services_and_their_ports(compose: dic
     published = re.search(r":(\d+):8000$", services["registry"]["ports"][0])
     assert published
     assert aggregator["FEDREC_AGGREGATOR_PUBLIC_REGISTRY_URL"] == f"http://127.0.0.1:{published[1]}"
+    assert registry["FEDREC_REGISTRY_PUBLIC_AGGREGATOR_URL"] == "http://127.0.0.1:8000"
 
 
 def test_ports_are_published_on_loopback_only(compose: dict[str, Any]) -> None:

@@ -84,6 +84,7 @@ class World(Deployment):
             database_url=database_url,
             key_pepper=self.secrets.registry_pepper,
             jwks_url=f"{self.aggregator_urls[0]}/.well-known/jwks.json",
+            public_aggregator_url=self.aggregator_urls[0],
             bootstrap_admin_key=self.secrets.registry_admin_key,
             bootstrap_run_key=self.secrets.registry_run_key,
             object_home=homes["registry"],
