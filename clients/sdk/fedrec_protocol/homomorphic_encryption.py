@@ -25,7 +25,7 @@ class HomomorphicEncryption(Message):
     """q: one silo's coordinates have q bits. N * 2**(q-1) must not exceed 2**30 for a cohort of N."""
     decryption_quorum: int = Field(default=2, ge=2)
     """Silos that must have decrypted the sum to the same integers before it is used."""
-    decrypt_seconds: float = Field(default=600.0, gt=0, le=7 * 86400)
+    decrypt_seconds: float = Field(default=600.0, ge=1, le=7 * 86400)
     """Time for decrypting the sum, once the round has closed."""
 
     @property

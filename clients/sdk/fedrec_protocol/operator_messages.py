@@ -146,8 +146,8 @@ class AuditEntry(Response):
 class OperatorKeyRequest(Message):
     """An administrator makes an operator key."""
 
-    name: str = Field(pattern=r"^[^\x00]{1,100}$")
-    """Whose key it is."""
+    name: str = Field(pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]{1,100}$")
+    """Whose key it is, on one line: lists and logs name it."""
     role: Role
     """What it may do."""
     expires_in_seconds: float | None = Field(default=None, gt=0, le=10 * 366 * 86400)

@@ -1,11 +1,14 @@
 """When a round closes, how many are asked, and when the task is complete."""
 
-from typing import Self
+from typing import Annotated, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
 from fedrec_protocol import fixed_point
 from fedrec_protocol.base import Message
+
+Rounds = Annotated[int, Field(ge=1, le=1_000_000)]
+"""A number of rounds: databases have room for the sum of two."""
 
 
 class RoundPolicy(Message):
@@ -17,13 +20,13 @@ class RoundPolicy(Message):
     """Reports needed at the deadline; with fewer the round is abandoned and nothing is released."""
     over_selection_factor: float = Field(default=1.0, ge=1.0, le=4.0)
     """Assignments issued divided by the aggregation goal."""
-    deadline_seconds: float = Field(default=600.0, gt=0, le=30 * 86400)
+    deadline_seconds: float = Field(default=600.0, ge=1, le=30 * 86400)
     """Time from opening a round to closing it."""
-    report_timeout_seconds: float | None = Field(default=None, gt=0, le=30 * 86400)
+    report_timeout_seconds: float | None = Field(default=None, ge=1, le=30 * 86400)
     """Time one participant has to report before its place goes to another; null means until the deadline."""
-    maximum_participations: PositiveInt | None = None
+    maximum_participations: Rounds | None = None
     """Rounds one participant may report in over the whole task; null means no limit."""
-    minimum_separation: PositiveInt = 1
+    minimum_separation: Rounds = 1
     """Rounds between two reports of one participant; 1 allows every round."""
 
     @property
@@ -50,7 +53,7 @@ class Convergence(Message):
 
     metric: str
     """One of the manifest's metrics."""
-    patience: PositiveInt = 5
+    patience: Rounds = 5
     """Rounds without an improvement after which the task completes."""
     minimum_improvement: float = Field(default=0.0, ge=0)
     """What counts as an improvement, in the metric's unit; larger is better."""
@@ -59,7 +62,7 @@ class Convergence(Message):
 class StopCriteria(Message):
     """When a task completes: on whichever comes first."""
 
-    round_budget: PositiveInt
+    round_budget: Rounds
     """Training rounds at most."""
     convergence: Convergence | None = None
     """Stop earlier when a metric has converged."""

@@ -8,7 +8,7 @@ from fedrec_protocol.base import Message
 from fedrec_protocol.secagg.descriptor import HARD_FLOOR
 
 _WIDEST_MODULUS = 64
-_Seconds = Field(default=60.0, gt=0, le=86400)
+_Seconds = Field(default=60.0, ge=1, le=86400)
 
 
 class SecureAggregation(Message):

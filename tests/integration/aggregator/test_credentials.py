@@ -148,6 +148,12 @@ def test_a_key_has_a_life_that_can_be_counted(world: World, life: Any) -> None:
     assert refusal(world.operator("POST", "/v1/operator-keys", json=body)) == (422, "invalid-request")
 
 
+@pytest.mark.parametrize("name", ["", "a\nb", "a\r", "\x1b[2J", "\x9b2J", "a\u2028b", "tab\t", "del\x7f", "x" * 101])
+def test_a_key_has_a_name_of_one_line(world: World, name: str) -> None:
+    answer = world.operator("POST", "/v1/operator-keys", json={"name": name, "role": "read"})
+    assert refusal(answer) == (422, "invalid-request")
+
+
 def test_json_that_is_too_large_is_refused_before_anybody_is_asked_who_they_are(world: World) -> None:
     answer = world.http.post("/v1/check-ins", content=b" " * (1024 * 1024 + 1))
     assert refusal(answer) == (413, "body-too-large")
