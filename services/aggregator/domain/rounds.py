@@ -7,6 +7,9 @@ from fedrec_protocol.manifest import RoundPolicy
 from fedrec_protocol.messages import ModelReference, RoundKind, RoundState
 from services.aggregator.domain.errors import RoundClosed
 
+UNDER_WAY = (RoundState.COLLECTING, RoundState.AGGREGATING)
+"""Of a round that is not over; a task has one such round at most."""
+
 
 def require_collecting(number: int, state: RoundState) -> None:
     """Raise `RoundClosed` unless a round in this state accepts reports."""
@@ -32,6 +35,11 @@ class Round:
     """L2 bound on a report where clipping is adaptive; None: the manifest's."""
     drawn: int | None = None
     """Participants that the server has drawn, all of whom it waits for; None where whoever checks in is taken."""
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether something may still come of it."""
+        return self.state in UNDER_WAY
 
     def require_collecting(self) -> None:
         """Raise `RoundClosed` unless reports are accepted."""

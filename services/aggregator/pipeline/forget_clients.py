@@ -1,6 +1,8 @@
 """Delete clients: those that were not seen for long, and those that an operator has erased."""
 
+from collections.abc import Callable, Sequence
 from datetime import timedelta
+from functools import partial
 
 from sqlalchemy import Connection
 
@@ -9,6 +11,7 @@ from services.aggregator.pipeline.context import Context
 from services.aggregator.storage import audit, credentials, forgetting, refused_keys
 
 _BATCH = 500
+_FOUND = 100_000
 
 
 def forget_unseen(context: Context, unseen: timedelta) -> int:
@@ -19,16 +22,19 @@ def forget_unseen(context: Context, unseen: timedelta) -> int:
     """
     seen_before = (context.now() - unseen).date()
 
-    def step(tx: Connection) -> int:
-        client_ids = forgetting.lock_unseen(tx, seen_before, _BATCH)
+    def forget(tx: Connection, among: Sequence[str]) -> int:
+        client_ids = forgetting.lock_unseen(tx, seen_before, among)
         refused_keys.add(tx, client_ids, revoked_only=True)
         forgetting.delete_clients(tx, client_ids)
         return len(client_ids)
 
-    total = 0
-    while deleted := context.db.run("forget_clients", step):
-        total += deleted
-    return total
+    def forget_some() -> int:
+        # To find them all clients are read: for many batches at once.
+        found = context.db.run("find_unseen_clients", lambda tx: forgetting.unseen(tx, seen_before, _FOUND))
+        batches = [found[start : start + _BATCH] for start in range(0, len(found), _BATCH)]
+        return sum(context.db.run("forget_clients", partial(forget, among=batch)) for batch in batches)
+
+    return _total(forget_some)
 
 
 def erase_client(context: Context, client_id: str, operator: str) -> None:
@@ -49,7 +55,7 @@ def erase_client(context: Context, client_id: str, operator: str) -> None:
         if forgetting.is_in_round(tx, client_id):
             forgetting.ask_to_erase(tx, client_id, context.now())
         else:
-            _erase(tx, client_id)
+            _erase(tx, [client_id])
 
     context.db.run("erase_client", step)
 
@@ -58,14 +64,18 @@ def finish_erasures(context: Context) -> int:
     """Delete the clients whose erasure had to wait for the end of a round; returns how many."""
 
     def step(tx: Connection) -> int:
-        client_ids = forgetting.to_be_erased(tx)
-        for client_id in client_ids:
-            _erase(tx, client_id)
+        client_ids = forgetting.lock_to_be_erased(tx, _BATCH)
+        _erase(tx, client_ids)
         return len(client_ids)
 
-    return context.db.run("finish_erasures", step)
+    return _total(lambda: context.db.run("finish_erasures", step))
 
 
-def _erase(tx: Connection, client_id: str) -> None:
-    refused_keys.add(tx, [client_id], revoked_only=False)
-    forgetting.delete_clients(tx, [client_id])
+def _erase(tx: Connection, client_ids: Sequence[str]) -> None:
+    refused_keys.add(tx, client_ids, revoked_only=False)
+    forgetting.delete_clients(tx, client_ids)
+
+
+def _total(delete_some: Callable[[], int]) -> int:
+    """Delete until there is nothing left to delete; returns how much there was."""
+    return sum(iter(delete_some, 0))

@@ -13,6 +13,7 @@ from fedrec.local.postgres import LocalPostgres
 from fedrec_protocol.messages import Assigned, Role, RoundKind
 from services.aggregator.domain.errors import Unauthenticated
 from services.aggregator.domain.retention import Retention
+from services.aggregator.pipeline import forget_clients
 from services.aggregator.pipeline.assign import CheckingIn, assign
 from services.aggregator.pipeline.forget import forget
 from services.aggregator.pipeline.forget_clients import forget_unseen
@@ -197,6 +198,25 @@ def test_a_client_is_erased_when_the_round_that_it_takes_part_in_is_over(world: 
     forget(world.context, Retention())
     assert [traces(world, device) for device in (reported, asked)] == [["audit_log"], ["audit_log"]]
     assert refusal(reported.enrol(task.enrolment_key)) == (401, "unauthenticated")
+
+
+def test_those_to_be_erased_go_in_batches_and_one_that_is_in_use_does_not_keep_the_others(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = world.task(**powers_task(goal=4, minimum_reports=4, deadline_seconds=600))
+    devices = task.devices(4)
+    for device in devices:
+        device.assigned()
+        assert erase(world, device).status_code == 204
+    world.advance(601)
+    world.work()
+    monkeypatch.setattr(forget_clients, "_BATCH", 2)
+    in_use = text("SELECT id FROM aggregator.clients WHERE id = :id FOR KEY SHARE")
+    with world.context.db.engine.begin() as connection:
+        connection.execute(in_use, {"id": devices[1].client_id})
+        assert forget_clients.finish_erasures(world.context) == 3
+    assert kept(world, *devices) == [False, True, False, False]
+    assert forget_clients.finish_erasures(world.context) == 1
 
 
 def test_what_was_held_against_a_client_goes_with_it_and_what_is_held_against_others_stays(world: World) -> None:
