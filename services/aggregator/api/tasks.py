@@ -3,7 +3,6 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Query
-from sqlalchemy import Connection
 
 from fedrec_protocol.manifest import TaskManifest
 from fedrec_protocol.operator_messages import PrivacyView, RoundView, TaskView, UnrecordedReleases
@@ -120,12 +119,9 @@ def list_rounds(
     before: Annotated[int | None, Query(ge=1, le=2**31 - 1, description="Only rounds with smaller numbers")] = None,
 ) -> list[RoundView]:
     """Rounds, newest first."""
-
-    def read(tx: Connection) -> list[RoundView]:
-        tasks.get(tx, task_id)
-        return round_views.views(tx, task_id, context.now(), limit=limit, before=before)
-
-    return context.db.run("list_rounds", read)
+    return context.db.run(
+        "list_rounds", lambda tx: round_views.views(tx, task_id, context.now(), limit=limit, before=before)
+    )
 
 
 @router.get(
@@ -136,12 +132,7 @@ def current_round(task_id: TaskId, operator: ReadDep, context: ContextDep) -> Ro
 
     Of a round that is over it says what became of it, and what comes after it.
     """
-
-    def read(tx: Connection) -> RoundView:
-        tasks.get(tx, task_id)
-        return round_views.current(tx, task_id, context.now())
-
-    return context.db.run("current_round", read)
+    return context.db.run("current_round", lambda tx: round_views.current(tx, task_id, context.now()))
 
 
 @router.get("/rounds/{round_id}", operation_id="getRound", summary="Look at a round", responses=_READ)

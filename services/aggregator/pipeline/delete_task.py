@@ -5,7 +5,6 @@ from functools import partial
 import structlog
 from sqlalchemy import Connection
 
-from fedrec_protocol.messages import RoundState
 from services.aggregator.domain.errors import TaskNotOver
 from services.aggregator.pipeline.context import Context
 from services.aggregator.storage import audit, deletion, rounds, tasks
@@ -35,7 +34,7 @@ def delete_task(context: Context, task_id: str, operator: str) -> None:
 def _begin(tx: Connection, *, context: Context, task_id: str, operator: str) -> None:
     tasks.get(tx, task_id, lock=True).require_over()
     last = rounds.current(tx, task_id)
-    if last is not None and last.state not in {RoundState.PUBLISHED, RoundState.ABANDONED}:
+    if last is not None and last.is_under_way:
         raise TaskNotOver(f"a worker still finishes round {last.number}: try again in a moment")
     audit.record(tx, operator, "delete task", task_id, context.now())
     deletion.delete_enrolment_keys(tx, task_id=task_id)

@@ -37,8 +37,7 @@ def open_round(context: Context, task_id: str) -> Round | None:
     def step(tx: Connection) -> Round | None:
         task = tasks.get(tx, task_id, lock=True)
         current = rounds.current(tx, task_id)
-        under_way = current is not None and current.state in {RoundState.COLLECTING, RoundState.AGGREGATING}
-        return None if under_way else advance(tx, context, task)
+        return None if current is not None and current.is_under_way else advance(tx, context, task)
 
     return context.db.run("open_round", step)
 

@@ -6,12 +6,15 @@ from sqlalchemy import ColumnElement, Connection, Integer, ScalarSelect, delete,
 
 from fedrec_protocol.messages import RoundState, TaskState
 from services.aggregator.domain.retention import Kept
+from services.aggregator.domain.rounds import UNDER_WAY
 from services.aggregator.storage.tables import assignments, receipts, rounds, tasks
+
+_IS_OVER = rounds.c.state.not_in(UNDER_WAY)
 
 
 def next_with_unreported(tx: Connection, closed_before: datetime) -> str | None:
     """A round whose unreported assignments are still there; locked, and None where somebody else has the last one."""
-    return _next(tx, Kept.EVERYTHING, closed_before, ~_is_under_way())
+    return _next(tx, Kept.EVERYTHING, closed_before, _IS_OVER)
 
 
 def next_with_receipts(tx: Connection, closed_before: datetime) -> str | None:
@@ -21,7 +24,7 @@ def next_with_receipts(tx: Connection, closed_before: datetime) -> str | None:
     is_long_ago = or_(separation <= 1, rounds.c.number + separation <= _newest_number())
     is_unbounded = policy["maximum_participations"].astext.is_(None) & is_long_ago
     over = or_(tasks.c.state == TaskState.COMPLETED, is_unbounded)
-    return _next(tx, Kept.RECEIPTS, closed_before, ~_is_under_way() & over)
+    return _next(tx, Kept.RECEIPTS, closed_before, _IS_OVER & over)
 
 
 def delete_unreported(tx: Connection, round_id: str) -> int:
@@ -48,10 +51,6 @@ def _newest_number() -> ScalarSelect[int]:
     others = rounds.alias("others")
     query = select(func.max(others.c.number)).where(others.c.task_id == rounds.c.task_id)
     return query.correlate(rounds).scalar_subquery()
-
-
-def _is_under_way() -> ColumnElement[bool]:
-    return rounds.c.state.in_([RoundState.COLLECTING, RoundState.AGGREGATING])
 
 
 def _next(tx: Connection, kept: Kept, closed_before: datetime, condition: ColumnElement[bool]) -> str | None:

@@ -195,9 +195,7 @@ def aggregating(tx: Connection) -> list[str]:
 
 def tasks_without_round(tx: Connection, now: datetime) -> list[str]:
     """Ids of the active tasks that have no round under way and may open one now."""
-    under_way = select(rounds.c.task_id).where(
-        rounds.c.task_id == tasks.c.id, rounds.c.state.in_([RoundState.COLLECTING, RoundState.AGGREGATING])
-    )
+    under_way = select(rounds.c.task_id).where(rounds.c.task_id == tasks.c.id, rounds.c.state.in_(domain.UNDER_WAY))
     query = select(tasks.c.id).where(
         tasks.c.state == TaskState.ACTIVE,
         tasks.c.current_version.is_not(None),

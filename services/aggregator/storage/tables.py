@@ -54,7 +54,7 @@ audit_log = Table(
     "audit_log",
     metadata,
     Column("id", BigInteger, primary_key=True),
-    Column("at", _Time, nullable=False),
+    Column("at", _Time, nullable=False, index=True),
     Column("operator", String, nullable=False),
     Column("action", String, nullable=False),
     Column("subject", String, nullable=False),
@@ -151,6 +151,7 @@ rounds = Table(
         postgresql_where=text("state IN ('collecting', 'aggregating')"),
     ),
     Index(None, "closed_at", postgresql_where=text("kept <> 'nothing'")),
+    Index(None, "task_id", postgresql_where=text("blamed IS NOT NULL")),
 )
 
 assignments = Table(

@@ -129,11 +129,12 @@ _REMEMBERED = 256
 
 def _manifest(digest: str, content: dict[str, Any]) -> TaskManifest:
     """A manifest by its digest: with hundreds of tensors, checking one takes longer than the transaction."""
-    if digest not in _manifests:
+    manifest = _manifests.get(digest)
+    if manifest is None:
         if len(_manifests) >= _REMEMBERED:
             _manifests.clear()
-        _manifests[digest] = TaskManifest.model_validate(content)
-    return _manifests[digest]
+        manifest = _manifests[digest] = TaskManifest.model_validate(content)
+    return manifest
 
 
 def _task(row: RowMapping) -> Task:

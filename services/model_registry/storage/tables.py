@@ -64,6 +64,7 @@ weights = Table(
     _moment("uploaded_at"),
     Column("used_on", Date, nullable=False, server_default=text("CURRENT_DATE")),  # when they were last downloaded
     Index(None, "object_key"),
+    Index(None, "used_on", postgresql_where=text("object_key IS NOT NULL")),
     Index(None, "compressed_key"),
 )
 
@@ -168,4 +169,5 @@ audit_log = Table(
     Column("operator", String, nullable=False),
     Column("action", String, nullable=False),
     Column("subject", String, nullable=False),
+    Index(None, "at"),
 )

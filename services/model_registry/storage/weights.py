@@ -113,7 +113,7 @@ def _use(tx: Connection, digest: str, used_on: date, today: date) -> bool:
 
 def delete_unpublished(tx: Connection, home: ObjectHome, *, uploaded_before: datetime) -> int:
     """Delete weights of which no version was made, some at a time; returns how many."""
-    due = select(weights.c.digest).where(weights.c.uploaded_at < uploaded_before, ~_has_version())
+    due = select(weights.c.digest).where(weights.c.uploaded_at < uploaded_before, _is_here(), ~_has_version())
     digests = tx.execute(due.limit(100).with_for_update(skip_locked=True)).scalars().all()
     # Looked at once more: a version may have been committed between reading the rows and locking them.
     gone = delete(weights).where(weights.c.digest.in_(digests), ~_has_version())

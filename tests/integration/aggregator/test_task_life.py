@@ -9,7 +9,9 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+from sqlalchemy import event
 
+from services.aggregator.storage import round_views
 from services.model_registry.storage import weights
 from tests.integration.aggregator.deployment import Task, report_of
 from tests.integration.aggregator.world import World
@@ -191,3 +193,16 @@ def test_a_task_completes_when_its_metric_has_converged(world: World) -> None:
     assert task.get()["state"] == "completed"
     assert task.get()["state_reason"] == "hr@10 has not improved for 2 rounds"
     assert task.get()["rounds_published"] == 4
+
+
+def test_a_page_of_rounds_is_read_with_as_many_queries_as_one_round(world: World) -> None:
+    task, statements = world.task(rounds={"aggregation_goal": 1}), list[str]()
+    for _ in range(3):
+        run_round(task, [report_of(np.ones((2, 2)))])
+    with world.context.db.engine.connect() as connection:
+        event.listen(connection, "before_cursor_execute", lambda *args: statements.append(args[2]))
+        for limit in (1, 3):
+            statements.append("one more")
+            assert len(round_views.views(connection, task.id, world.context.now(), limit=limit, before=4)) == limit
+    one, page = statements[: len(statements) // 2], statements[len(statements) // 2 :]
+    assert page == one

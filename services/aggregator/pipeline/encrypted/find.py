@@ -6,7 +6,6 @@ from sqlalchemy import Connection
 
 from fedrec_protocol.homomorphic_encryption import HomomorphicEncryption
 from fedrec_protocol.manifest import TaskManifest
-from fedrec_protocol.messages import RoundState
 from services.aggregator.domain.device_keys import require_current
 from services.aggregator.domain.errors import Forbidden, NoHomomorphicEncryption, PhaseClosed, UnknownAssignment
 from services.aggregator.domain.rounds import Round
@@ -48,9 +47,8 @@ def find(tx: Connection, who: Asking, *, share: bool = False) -> Found:
     if assignment.is_revoked:
         raise Forbidden("this client was revoked by an operator")
     require_current(who.device_key, assignment.device_key)
-    is_open = round_.state in {RoundState.COLLECTING, RoundState.AGGREGATING}
     # A round has its sum decrypted, and is not published yet, while the registry is waited for.
-    is_over = row is None and (not is_open or outcomes.get(tx, round_.id) is not None)
+    is_over = row is None and (not round_.is_under_way or outcomes.get(tx, round_.id) is not None)
     if is_over or (row is not None and row.agreed is not None):
         raise PhaseClosed("the round is over; check in for a new assignment")
     if row is not None and assignment.receipt is None:
