@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import PositiveInt
 
 from fedrec_protocol.base import Message
 from fedrec_protocol.initialise import initial_parameters
@@ -17,7 +18,7 @@ from fedrec_protocol.tensors import Tensors, TensorSpec
 class RecipeConfig(Message):
     """Hyperparameters of a recipe; `number_of_items` is common to all."""
 
-    number_of_items: int
+    number_of_items: PositiveInt
     """Size of the catalogue: items are 0 ... number_of_items - 1."""
 
 

@@ -30,6 +30,13 @@ def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
         recipe(RecipeChoice(name="word2vec"))
 
 
+@pytest.mark.parametrize("items", [0, -3])
+@pytest.mark.parametrize("name", recipe_names())
+def test_a_catalogue_without_items_is_refused_in_words(name: str, items: int) -> None:
+    with pytest.raises(InvalidRecipeConfig, match="number_of_items"):
+        recipe_of(name, items)
+
+
 def test_a_misspelt_option_is_refused() -> None:
     with pytest.raises(InvalidRecipeConfig, match="dimensions"):
         recipe(RecipeChoice(name="mf", config={"number_of_items": 7, "dimensions": 3}))
