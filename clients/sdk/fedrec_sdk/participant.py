@@ -143,6 +143,7 @@ class Participant:
             time: When, in seconds since the epoch; None means now.
 
         Raises:
+            TypeError: an item that is no integer.
             ValueError: a negative item, or a time that is not finite.
         """
         self.store.interactions.add([(item, now() if time is None else time)])

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -45,6 +46,16 @@ def test_items_alone_are_recorded_in_their_order_and_something_else_is_refused_w
         ada.record_many([2, 1.5])  # type: ignore[list-item]  # what a caller without types may do
     history = ada.store.interactions.history()
     assert (history.items.tolist(), history.times) == ([4, 1], None)
+
+
+@pytest.mark.parametrize("item", [1.5, "318", None])
+def test_an_item_that_is_no_integer_is_not_taken_for_one(aggregator: FakeAggregator, join: Join, item: Any) -> None:
+    ada = join(aggregator, "ada")
+    with pytest.raises(TypeError):
+        ada.record(item)
+    with pytest.raises(TypeError):
+        ada.record_many(History(np.array([item])))
+    assert len(ada.store.interactions.history()) == 0
 
 
 def test_an_interaction_without_a_time_happens_now(aggregator: FakeAggregator, join: Join) -> None:

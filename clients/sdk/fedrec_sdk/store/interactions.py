@@ -17,13 +17,14 @@ class Interactions:
     def __init__(self, database: StoreDatabase) -> None:
         self._database = database
 
-    def add(self, interactions: Iterable[tuple[int, float | None]]) -> None:
+    def add(self, interactions: Iterable[tuple[SupportsIndex, float | None]]) -> None:
         """Append (item, seconds since the epoch) in order; all of them or none.
 
         Raises:
+            TypeError: an item that is no integer.
             ValueError: a negative item, or a time that is not finite.
         """
-        rows = [(int(item), None if time is None else float(time)) for item, time in interactions]
+        rows = [(index(item), None if time is None else float(time)) for item, time in interactions]
         for item, time in rows:
             if item < 0 or (time is not None and not math.isfinite(time)):
                 raise ValueError("items are numbers from 0, times are finite seconds since the epoch")
@@ -51,13 +52,9 @@ class Interactions:
             tx.execute("DELETE FROM interaction")
 
 
-def with_times(history: History | Iterable[SupportsIndex]) -> list[tuple[int, float | None]]:
-    """Interactions one by one, for `Interactions.add`; those without times have None.
-
-    Raises:
-        TypeError: an item that is no integer.
-    """
+def with_times(history: History | Iterable[SupportsIndex]) -> list[tuple[SupportsIndex, float | None]]:
+    """Interactions one by one, for `Interactions.add`; those without times have None."""
     if not isinstance(history, History):
-        return [(index(item), None) for item in history]
+        return [(item, None) for item in history]
     times = [None] * len(history.items) if history.times is None else history.times.tolist()
     return list(zip(history.items.tolist(), times, strict=True))
