@@ -2,7 +2,10 @@
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+
+_AT_ONCE = 250
+"""Who wait look again so many at a time: those who come meanwhile would wait for thousands."""
 
 
 class Place:
@@ -76,9 +79,14 @@ class WaitingRoom:
 
     def wake(self, task_id: str | None) -> None:
         """Let those look again who wait for a task, or for any."""
-        for waiting in [task_id] if task_id is not None else list(self._places):
-            for place in self._places.get(waiting, {}).values():
-                place.wake()
+        tasks = list(self._places) if task_id is None else [task_id]
+        self._wake([place for task in tasks for place in self._places.get(task, {}).values()])
+
+    def _wake(self, places: Sequence[Place]) -> None:
+        for place in places[:_AT_ONCE]:
+            place.wake()
+        if len(places) > _AT_ONCE:
+            asyncio.get_running_loop().call_soon(self._wake, places[_AT_ONCE:])
 
     def close(self) -> None:
         """Nobody may wait any longer."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 
 import pytest
 
@@ -33,6 +34,20 @@ def test_those_who_wait_for_a_task_are_woken_and_the_others_are_not() -> None:
         assert not other.done()
         room.wake(None)
         await other
+
+    virtual_time.run(scenario())
+
+
+def test_of_thousands_who_wait_some_look_again_at_a_time_and_others_are_served_in_between() -> None:
+    async def scenario() -> None:
+        room, woken = WaitingRoom(1000), [0]
+        waiting = [asyncio.create_task(waits(room, "mine", f"client {number}")) for number in range(1000)]
+        await asyncio.sleep(0)
+        room.wake("mine")
+        while woken[-1] < len(waiting):
+            await asyncio.sleep(0)
+            woken.append(sum(task.done() for task in waiting))
+        assert max(later - earlier for earlier, later in itertools.pairwise(woken)) <= 250
 
     virtual_time.run(scenario())
 
