@@ -1,5 +1,7 @@
 """The fake's secure rounds: apps test what they demand, and that people who leave harm nobody."""
 
+import contextlib
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,7 +10,7 @@ import pytest
 
 from fedrec_protocol.manifest import RoundPolicy, StopCriteria
 from fedrec_protocol.secure_aggregation import SecureAggregation
-from fedrec_sdk import Participant, Rejected, TaskEnded, TooLate, WaitingForOthers
+from fedrec_sdk import Participant, Rejected, TaskEnded, TooLate, Unavailable, WaitingForOthers
 from fedrec_sdk.testing import FakeAggregator
 from tests.unit.sdk.conftest import Join, StartTask
 from tests.unit.sdk.popularity import ITEMS
@@ -77,6 +79,31 @@ def test_a_round_and_its_evaluation_publish_what_plain_reports_would(
     assert secure.versions[1].tensors["share"] == pytest.approx(mean_share(HISTORIES), abs=1e-6)
     assert secure.versions[1].metrics["hr@2"] >= 0
     assert isinstance(people[0].contribute(), TaskEnded)
+
+
+def test_each_message_of_a_round_is_answered_once_whatever_is_lost_and_whoever_restarts(
+    secure: FakeAggregator, people: list[Participant], join: Join
+) -> None:
+    sent = ("advert", "shares", "report", "acknowledgement", "reveal")
+    for resource in sent:
+        secure.drop_responses(5, path=f"/{resource}")
+    for _ in range(4 * PHASES):
+        for number in range(PEOPLE):
+            with contextlib.suppress(Unavailable):
+                join(secure, f"person-{number}").contribute()
+    assert secure.versions[1].tensors["share"] == pytest.approx(mean_share(HISTORIES), abs=1e-6)
+
+    asked: dict[str, list[tuple[str, bytes]]] = {}
+    for request in secure.requests:
+        if found := re.fullmatch(r"/v1/assignments/(asg_1_\w+)/(?:secure/)?(\w+)", request.path):
+            asked.setdefault(found[1], []).append((found[2], request.body))
+    assert len(asked) == PEOPLE
+    for requests in asked.values():
+        resources = [resource for resource, _ in requests]
+        assert all(len({body for resource, body in requests if resource == each}) == 1 for each in sent)
+        # Whoever has answered a message never looks at it again, whatever it says by then.
+        for message, answer in zip(("roster", "inbox", "survivors", "acknowledgements"), sent[1:], strict=True):
+            assert message not in resources[resources.index(answer) :]
 
 
 def test_no_report_is_seen_but_their_mean(secure: FakeAggregator, people: list[Participant]) -> None:

@@ -6,15 +6,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from fedrec_protocol.secagg.errors import Reason, Rejected
-from fedrec_protocol.secagg.messages import (
-    Roster,
-)
-from fedrec_protocol.secagg.participant import is_repeated, join
-from fedrec_protocol.secagg.roster import check_advert, roster_hash
+from fedrec_protocol.secagg.participant import join
+from fedrec_protocol.secagg.roster import check_advert
 from fedrec_protocol.secagg.server.reveals import check_reveal
-from fedrec_protocol.secagg.server.sharing import inbox_of
 from tests.unit.secagg.secagg_round import (
-    SERVER,
     Round,
     Stream,
     descriptor,
@@ -32,31 +27,6 @@ def test_a_round_is_joined_once_ever() -> None:
     stated = descriptor()
     with refusal(Reason.ANSWERED_DIFFERENTLY):
         join(signed(stated), device("a"), terms(answered={stated.round_id}), Stream("a"))
-
-
-def test_a_second_roster_in_the_same_round_is_refused() -> None:
-    this = Round.of(9)
-    this.share()
-    adverts = this.roster.adverts[:-1]
-    other = Roster(adverts=adverts, signature=SERVER.sign(roster_hash(this.rostered.round_id, adverts)))
-    assert is_repeated(this.states[0], this.roster)
-    with refusal(Reason.ANSWERED_DIFFERENTLY):
-        is_repeated(this.states[0], other)
-
-
-def test_a_second_inbox_in_the_same_round_is_refused() -> None:
-
-    this = reported()
-    assert is_repeated(this.states[0], inbox_of(this.rostered, 0, this.shares))
-    del this.shares[8]
-    with refusal(Reason.ANSWERED_DIFFERENTLY):
-        is_repeated(this.states[0], inbox_of(this.rostered, 0, this.shares))
-
-
-def test_a_message_of_a_later_phase_is_refused() -> None:
-    this = Round.of(9)
-    with refusal(Reason.OUT_OF_ORDER):
-        is_repeated(this.states[0], survivors_message(this, this.everybody))
 
 
 def test_messages_of_another_round_do_not_fit() -> None:

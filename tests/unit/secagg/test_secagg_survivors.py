@@ -12,7 +12,7 @@ from fedrec_protocol.secagg.messages import (
     Roster,
     acknowledgement_payload,
 )
-from fedrec_protocol.secagg.participant import is_repeated, join
+from fedrec_protocol.secagg.participant import join
 from fedrec_protocol.secagg.roster import build_roster, roster_hash
 from fedrec_protocol.secagg.server.sharing import inbox_of
 from fedrec_protocol.secagg.server.survivors import acknowledgements_for, freeze_survivors
@@ -25,21 +25,11 @@ from tests.unit.secagg.secagg_round import (
     grid,
     refusal,
     reported,
-    restarted,
     signed,
     survivors_message,
     terms,
     vector_of,
 )
-
-
-def test_both_shares_of_one_participant_are_never_revealed_whatever_sets_are_asked_for() -> None:
-    this = reported()
-    asked = this.everybody - {3}
-    state = this.states[0].on_survivors(survivors_message(this, this.everybody), this.devices[0].sign)
-    with refusal(Reason.ANSWERED_DIFFERENTLY):
-        is_repeated(restarted(state), survivors_message(this, asked))
-    assert is_repeated(state, survivors_message(this, this.everybody))
 
 
 def test_a_reveal_holds_one_share_of_each_dealer_and_leaves_none_behind() -> None:

@@ -9,7 +9,6 @@ class Reason(StrEnum):
     COHORT_TOO_SMALL = "cohort-too-small"  # fewer than the floor of participants would be in the sum
     BELOW_THRESHOLD = "below-threshold"  # fewer than t of the neighbours shared, agreed or revealed
     ANSWERED_DIFFERENTLY = "answered-differently"  # this round was already answered with something else
-    OUT_OF_ORDER = "out-of-order"  # the message belongs to a later phase
     BAD_SIGNATURE = "bad-signature"  # a signature or certificate does not verify
     BAD_KEY = "bad-key"  # a low-order or malformed key
     DUPLICATE_KEY = "duplicate-key"  # one key or device twice on a roster

@@ -9,7 +9,7 @@ from fedrec_protocol.secagg.participant.acknowledged import Acknowledged
 from fedrec_protocol.secagg.participant.joined import Joined, join
 from fedrec_protocol.secagg.participant.reported import Reported
 from fedrec_protocol.secagg.participant.revealed import Revealed
-from fedrec_protocol.secagg.participant.saved import Participation, is_repeated, load, save
+from fedrec_protocol.secagg.participant.saved import Participation, load, save
 from fedrec_protocol.secagg.participant.shared import Shared
 from fedrec_protocol.secagg.participant.terms import Device, Terms
 
@@ -22,7 +22,6 @@ __all__ = [
     "Revealed",
     "Shared",
     "Terms",
-    "is_repeated",
     "join",
     "load",
     "save",
