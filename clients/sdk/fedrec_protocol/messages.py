@@ -52,6 +52,8 @@ class EnrolmentRequest(Message):
 
     public_key: str = Field(pattern=r"^[A-Za-z0-9_-]{43}$", examples=["11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"])
     """The device's Ed25519 public key: 32 raw bytes, base64url without padding."""
+    voucher: str | None = Field(default=None, max_length=8192, repr=False)
+    """Where the enrolment key demands it: a JWT by which the app's backend or identity provider says who this is."""
 
 
 class AccessToken(Response):

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from fedrec_protocol.base import Message, Response
 from fedrec_protocol.messages import AnsweredManifest, Role, RoundKind, RoundState, TaskState
+from fedrec_protocol.vouchers import Vouchers
 
 
 class TaskView(Response):
@@ -104,6 +105,8 @@ class EnrolmentKeyRequest(Message):
 
     expires_in_seconds: float | None = Field(default=None, gt=0, le=10 * 366 * 86400)
     """Life of the key; null means until revoked."""
+    vouchers: Vouchers | None = None
+    """What has to be shown to enrol by it; null means nothing: whoever has the key makes any number of clients."""
 
 
 class EnrolmentKeyView(Response):
@@ -119,6 +122,8 @@ class EnrolmentKeyView(Response):
     """When it is refused (UTC)."""
     revoked_at: datetime | None
     """When it was revoked (UTC)."""
+    vouchers: Vouchers | None = None
+    """What has to be shown to enrol by it."""
 
 
 class EnrolmentKeyCreated(EnrolmentKeyView):

@@ -22,6 +22,8 @@ class Slug(StrEnum):
     SIGNATURE_REQUIRED = "signature-required"
     SIGNATURE_INVALID = "signature-invalid"
     DEVICE_KEY_TAKEN = "device-key-taken"
+    VOUCHER_REQUIRED = "voucher-required"
+    VOUCHER_INVALID = "voucher-invalid"
     # requests that cannot be read
     INVALID_REQUEST = "invalid-request"
     NOT_FOUND = "not-found"
@@ -100,6 +102,8 @@ TITLE: dict[Slug, str] = {
     Slug.SIGNATURE_REQUIRED: "Requests of this task's devices have to be signed",
     Slug.SIGNATURE_INVALID: "The request's signature does not hold",
     Slug.DEVICE_KEY_TAKEN: "Another client of the task has this device key",
+    Slug.VOUCHER_REQUIRED: "Somebody has to vouch for the person who enrols",
+    Slug.VOUCHER_INVALID: "The voucher does not hold",
     Slug.INVALID_REQUEST: "The request does not match the API description",
     Slug.NOT_FOUND: "There is nothing at this address",
     Slug.METHOD_NOT_ALLOWED: "This address does not answer that method",

@@ -16,11 +16,11 @@ from services.aggregator.api.access import AppDep, ContextDep, ParticipantDep, a
 from services.aggregator.domain.device_keys import require_current
 from services.aggregator.domain.errors import Unauthenticated
 from services.aggregator.domain.tasks import Task
+from services.aggregator.pipeline.enrol import enrol
 from services.aggregator.pipeline.replace_key import claimed, replace_key
 from services.aggregator.storage import credentials, tasks
 from services.aggregator.storage.credentials import Client
 from services.kit import access_tokens, device_assertions
-from services.kit.ids import new_id
 from services.kit.problems import documented
 
 router = APIRouter(prefix="/v1", tags=["participants"])
@@ -31,23 +31,18 @@ router = APIRouter(prefix="/v1", tags=["participants"])
     status_code=201,
     operation_id="enrol",
     summary="Enrol a device",
-    responses=documented(400, 401, 408, 413, 422, 429, 503),
+    responses=documented(400, 401, 408, 409, 413, 422, 429, 503),
 )
-def enrol(request: Request, body: EnrolmentRequest, key: AppDep, context: ContextDep) -> Enrolment:
+def enrol_device(request: Request, body: EnrolmentRequest, key: AppDep, context: ContextDep) -> Enrolment:
     """Take a device into the task of the enrolment key. The same public key again is the same client.
 
+    Where the key demands vouchers, the same person is the same client, and goes by the key that was enrolled last.
     Requests with the token of a client that was there before have to be signed: a public key proves nothing.
     """
-    public_key, fresh_id = access_tokens.from_base64url(body.public_key), new_id("cli")
-
-    def step(tx: Connection) -> tuple[Client, TaskManifest]:
-        task = tasks.get(tx, key.task_id)
-        return credentials.enrol(tx, fresh_id, task.id, public_key, context.now()), task.manifest
-
-    client, manifest = context.db.run("enrol", step)
+    enrolled = enrol(context, key, body, access_of(request).pepper)
     # Others of a secure round are told the device's public key, and the enrolment key can be taken out of the app.
-    token = _token(request, client, manifest, is_proven=client.id == fresh_id)
-    return Enrolment(client_id=client.id, task_id=client.task_id, token=token)
+    token = _token(request, enrolled.client, enrolled.manifest, is_proven=enrolled.is_new)
+    return Enrolment(client_id=enrolled.client.id, task_id=enrolled.client.task_id, token=token)
 
 
 @router.post(

@@ -10,8 +10,10 @@ from fedrec_protocol.operator_messages import (
     EnrolmentKeyRequest,
     EnrolmentKeyView,
 )
+from fedrec_protocol.vouchers import Vouchers
 from services.aggregator.api.access import AdminDep, ContextDep, RunDep, access_of
 from services.aggregator.api.parameters import ClientId, KeyId, TaskId
+from services.aggregator.domain.vouchers import require_usable
 from services.aggregator.pipeline.forget_clients import erase_client
 from services.aggregator.storage import audit, credentials, tasks
 from services.kit import keys
@@ -39,8 +41,17 @@ def create_enrolment_key(
     now = context.now()
     life = body.expires_in_seconds if body else None
     expires = None if life is None else now + timedelta(seconds=life)
+    vouchers = body.vouchers if body else None
+    if vouchers is not None:
+        require_usable(vouchers)
     view = EnrolmentKeyCreated(
-        key_id=new_id("ekey"), task_id=task_id, created_at=now, expires_at=expires, revoked_at=None, secret=key.secret
+        key_id=new_id("ekey"),
+        task_id=task_id,
+        created_at=now,
+        expires_at=expires,
+        revoked_at=None,
+        vouchers=vouchers,
+        secret=key.secret,
     )
 
     def step(tx: Connection) -> None:
@@ -66,6 +77,26 @@ def list_enrolment_keys(task_id: TaskId, operator: RunDep, context: ContextDep) 
         return credentials.enrolment_key_views(tx, task_id)
 
     return context.db.run("list_enrolment_keys", read)
+
+
+@router.put(
+    "/tasks/{task_id}/enrolment-keys/{key_id}/vouchers",
+    operation_id="replaceVouchers",
+    summary="Replace the vouchers that an enrolment key demands",
+    responses=_WRITE,
+)
+def replace_vouchers(
+    task_id: TaskId, key_id: KeyId, operator: RunDep, context: ContextDep, body: Vouchers
+) -> EnrolmentKeyView:
+    """Demand these from now on, of a key that demanded none too: e.g. because the issuer signs with new keys."""
+    require_usable(body)
+
+    def step(tx: Connection) -> EnrolmentKeyView:
+        view = credentials.replace_vouchers(tx, task_id, key_id, body)
+        audit.record(tx, operator.name, "replace vouchers", key_id, context.now())
+        return view
+
+    return context.db.run("replace_vouchers", step)
 
 
 @router.delete(
@@ -111,6 +142,8 @@ def revoke_client(task_id: TaskId, client_id: ClientId, operator: RunDep, contex
 )
 def erase(client_id: ClientId, operator: AdminDep, context: ContextDep) -> None:
     """The device gets no more work and no more tokens, and what is kept of it is deleted but for the hash of its key.
+
+    Where somebody vouched for its person, a hash of who that is stays too.
 
     If it has an assignment in a round under way, that is done within minutes of the round's end.
     """

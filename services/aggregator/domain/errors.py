@@ -30,6 +30,26 @@ class DeviceKeyTaken(AggregatorError):
     slug = Slug.DEVICE_KEY_TAKEN
 
 
+class VoucherRequired(AggregatorError):
+    """The client can be had only with a voucher for its person."""
+
+    slug = Slug.VOUCHER_REQUIRED
+    headers = {"WWW-Authenticate": "Bearer"}
+
+
+class VoucherInvalid(AggregatorError):
+    """The voucher is not what the enrolment key demands."""
+
+    slug = Slug.VOUCHER_INVALID
+    headers = {"WWW-Authenticate": "Bearer"}
+
+
+class InvalidVouchers(AggregatorError):
+    """No voucher could be checked that way, or none is demanded."""
+
+    slug = Slug.INVALID_REQUEST
+
+
 class Forbidden(AggregatorError):
     """The credential is known, and may not do this."""
 

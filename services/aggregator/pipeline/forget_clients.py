@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from services.aggregator.domain.errors import UnknownKey
 from services.aggregator.pipeline.context import Context
-from services.aggregator.storage import audit, credentials, forgetting, refused_keys
+from services.aggregator.storage import audit, credentials, forgetting, persons, refused_keys
 
 _BATCH = 500
 _FOUND = 100_000
@@ -17,14 +17,15 @@ _FOUND = 100_000
 def forget_unseen(context: Context, unseen: timedelta) -> int:
     """Delete clients that got no token for so long, many in each transaction; returns how many.
 
-    Whose receipts still bound its participation stays, and one that was revoked leaves the hash of its key behind:
-    being forgotten gives nobody another turn. A device that comes back enrols again.
+    Whose receipts still bound its participation stays, and one that was revoked leaves the hashes of its key and its
+    person behind: being forgotten gives nobody another turn. A device that comes back enrols again.
     """
     seen_before = (context.now() - unseen).date()
 
     def forget(tx: Connection, among: Sequence[str]) -> int:
         client_ids = forgetting.lock_unseen(tx, seen_before, among)
         refused_keys.add(tx, client_ids, revoked_only=True)
+        persons.refuse(tx, client_ids, revoked_only=True)
         forgetting.delete_clients(tx, client_ids)
         return len(client_ids)
 
@@ -38,7 +39,7 @@ def forget_unseen(context: Context, unseen: timedelta) -> int:
 
 
 def erase_client(context: Context, client_id: str, operator: str) -> None:
-    """Delete a client with its assignments and receipts, and refuse its key for ever.
+    """Delete a client with its assignments and receipts, and refuse its key and its person for ever.
 
     While a round is under way that it has an assignment in, it is revoked; the rest is done by `finish_erasures`.
 
@@ -73,6 +74,7 @@ def finish_erasures(context: Context) -> int:
 
 def _erase(tx: Connection, client_ids: Sequence[str]) -> None:
     refused_keys.add(tx, client_ids, revoked_only=False)
+    persons.refuse(tx, client_ids, revoked_only=False)
     forgetting.delete_clients(tx, client_ids)
 
 

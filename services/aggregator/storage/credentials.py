@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
+from typing import Any
 
 from sqlalchemy import Connection, RowMapping, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.exc import IntegrityError
 
 from fedrec_protocol.operator_messages import EnrolmentKeyView
+from fedrec_protocol.vouchers import Vouchers
 from services.aggregator.domain.errors import DeviceKeyTaken, Unauthenticated, UnknownKey
 from services.aggregator.storage import refused_keys
 from services.aggregator.storage.ids import is_one_of
@@ -38,6 +40,7 @@ def insert_enrolment_key(tx: Connection, view: EnrolmentKeyView, lookup: str, ke
             key_hash=key_hash,
             created_at=view.created_at,
             expires_at=view.expires_at,
+            vouchers=_stored(view.vouchers),
         )
     )
 
@@ -53,6 +56,20 @@ def enrolment_key_views(tx: Connection, task_id: str) -> list[EnrolmentKeyView]:
     newest_first = (enrolment_keys.c.created_at.desc(), enrolment_keys.c.id)
     query = select(enrolment_keys).where(enrolment_keys.c.task_id == task_id).order_by(*newest_first)
     return [_enrolment_view(row) for row in tx.execute(query).mappings()]
+
+
+def replace_vouchers(tx: Connection, task_id: str, key_id: str, vouchers: Vouchers) -> EnrolmentKeyView:
+    """Let an enrolment key of a task demand these vouchers from now on; returns the key as it is then.
+
+    Raises:
+        UnknownKey: the task has none such.
+    """
+    is_it = (enrolment_keys.c.id == key_id) & (enrolment_keys.c.task_id == task_id)
+    changed = update(enrolment_keys).where(is_it).values(vouchers=_stored(vouchers)).returning(enrolment_keys)
+    row = tx.execute(changed).mappings().one_or_none()
+    if row is None:
+        raise UnknownKey(f"there is no enrolment key {key_id!r}")
+    return _enrolment_view(row)
 
 
 def revoke_enrolment_key(tx: Connection, task_id: str, key_id: str, now: datetime) -> None:
@@ -92,6 +109,32 @@ def enrol(tx: Connection, client_id: str, task_id: str, public_key: bytes, now: 
     if found.is_revoked or refused_keys.is_refused(tx, task_id, public_key):
         raise Unauthenticated("this device's client was revoked")
     return found
+
+
+def insert_client(tx: Connection, client_id: str, task_id: str, public_key: bytes, now: datetime) -> Client:
+    """Store a client that goes by a key of its own.
+
+    Raises:
+        DeviceKeyTaken: another client of the task has it.
+        Unauthenticated: the key was that of a client which may not come back.
+    """
+    values = {"id": client_id, "task_id": task_id, "public_key": public_key, "enrolled_at": now, "seen_on": now.date()}
+    row = (
+        tx.execute(upsert(clients).values(**values).on_conflict_do_nothing().returning(clients))
+        .mappings()
+        .one_or_none()
+    )
+    if row is None:
+        raise DeviceKeyTaken("another client of the task has this key: make a new one")
+    if refused_keys.is_refused(tx, task_id, public_key):
+        raise Unauthenticated("this device's client was revoked")
+    return _client(row)
+
+
+def seen_client(tx: Connection, client_id: str, today: date) -> Client:
+    """A client that is there and was here today, locked until the transaction ends."""
+    changed = update(clients).where(clients.c.id == client_id).values(seen_on=today)
+    return _client(tx.execute(changed.returning(clients)).mappings().one())
 
 
 def mark_seen(tx: Connection, who: Client, today: date) -> None:
@@ -144,4 +187,9 @@ def _enrolment_view(row: RowMapping) -> EnrolmentKeyView:
         created_at=row["created_at"],
         expires_at=row["expires_at"],
         revoked_at=row["revoked_at"],
+        vouchers=None if row["vouchers"] is None else Vouchers.model_validate(row["vouchers"]),
     )
+
+
+def _stored(vouchers: Vouchers | None) -> dict[str, Any] | None:
+    return None if vouchers is None else vouchers.model_dump(mode="json", exclude_none=True)

@@ -86,6 +86,7 @@ enrolment_keys = Table(
     Column("created_at", _Time, nullable=False),
     Column("expires_at", _Time),
     Column("revoked_at", _Time),
+    Column("vouchers", JSONB(none_as_null=True)),
 )
 
 clients = Table(
@@ -98,6 +99,15 @@ clients = Table(
     Column("revoked_at", _Time),
     Column("seen_on", Date, nullable=False, server_default=text("CURRENT_DATE")),  # when it last got a token
     UniqueConstraint("task_id", "public_key"),
+)
+
+# Of clients that somebody has vouched for.
+persons = Table(
+    "persons",
+    metadata,
+    Column("task_id", ForeignKey(tasks.c.id), primary_key=True),
+    Column("person_hash", LargeBinary, primary_key=True),
+    Column("client_id", ForeignKey(clients.c.id, ondelete="CASCADE"), unique=True),  # null while it is made
 )
 
 # Of clients that are to be erased as soon as no round under way needs them.
@@ -114,6 +124,14 @@ refused_keys = Table(
     metadata,
     Column("task_id", ForeignKey(tasks.c.id), primary_key=True),
     Column("key_hash", LargeBinary, primary_key=True),
+)
+
+# The same of those that were a person's.
+refused_persons = Table(
+    "refused_persons",
+    metadata,
+    Column("task_id", ForeignKey(tasks.c.id), primary_key=True),
+    Column("person_hash", LargeBinary, primary_key=True),
 )
 
 rounds = Table(

@@ -130,10 +130,10 @@ class Device:
     client_id: str = ""
     token: str = ""
 
-    def enrol(self, enrolment_key: str, *, url: str = "") -> httpx.Response:
+    def enrol(self, enrolment_key: str, *, voucher: str | None = None, url: str = "") -> httpx.Response:
         raw = base64.urlsafe_b64encode(self.key.public_key().public_bytes_raw()).decode().rstrip("=")
-        headers = {"Authorization": f"Bearer {enrolment_key}"}
-        answer = self.world.http.post(f"{url}/v1/enrolments", json={"public_key": raw}, headers=headers)
+        headers, shown = {"Authorization": f"Bearer {enrolment_key}"}, {"voucher": voucher} if voucher else {}
+        answer = self.world.http.post(f"{url}/v1/enrolments", json={"public_key": raw} | shown, headers=headers)
         if answer.status_code == 201:
             self.client_id, self.token = answer.json()["client_id"], answer.json()["token"]["access_token"]
             if answer.json()["token"]["must_sign"]:  # it was enrolled before; one assertion is less work than many

@@ -180,6 +180,7 @@ RUN = {("POST", "/v1/tasks")} | {("POST", f"/v1/tasks/{{task_id}}/{verb}") for v
 RUN |= {("POST", "/v1/tasks/{task_id}/enrolment-keys"), ("GET", "/v1/tasks/{task_id}/enrolment-keys")}
 RUN |= {
     ("DELETE", "/v1/tasks/{task_id}/enrolment-keys/{key_id}"),
+    ("PUT", "/v1/tasks/{task_id}/enrolment-keys/{key_id}/vouchers"),
     ("DELETE", "/v1/tasks/{task_id}/clients/{client_id}"),
 }
 ADMIN = {

@@ -25,6 +25,7 @@ from tests.integration.aggregator.deployment import Device, Task
 from tests.integration.aggregator.powers import counted, power_of_two, powers_task
 from tests.integration.aggregator.test_credentials import operator_key
 from tests.integration.aggregator.test_device_keys import change, refusal
+from tests.integration.aggregator.vouching import App
 from tests.integration.aggregator.world import World
 
 DAY = 86400
@@ -118,6 +119,16 @@ def test_a_revoked_client_that_is_forgotten_leaves_nothing_but_the_hash_of_a_key
     assert refusal(revoked.enrol(task.enrolment_key)) == (401, "unauthenticated")
     assert refusal(change(other, revoked.key)) == (409, "device-key-taken")
     assert revoked.enrol(world.task().enrolment_key).status_code == 201  # another task knows nothing of it
+
+
+def test_a_person_who_is_forgotten_comes_back_as_another_client_unless_they_were_revoked(world: World) -> None:
+    app = App(world.task())
+    ada, bob = app.device("ada"), app.device("bob")
+    assert world.operator("DELETE", f"/v1/tasks/{app.task.id}/clients/{bob.client_id}").status_code == 204
+    world.advance(366 * DAY)
+    assert unseen_for(world, YEAR, ada, bob) == [False, False]
+    assert app.device("ada").client_id != ada.client_id
+    assert refusal(app.enrol(Device(world), "bob")) == (401, "unauthenticated")
 
 
 @pytest.mark.parametrize("bound", [{"maximum_participations": 1}, {"minimum_separation": 5}])

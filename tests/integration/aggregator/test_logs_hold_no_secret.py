@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -13,11 +14,13 @@ from sqlalchemy import make_url
 from fedrec.local.postgres import LocalPostgres
 from fedrec.local.stack import LocalStack, local_stack
 from services.kit.clock import SystemClock
-from tests.integration.aggregator.deployment import Deployment, Task
+from tests.integration.aggregator.deployment import Deployment, Device, Task
 from tests.integration.aggregator.fleet import until
 from tests.integration.aggregator.powers import power_of_two, powers_task
+from tests.integration.aggregator.vouching import App
 
 PASSWORD = "the-password-of-the-database"
+VOUCHERS: dict[str, dict[str, Any]] = {"that holds": {}, "that has expired": {"exp": 0}, "of nobody": {"aud": "mail"}}
 TALKATIVE = {"FEDREC_AGGREGATOR_LOG_LEVEL": "debug", "FEDREC_REGISTRY_LOG_LEVEL": "debug"}
 
 
@@ -81,4 +84,17 @@ def use_everything(deployment: Deployment) -> dict[str, str]:
         "token of a device": device.token,
         "assertion": assertion,
         "operator key": key["secret"],
+        **use_vouchers(task),
     }
+
+
+def use_vouchers(task: Task) -> dict[str, str]:
+    """A person enrols and is refused; returns what says who it is, and a private key that was sent by mistake."""
+    app, person, private = App(task), "ada.lovelace@example.org", "the-private-half-of-a-key"
+    device, mistaken = Device(task.world), {**app.backend.vouchers(), "keys": {"keys": [{"kty": "oct", "k": private}]}}
+    vouchers = {f"voucher {kind}": app.voucher(person, **claims) for kind, claims in VOUCHERS.items()}
+    statuses = {device.enrol(app.key, voucher=voucher).status_code for voucher in vouchers.values()}
+    assert statuses == {201, 401}
+    assert device.enrol(app.key, voucher="x" * 8193 + person).status_code == 422
+    assert app.replace_vouchers(mistaken).status_code == 422
+    return vouchers | {"person": person, "private key": private}
