@@ -2,7 +2,9 @@
 
 import math
 import threading
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from fedrec_protocol import codec
 from fedrec_protocol.manifest import RoundPolicy, StopCriteria
 from fedrec_protocol.messages import NotSelectedReason, RoundKind
+from fedrec_recipes.recipe import LocalResult
 from fedrec_sdk import Contributed, NothingToTrain, NotSelected, Participant, TaskEnded, TooLate
 from fedrec_sdk.testing import FakeAggregator
 from tests.unit.sdk.conftest import Join, StartTask
@@ -143,6 +146,24 @@ def test_private_tensors_stay_on_the_device_and_come_back_in_the_next_round(
     for request in sent:
         assert set(codec.tensor_names(request.body)) == {"share", "fedrec.examples", "fedrec.metrics"}
         assert secret not in request.body
+
+
+class SilentOnNoise(Popularity):
+    """Says nothing of one of its private tensors."""
+
+    def train(self, *arguments: Any) -> LocalResult:
+        result = super().train(*arguments)
+        return replace(result, private={"own_trainings": result.private["own_trainings"]})
+
+
+def test_private_tensors_that_a_training_says_nothing_of_stay(aggregator: FakeAggregator, join: Join) -> None:
+    ada = join(aggregator, "ada", (0, 1, 2))
+    ada.contribute()
+    noise = ada.parameters()["own_noise"].tolist()
+    ada = join(aggregator, "ada", recipe=SilentOnNoise.of(ITEMS))
+    ada.contribute()
+    assert ada.parameters()["own_trainings"].tolist() == [2]
+    assert ada.parameters()["own_noise"].tolist() == noise
 
 
 def test_the_same_seed_and_history_give_the_same_report_bit_for_bit(start_task: StartTask, join: Join) -> None:
