@@ -7,7 +7,8 @@ import pytest
 
 from fedrec_protocol.messages import RoundKind
 from fedrec_sdk import Contributed, Participant, Rejected, TooLate, Unavailable
-from fedrec_sdk.store.outbox import Outbox
+from fedrec_sdk.store.outbox import Outbox, PendingReport
+from fedrec_sdk.store.secure_rounds import PendingSecureRound
 from fedrec_sdk.testing import FakeAggregator
 from tests.unit.sdk.conftest import Join
 
@@ -156,3 +157,17 @@ def test_a_task_in_the_store_that_this_release_cannot_read_is_fetched_again(
     kept["manifest"]["of_tomorrow"] = True
     ada.store.values.put("task", json.dumps(kept).encode())
     assert isinstance(join(aggregator, "ada").contribute(), Contributed)
+
+
+def test_a_report_for_a_task_that_the_app_has_left_is_forgotten(aggregator: FakeAggregator, ada: Participant) -> None:
+    left = PendingReport("task_left", "asg_left", "ver_left", 1, RoundKind.TRAINING, body=b"report", private=b"")
+    ada.store.outbox.put(left)
+    assert isinstance(ada.contribute(), Contributed)
+    assert b"report" not in reports_sent(aggregator)
+
+
+def test_a_secure_round_of_a_task_that_the_app_has_left_is_forgotten(ada: Participant) -> None:
+    about = ("task_left", "asg_left", "ver_left", "0" * 64, 1, RoundKind.TRAINING)
+    ada.store.secure_rounds.begin(PendingSecureRound(*about, vector=b"", private=b""))
+    assert isinstance(ada.contribute(), Contributed)
+    assert ada.store.secure_rounds.pending() is None
