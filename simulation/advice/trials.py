@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from fedrec_recipes.recipe import History, Recipe
-from simulation.advice.candidates import candidates, growth, overfills
+from simulation.advice.candidates import candidates, growth, label, overfills
 from simulation.advice.pace import affordable_items, affordable_people, predicted_seconds
 from simulation.advice.survey import Order
 from simulation.advice.trial import Trial, preferred, try_recipe
@@ -156,7 +156,7 @@ def _before_last(stages: list[list[Trial]]) -> list[Trial]:
 
 def _told(question: Question, recipe: Recipe[Any], histories: Sequence[History], progress: Progress) -> Trial:
     items = recipe.config.number_of_items
-    progress(f"{recipe.name}: {len(histories):,} people, {items:,} items")
+    progress(f"{label(recipe)}: {len(histories):,} people, {items:,} items")
     is_of_all = len(histories) == len(question.histories) and items == question.number_of_items
     return try_recipe(recipe, histories, question.seed, is_kept=is_of_all)
 
