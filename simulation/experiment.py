@@ -2,14 +2,14 @@
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
 from fedrec.data.content import read_content
-from fedrec.data.interactions import DataError
+from fedrec.data.interactions import DataError, Interactions
 from fedrec.data.opening import read_interactions
 from fedrec.data.split import Split, leave_last_out
 from fedrec.manifests import read_manifest
@@ -17,7 +17,7 @@ from fedrec_protocol.manifest import RecipeChoice, TaskManifest
 from fedrec_recipes import catalogue
 from fedrec_recipes.combined import MEMBER_WEIGHTS, Combined, CombinedConfig
 from fedrec_recipes.ease import Ease, EaseConfig
-from fedrec_recipes.recipe import History, Recipe
+from fedrec_recipes.recipe import Recipe
 from fedrec_recipes.two_tower import TwoTower
 from simulation.advice.candidates import usual_recipe
 from simulation.advice.survey import SORTED_BY_ITEM, Order, order_of, remark_on_rare_items
@@ -44,10 +44,10 @@ def run_experiment(options: Options, console: Console) -> list[TestRow]:
         ImportError: an optional extra is missing.
     """
     require_writers()
-    split, item_ids, order = _read(options, console)
-    number_of_items = len(item_ids)
-    given = [_given_manifest(path, number_of_items) for path in options.manifests]
-    recipe = _together(given) if given else _chosen(options, item_ids, split.train, order)
+    source = _read(options, console)
+    given = [_given_manifest(path, source.number_of_items) for path in options.manifests]
+    recipe = _together(given) if given else _chosen(options, source)
+    split = source.split(keeps_seen=recipe.keeps_seen)
     members = [simulate_task(options, *member, split, console) for member in _members(recipe, given)]
     base, terms = None, options
     if isinstance(recipe, Combined):
@@ -88,8 +88,29 @@ def _write(folder: Path, task: SimulatedTask, rows: list[TestRow], console: Cons
     console.print(f"Results in {folder}: {', '.join(path.name for path in written)}", soft_wrap=True)
 
 
-def _read(options: Options, console: Console) -> tuple[Split, tuple[str, ...], Order]:
-    """The split, the names of the items, and what the order of histories rests on."""
+@dataclass(frozen=True)
+class _Source:
+    """What was read."""
+
+    interactions: Interactions
+    order: Order
+    most: int | None
+    """People at most."""
+
+    @property
+    def number_of_items(self) -> int:
+        """Size of the catalogue."""
+        return self.interactions.number_of_items
+
+    def split(self, *, keeps_seen: bool) -> Split:
+        """What everybody with three different items learns and is asked."""
+        new = self.interactions.histories()
+        histories = self.interactions.histories_with_repeats() if keeps_seen else new
+        long = [history for history, different in zip(histories, new, strict=True) if len(different) >= 3]
+        return leave_last_out(long[: self.most], keeps_seen=keeps_seen)
+
+
+def _read(options: Options, console: Console) -> _Source:
     with console.status(f"reading {options.data}"):
         interactions = read_interactions(options.data, options.columns).with_item_support(options.minimum_support)
         everybody = interactions.histories()
@@ -100,21 +121,21 @@ def _read(options: Options, console: Console) -> tuple[Split, tuple[str, ...], O
     order = order_of(interactions, everybody)
     if order is Order.ITEM:
         console.print(f"{SORTED_BY_ITEM}: figures on last items say nothing.")
-    histories = [history for history in everybody if len(history) >= 3][: options.participants]
-    if not histories:
+    if all(len(history) < 3 for history in everybody):
         raise DataError(f"{options.data}: nobody has three different items")
-    return leave_last_out(histories), interactions.item_ids, order
+    return _Source(interactions, order, options.participants)
 
 
-def _chosen(options: Options, item_ids: tuple[str, ...], histories: list[History], order: Order) -> Recipe[Any]:
+def _chosen(options: Options, source: _Source) -> Recipe[Any]:
     """The recipe, with what the data knows: how many items there are, and what is known of them."""
-    config = {**options.config, "number_of_items": len(item_ids)}
+    config = {**options.config, "number_of_items": source.number_of_items}
     name = options.recipe
     if name is None:
-        usual = usual_recipe(len(item_ids), histories, order).choice
+        histories = source.split(keeps_seen=False).train
+        usual = usual_recipe(source.number_of_items, histories, source.order).choice
         name, config = usual.name, {**usual.config, **config}
     if name == TwoTower.name and "content" not in config:
-        config = {**read_content(options.data, item_ids).as_config(), **config}
+        config = {**read_content(options.data, source.interactions.item_ids).as_config(), **config}
     return catalogue.recipe(RecipeChoice(name=name, config=config))
 
 

@@ -1,7 +1,7 @@
 """The one look at the test items, after everything was chosen: the model and what it is measured against."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -35,15 +35,16 @@ def federated_row(
     recipe: Recipe[Any], shared: Tensors, private_of: PrivateOf, split: Split, *, metrics: tuple[str, ...], seed: int
 ) -> TestRow:
     """The simulated model, scored as each person's device would."""
-    ranks = ranks_of(recipe, shared, private_of, split.test)
+    ranks = ranks_of(recipe, shared, private_of, split.test, keeps_seen=split.keeps_seen)
     return TestRow(f"{recipe.name}, federated", _estimates(ranks, metrics, seed))
 
 
 def central_row(recipe: Recipe[Any], split: Split, *, metrics: tuple[str, ...], seed: int) -> TestRow:
     """The same recipe, trained on the same interactions in one place, from where the task started too."""
     base = initial_parameters(recipe.shared, seed)
-    shared = recipe.train_central(split.train, np.random.default_rng(seed), base=base)
-    ranks = ranks_of(recipe, shared, lambda _: {}, split.test)
+    known = [recipe.known(history) for history in split.train]
+    shared = recipe.train_central(known, np.random.default_rng(seed), base=base)
+    ranks = ranks_of(recipe, shared, lambda _: {}, split.test, keeps_seen=split.keeps_seen)
     return TestRow(f"{recipe.name}, trained centrally", _estimates(ranks, metrics, seed))
 
 
@@ -51,17 +52,35 @@ def popularity_row(number_of_items: int, split: Split, *, metrics: tuple[str, ..
     """The items that most people chose, for everybody."""
     counts = np.zeros(number_of_items)
     for history in split.train:
-        counts[history.items] += 1
-    ranks = np.array([rank_of(counts, case.target, case.history.items) for case in split.test], dtype=np.int64)
+        counts[history.without_repeats().items] += 1
+    ranks = _ranks((counts for _ in split.test), split.test, keeps_seen=split.keeps_seen)
     return TestRow("popularity", _estimates(ranks, metrics, seed))
 
 
 def ranks_of(
-    recipe: Recipe[Any], shared: Tensors, private_of: PrivateOf, cases: Sequence[HeldOut]
+    recipe: Recipe[Any],
+    shared: Tensors,
+    private_of: PrivateOf,
+    cases: Sequence[HeldOut],
+    *,
+    keeps_seen: bool = False,
 ) -> NDArray[np.int64]:
-    """Full-ranking rank of each held-out item, shape (len(cases),)."""
-    scores = _scores(recipe, shared, private_of, cases)
-    ranks = [rank_of(each, case.target, case.history.items) for each, case in zip(scores, cases, strict=True)]
+    """Full-ranking rank of each held-out item, shape (len(cases),).
+
+    Args:
+        recipe: What scores.
+        shared: Its model.
+        private_of: Its private tensors.
+        cases: What is asked.
+        keeps_seen: Whether items of the history compete, whatever the recipe would recommend.
+    """
+    known = [replace(case, history=recipe.known(case.history)) for case in cases]
+    return _ranks(_scores(recipe, shared, private_of, known), cases, keeps_seen=keeps_seen)
+
+
+def _ranks(scores: Iterable[NDArray[np.floating]], cases: Sequence[HeldOut], *, keeps_seen: bool) -> NDArray[np.int64]:
+    seen = (case.history.items[:0] if keeps_seen else case.history.items for case in cases)
+    ranks = [rank_of(each, case.target, out) for each, case, out in zip(scores, cases, seen, strict=True)]
     return np.array(ranks, dtype=np.int64)
 
 

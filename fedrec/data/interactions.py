@@ -59,6 +59,10 @@ class Interactions:
         Equal times keep the order of the source. A repeated item counts once, at its first time: a
         model that has seen an item would otherwise be asked to predict it.
         """
+        return [history.without_repeats() for history in self.histories_with_repeats()]
+
+    def histories_with_repeats(self) -> list[History]:
+        """The same, each item as often as its user had it."""
         rows = self._ordered_rows()
         bounds = np.searchsorted(self.users[rows], np.arange(len(self.user_ids) + 1))
         return [self._history(rows[start:end]) for start, end in pairwise(bounds)]
@@ -69,10 +73,7 @@ class Interactions:
         return np.lexsort(keys)
 
     def _history(self, rows: NDArray[np.int64]) -> History:
-        items = self.items[rows]
-        _, first = np.unique(items, return_index=True)
-        kept = np.sort(first)
-        return History(items[kept], None if self.times is None else self.times[rows][kept])
+        return History(self.items[rows], None if self.times is None else self.times[rows])
 
 
 def from_columns(users: list[str], items: list[str], times: NDArray[np.float64] | None = None) -> Interactions:

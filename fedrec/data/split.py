@@ -19,9 +19,11 @@ class Split:
     test: list[HeldOut]
     train_and_validation: list[History]
     """For a final fit after all choices were made on validation; say so where results are shown."""
+    keeps_seen: bool = False
+    """Whether what a person had competes with what they did not: what comes next may be either."""
 
 
-def leave_last_out(histories: list[History]) -> Split:
+def leave_last_out(histories: list[History], *, keeps_seen: bool = False) -> Split:
     """Each person's last interaction is for the test, the second last for validation.
 
     People with fewer than three interactions only learn: nothing of theirs is held out.
@@ -35,4 +37,5 @@ def leave_last_out(histories: list[History]) -> Split:
         validation=[HeldOut(p, train[p], int(histories[p].items[-2])) for p in sorted(long)],
         test=[HeldOut(p, refit[p], int(histories[p].items[-1])) for p in sorted(long)],
         train_and_validation=refit,
+        keeps_seen=keeps_seen,
     )

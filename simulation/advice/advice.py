@@ -21,8 +21,15 @@ from services.aggregator.domain.errors import InvalidManifest
 from services.aggregator.domain.runnable import check_runnable
 from simulation.advice.candidates import Cost, cost_of
 from simulation.advice.combination import Beside, beside
+from simulation.advice.coming_back import coming_back
 from simulation.advice.private_trial import private_trial
-from simulation.advice.remarks import remarks_on_both, remarks_on_items, remarks_on_privacy, remarks_on_trials
+from simulation.advice.remarks import (
+    remarks_on_both,
+    remarks_on_items,
+    remarks_on_privacy,
+    remarks_on_repeats,
+    remarks_on_trials,
+)
 from simulation.advice.second_task import second_task
 from simulation.advice.survey import Survey, survey
 from simulation.advice.trial import Trial
@@ -89,12 +96,14 @@ def advise_on(interactions: Interactions, wishes: Wishes, progress: Progress) ->
     plain = task_for(wishes, question.candidates(found.items)[outcome.chosen], found)
     masked = _masked(plain)
     manifest = _protected(wishes, found, plain, masked)
-    with_noise = tried = None
+    with_noise = tried = again = None
     if manifest.privacy is not None:
         with_noise = private_trial(manifest, known, seed=wishes.seed, progress=progress)
     else:
         left = wishes.seconds - (time.perf_counter() - started)
         tried = beside(question, outcome, seconds=left, progress=progress)
+        left = wishes.seconds - (time.perf_counter() - started)
+        again = coming_back(interactions, found, question, outcome, seconds=left, progress=progress)
     found_beside = tried if isinstance(tried, Beside) else None
     return Advice(
         reading=interactions.remarks,
@@ -109,7 +118,8 @@ def advise_on(interactions: Interactions, wishes: Wishes, progress: Progress) ->
         beside=found_beside,
         second=_second(wishes, found, found_beside),
         remarks=[
-            *remarks_on_items(interactions, found),
+            *remarks_on_items(interactions),
+            *remarks_on_repeats(found, again),
             *remarks_on_trials(found, outcome),
             *remarks_on_both(wishes, tried),
             *remarks_on_privacy(wishes, outcome, with_noise),

@@ -5,24 +5,34 @@ from math import ceil
 from fedrec.data.interactions import Interactions
 from simulation.advice.candidates import label
 from simulation.advice.combination import Beside, TooLong
+from simulation.advice.coming_back import OFTEN_REPEATED, ComingBack
 from simulation.advice.survey import SORTED_BY_ITEM, Order, Survey, remark_on_rare_items
 from simulation.advice.trial import Trial
 from simulation.advice.trials import Outcome
 from simulation.advice.wishes import Privacy, Wishes
 
-_OFTEN_REPEATED = 0.05
 
-
-def remarks_on_items(interactions: Interactions, found: Survey) -> list[str]:
+def remarks_on_items(interactions: Interactions) -> list[str]:
     """What the catalogue is like."""
     rare = remark_on_rare_items(interactions)
-    remarks = [] if rare is None else [rare]
-    if found.repeated > _OFTEN_REPEATED:
-        remarks.append(
-            f"{found.repeated:.0%} of the rows name an item that their person had before. An item counts once, at its "
-            "first time: figures, and lists, are of items that are new to a person."
-        )
-    return remarks
+    return [] if rare is None else [rare]
+
+
+def remarks_on_repeats(found: Survey, again: ComingBack | None) -> list[str]:
+    """What is left out, and what it would be worth."""
+    if found.repeated <= OFTEN_REPEATED:
+        return []
+    counted = (
+        f"{found.repeated:.0%} of the rows name an item that their person had before. An item counts once, at its "
+        "first time: figures, and lists, are of items that are new to a person."
+    )
+    if again is None:
+        return [f"{counted} Recipe habit is for those that people come back to."]
+    habit, together = (f"{trial.metrics['ndcg@10'].mean:.3f}" for trial in (again.habit, again.together))
+    return [
+        f"{counted} Where lists may hold what a person had, what comes next, new or not, is found with ndcg@10 {habit} "
+        f"by recipe habit, and {together} by both together: --recipe combined --config '{again.config}'."
+    ]
 
 
 def remarks_on_trials(found: Survey, outcome: Outcome) -> list[str]:

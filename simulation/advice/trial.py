@@ -60,7 +60,7 @@ def try_recipe(recipe: Recipe[Any], histories: Sequence[History], seed: int, *, 
     shared = trained(recipe, histories, seed)
     training_seconds = time.perf_counter() - started
     cases = held_out(histories[:MOST_RANKED])
-    ranks = ranks_of(recipe, shared, lambda _: {}, cases)
+    ranks = ranks_of(recipe, shared, lambda _: {}, cases, keeps_seen=recipe.keeps_seen)
     found = trial_of(
         label(recipe),
         ranks,
@@ -85,7 +85,7 @@ def trained(recipe: Recipe[Any], histories: Sequence[History], seed: int, **opti
         seed: Of the first parameters and of training.
         options: Of the recipe's `train_central`.
     """
-    known = [history.without_last(1) for history in histories]
+    known = [recipe.known(history.without_last(1)) for history in histories]
     start = initial_parameters(recipe.shared, seed)
     return recipe.train_central(known, np.random.default_rng(seed), base=start, **options)
 

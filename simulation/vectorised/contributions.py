@@ -19,8 +19,9 @@ from simulation.work import Contribution, PrivateTensors, RoundWork
 
 
 def fits(trainer: RecipeTrainer, history: History) -> bool:
-    """Whether the model has all items of a history, so that nothing has to be left out of it."""
-    return len(history) == 0 or int(history.items.max()) < trainer.recipe.config.number_of_items
+    """Whether nothing has to be left out of a history: items that the model does not have, or repeats."""
+    has_all = len(history) == 0 or int(history.items.max()) < trainer.recipe.config.number_of_items
+    return has_all and trainer.recipe.known(history) is history
 
 
 def contributions(
@@ -71,7 +72,8 @@ def _evaluations(
         return next(scores)
 
     for history in histories:
-        yield evaluate_held_out(next_scores, history, trainer.holdout, work.manifest.metrics)
+        seen = trainer.recipe.excluded
+        yield evaluate_held_out(next_scores, history, trainer.holdout, work.manifest.metrics, seen=seen)
 
 
 def _contexts(history: History, holdout: int) -> list[History]:

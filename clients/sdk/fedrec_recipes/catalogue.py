@@ -14,6 +14,7 @@ from fedrec_recipes.combined import Combined
 from fedrec_recipes.ease import Ease
 from fedrec_recipes.federated_evaluation import FederatedEvaluation
 from fedrec_recipes.gfcf import Gfcf
+from fedrec_recipes.habit import Habit
 from fedrec_recipes.hashed_pairs import HashedPairs
 from fedrec_recipes.mf import MatrixFactorisation
 from fedrec_recipes.multvae import MultVae
@@ -93,6 +94,7 @@ for _built_in in (
     Ease,
     FederatedEvaluation,
     Gfcf,
+    Habit,
     HashedPairs,
     MatrixFactorisation,
     MultVae,

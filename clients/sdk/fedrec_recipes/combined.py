@@ -78,6 +78,11 @@ class Combined(StatisticsRecipe[CombinedConfig]):
         """The recipes that are added up."""
         return tuple(_member(choice, self.config.number_of_items) for choice in self.config.members)
 
+    @property
+    def keeps_seen(self) -> bool:  # type: ignore[override] # of an instance, since it is the members'
+        """Whether one of the members does."""
+        return any(member.keeps_seen for member in self.members)
+
     @cached_property
     def shared(self) -> tuple[TensorSpec, ...]:
         """The members' tensors, each under its member's place, and the weights."""
@@ -121,14 +126,14 @@ class Combined(StatisticsRecipe[CombinedConfig]):
         return surest(totals[GAINS], totals[SQUARED_GAINS], self._equal_weights)
 
     def ranks(self, shared: Tensors, case: HeldOut) -> NDArray[np.int64]:
-        """Rank of the held-out item among the unseen ones under each alternative; ties are pessimistic.
+        """Rank of the held-out item among what may be recommended under each alternative; ties are pessimistic.
 
         Returns:
             Shape (alternatives,), in the order of `weight_grid`; the weights in `shared` do not matter.
         """
         scores = self._grid @ self._member_scores(shared, case.history)
         ahead = ~(scores < scores[:, [case.target]])
-        ahead[:, case.history.items] = False
+        ahead[:, self.excluded(case.history)] = False
         ahead[:, case.target] = False
         return np.asarray(np.count_nonzero(ahead, axis=1) + 1, dtype=np.int64)
 
@@ -162,9 +167,9 @@ class Combined(StatisticsRecipe[CombinedConfig]):
     ) -> dict[str, NDArray[Any]]:
         """Train the members without everybody's last interaction, then choose their weights by it."""
         start = self.starting_parameters(base, generator)
-        known = [history.without_last(1) for history in histories]
+        before = [history.without_last(1) for history in histories]
         trained = [
-            member.train_central(known, generator, base=self.tensors_of(place, start))
+            member.train_central([member.known(each) for each in before], generator, base=self.tensors_of(place, start))
             for place, member in enumerate(self.members)
         ]
         return super().train_central(histories, generator, base=self.combination(trained), rounds=rounds)
@@ -208,7 +213,8 @@ class Combined(StatisticsRecipe[CombinedConfig]):
     def _member_scores(self, shared: Tensors, history: History) -> NDArray[np.float32]:
         """Each member's standardised scores, shape (members, number_of_items)."""
         scores = (
-            member.score(self.tensors_of(place, shared), {}, history) for place, member in enumerate(self.members)
+            member.score(self.tensors_of(place, shared), {}, member.known(history))
+            for place, member in enumerate(self.members)
         )
         return np.stack([standardised(each) for each in scores])
 

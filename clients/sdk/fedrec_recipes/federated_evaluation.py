@@ -69,6 +69,11 @@ class FederatedEvaluation(MeasuringRecipe[EvaluationConfig]):
     config_type = EvaluationConfig
 
     @property
+    def keeps_seen(self) -> bool:  # type: ignore[override] # of an instance, since it is the evaluated recipe's
+        """Whether the evaluated recipe does."""
+        return self._evaluated.keeps_seen
+
+    @property
     def shared(self) -> tuple[TensorSpec, ...]:
         """The tensors of the evaluated recipe."""
         return self._evaluated.shared
@@ -104,7 +109,7 @@ class FederatedEvaluation(MeasuringRecipe[EvaluationConfig]):
         if not self._recommendable[target]:
             return
         scores = self._evaluated.score(base, {}, known)
-        excluded = np.union1d(known.items, np.flatnonzero(~self._recommendable))
+        excluded = np.union1d(self.excluded(known), np.flatnonzero(~self._recommendable))
         rank = rank_of(scores, target, excluded)
         activity = int(np.searchsorted(self.config.activity_edges, len(known), side="right"))
         totals[RANKS][activity, min(rank, DEEPEST + 1) - 1] += 1

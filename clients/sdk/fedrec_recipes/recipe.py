@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
@@ -42,6 +43,20 @@ class History:
         end = max(len(self.items) - count, 0)
         return History(self.items[:end], None if self.times is None else self.times[:end])
 
+    def without_repeats(self) -> "History":
+        """Each item at its first time only."""
+        return self if self._first is None else self.at(self._first)
+
+    def at(self, places: NDArray[np.integer] | NDArray[np.bool_]) -> "History":
+        """The interactions at these places."""
+        return History(self.items[places], None if self.times is None else self.times[places])
+
+    @cached_property
+    def _first(self) -> NDArray[np.int64] | None:
+        """Places of the items' first times; None where nothing is repeated."""
+        first = np.unique(self.items, return_index=True)[1]
+        return None if len(first) == len(self.items) else np.sort(first)
+
 
 @dataclass(frozen=True)
 class LocalResult:
@@ -53,6 +68,9 @@ class LocalResult:
     """Number of examples n_k that they were made from."""
     private: Tensors = field(default_factory=dict)
     """New values of the private tensors: kept on the device."""
+
+
+_NOTHING = np.zeros(0, dtype=np.int64)
 
 
 class Recipe(ABC, Generic[ConfigT]):
@@ -74,6 +92,8 @@ class Recipe(ABC, Generic[ConfigT]):
     """Whether `train` learns. Held-out interactions are kept from what learns; what only measures gets them."""
     needs_base: ClassVar[bool] = False
     """Whether a task of it makes sense only from a version that other tasks came to."""
+    keeps_seen: bool = False
+    """Whether items that a person had may come again: then they are recommended and ranked, and repeats count."""
 
     def __init__(self, config: ConfigT) -> None:
         self.config = config
@@ -123,6 +143,14 @@ class Recipe(ABC, Generic[ConfigT]):
 
         Works for a person who never trained: what is private is solved from `history` when missing.
         """
+
+    def known(self, history: History) -> History:
+        """A history as this recipe looks at it: with repeats only where it keeps what was seen."""
+        return history if self.keeps_seen else history.without_repeats()
+
+    def excluded(self, history: History) -> NDArray[np.int64]:
+        """The items of a history that are neither recommended nor ranked."""
+        return _NOTHING if self.keeps_seen else history.items
 
     def item_vectors(self, shared: Tensors) -> NDArray[np.float32] | None:
         """What tells items apart, for lists that are varied: shape (number_of_items, any), or None.

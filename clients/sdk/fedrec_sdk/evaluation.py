@@ -41,11 +41,12 @@ def evaluate_held_out(
     holdout: int,
     metrics: tuple[str, ...],
     *,
+    seen: Callable[[History], NDArray[np.int64]],
     ruled_out: NDArray[np.int64] | None = None,
 ) -> Evaluation:
     """Rank each of the last `holdout` interactions with what came before it.
 
-    Full ranking over all items minus the earlier history, ties pessimistic (`fedrec_recipes.metrics`).
+    Full ranking over all items minus those that were seen, ties pessimistic (`fedrec_recipes.metrics`).
     The first interaction is never a question: there is nothing to answer it from.
 
     Args:
@@ -53,6 +54,7 @@ def evaluate_held_out(
         history: The interactions, the held-out ones last.
         holdout: How many are held out.
         metrics: Names of metrics.
+        seen: Items of the earlier history that do not compete.
         ruled_out: Items that may not be recommended: they do not compete, and are not asked for.
 
     Raises:
@@ -64,7 +66,7 @@ def evaluate_held_out(
     before = [history.without_last(count) for count in range(min(holdout, len(history) - 1), 0, -1)]
     asked = [(context, int(history.items[len(context)])) for context in before]
     ranks = [
-        rank_of(score(context), target, np.concatenate([context.items, ruled_out]))
+        rank_of(score(context), target, np.concatenate([seen(context), ruled_out]))
         for context, target in asked
         if target not in ruled_out
     ]

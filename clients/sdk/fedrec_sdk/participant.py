@@ -224,7 +224,7 @@ class Participant:
         self,
         k: int,
         *,
-        exclude_seen: bool = True,
+        exclude_seen: bool | None = None,
         exclude: Iterable[int] = (),
         allow: Iterable[int] | None = None,
         variety: float = 0.0,
@@ -234,7 +234,7 @@ class Participant:
 
         Args:
             k: How many.
-            exclude_seen: Leave out the items in the history.
+            exclude_seen: Whether to leave out the items in the history; None: unless the recipe keeps them.
             exclude: Further items to leave out.
             allow: Recommend only these; None means all. Where there is a catalogue (see `refresh_catalogue`),
                 rows without an item and retired items are left out in any case.

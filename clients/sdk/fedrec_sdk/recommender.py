@@ -86,7 +86,7 @@ class Recommender:
         self,
         k: int,
         *,
-        exclude_seen: bool,
+        exclude_seen: bool | None,
         exclude: Iterable[int],
         allow: Iterable[int] | None,
         variety: float,
@@ -96,9 +96,12 @@ class Recommender:
         loaded = self.loaded(version)
         trainer = _scorer(loaded.trainer)
         history = self.store.interactions.history()
-        seen = history.items.tolist() if exclude_seen else []
+        if exclude_seen is None:
+            seen = trainer.recipe.excluded(history) if isinstance(trainer, RecipeTrainer) else history.items
+        else:
+            seen = history.items if exclude_seen else history.items[:0]
         allowed = self._recommendable(allow)
-        scores, excluded = trainer.score(loaded.shared, loaded.private, history), [*seen, *exclude]
+        scores, excluded = trainer.score(loaded.shared, loaded.private, history), [*seen.tolist(), *exclude]
         if variety <= 0:
             return top_k(scores, k, exclude=excluded, allow=allowed)
         vectors = trainer.recipe.item_vectors(loaded.shared) if isinstance(trainer, RecipeTrainer) else None

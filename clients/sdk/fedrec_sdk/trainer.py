@@ -59,7 +59,8 @@ class ItemScorer(Protocol):
 class RecipeTrainer:
     """Trains a recipe on the interactions in the local store, without the last `holdout` of them.
 
-    Items that the model does not have (the app's catalogue may be newer) are left out.
+    Items that the model does not have (the app's catalogue may be newer) are left out, and so are repeats unless the
+    recipe keeps what was seen: what is measured is then whether a person's next new item is found.
 
     Args:
         recipe: What is trained.
@@ -94,6 +95,7 @@ class RecipeTrainer:
             self._known(history),
             self.holdout,
             metrics,
+            seen=self.recipe.excluded,
             ruled_out=self.ruled_out,
         )
 
@@ -107,6 +109,4 @@ class RecipeTrainer:
 
     def _known(self, history: History) -> History:
         known = history.items < self.recipe.config.number_of_items
-        if known.all():
-            return history
-        return History(history.items[known], None if history.times is None else history.times[known])
+        return self.recipe.known(history if known.all() else history.at(known))

@@ -71,7 +71,7 @@ def test_every_item_gets_a_finite_score_however_short_the_history(name: str, len
 def test_what_tells_items_apart_has_a_row_for_each(name: str) -> None:
     chosen = of(name)
     vectors = chosen.item_vectors(first_version(chosen))
-    assert (vectors is None) == (name in {"popularity", "evaluation"})
+    assert (vectors is None) == (name in {"popularity", "habit", "evaluation"})
     assert vectors is None or vectors.shape[0] == 60
 
 

@@ -23,18 +23,19 @@ def test_a_contribution_is_counted_and_becomes_the_next_version(aggregator: Fake
     outcome = ada.contribute()
 
     assert outcome == Contributed("rep_asg_1_cli_0", round_number=1, kind=RoundKind.TRAINING)
-    # Items 0, 1, 2, 3 were trained on; the last interaction was held out. Every share is 1/4.
-    assert aggregator.versions[1].tensors["share"].tolist() == [0.25, 0.25, 0.25, 0.25, 0.0, 0.0]
-    assert aggregator.rounds[0].reports[0].examples == 4
+    # Items 0, 1, 2 were trained on; item 3 was held out, and item 1 counts once. Every share is 1/3.
+    share = pytest.approx(1 / 3)
+    assert aggregator.versions[1].tensors["share"].tolist() == [share, share, share, 0.0, 0.0, 0.0]
+    assert aggregator.rounds[0].reports[0].examples == 3
 
 
 def test_reports_are_averaged_by_their_number_of_examples(start_task: StartTask, join: Join) -> None:
     aggregator = start_task(rounds=RoundPolicy(aggregation_goal=2))
-    join(aggregator, "ada", (0, 0, 0, 5)).contribute()
+    join(aggregator, "ada", (0, 2, 3, 5)).contribute()
     join(aggregator, "bob", (1, 5)).contribute()
 
-    # (3 examples x share 1 of item 0 + 1 example x share 1 of item 1) / 4
-    assert aggregator.versions[1].tensors["share"].tolist() == [0.75, 0.25, 0.0, 0.0, 0.0, 0.0]
+    # (3 examples x shares 1/3 of items 0, 2, 3 + 1 example x share 1 of item 1) / 4
+    assert aggregator.versions[1].tensors["share"] == pytest.approx([0.25, 0.25, 0.25, 0.25, 0.0, 0.0])
 
 
 def test_the_claim_of_examples_is_capped_as_the_manifest_says(start_task: StartTask, join: Join) -> None:

@@ -16,7 +16,7 @@ from tests.unit.sdk.conftest import Join, StartTask
 from tests.unit.sdk.popularity import ITEMS
 
 PEOPLE = 6
-HISTORIES = [[person % ITEMS, 1, 2, 5] for person in range(PEOPLE)]
+HISTORIES = [[(person + later) % ITEMS for later in (0, 1, 2, 4)] for person in range(PEOPLE)]
 PHASES = 5
 TERMS = SecureAggregation(modulus_bits=40, value_bits=32, minimum_cohort=5)
 

@@ -72,7 +72,8 @@ def test_metrics_rank_only_what_may_be_recommended() -> None:
         return SHARES["share"].astype(np.float32)
 
     def of(ruled_out: list[int]) -> Evaluation:
-        return evaluate_held_out(score, history, 2, ("mrr",), ruled_out=np.array(ruled_out, dtype=np.int64))
+        left_out = np.array(ruled_out, dtype=np.int64)
+        return evaluate_held_out(score, history, 2, ("mrr",), seen=lambda known: known.items, ruled_out=left_out)
 
     assert dict(of([]).sums) == {"mrr": 1 / 2 + 1 / 2}  # item 3 is ahead of item 1, and then of item 2
     assert dict(of([3]).sums) == {"mrr": 1 + 1}

@@ -15,7 +15,7 @@ from tests.unit.recipes.needed import recipe_of
 from tests.unit.sdk.conftest import Join, popularity_manifest
 
 ITEMS = 60
-WITHOUT_ITEM_VECTORS = {"popularity", "evaluation"}
+WITHOUT_ITEM_VECTORS = {"popularity", "habit", "evaluation"}
 HISTORIES = people_with_taste()
 TASTE = HISTORIES[0]
 
@@ -49,6 +49,15 @@ def alike(items: list[int], vectors: np.ndarray) -> float:
     chosen = vectors[items].astype(np.float64)
     chosen /= np.maximum(np.linalg.norm(chosen, axis=1, keepdims=True), 1e-12)
     return float(np.max((chosen @ chosen.T)[np.triu_indices(len(items), 1)]))
+
+
+def test_a_model_of_habits_offers_again_what_somebody_had_unless_it_is_told_not_to(
+    with_model: Callable[[str], Participant],
+) -> None:
+    ada = with_model("habit")
+    had = set(TASTE.items.tolist())
+    assert {item for item, _ in ada.recommend(len(had))} == had
+    assert not {item for item, _ in ada.recommend(5, exclude_seen=True)} & had
 
 
 @pytest.mark.parametrize("name", sorted(set(recipe_names()) - WITHOUT_ITEM_VECTORS))

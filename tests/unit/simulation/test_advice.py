@@ -1,6 +1,7 @@
 """`fedrec recommend-config` on data of every kind."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -161,6 +162,20 @@ def test_it_is_said_that_repeated_items_count_once(tmp_path: Path) -> None:
     assert "had before" not in output
 
 
+def test_what_habits_are_worth_is_measured_and_the_command_for_them_runs(tmp_path: Path) -> None:
+    rows = rows_of_people(60)
+    chosen = [row.split(",")[:2] for row in rows]
+    habits = [(person, item) for person, item in chosen if int(item) % 3 == 0]
+    again = [f"{person},{item},{100 + turn}" for turn in range(4) for person, item in habits]
+    data = write(tmp_path, [*rows, *again])
+    (remark,) = [each for each in advice(data, tmp_path, "--minutes", "0.5")["remarks"] if "recipe habit" in each]
+    found = re.search(r"ndcg@10 ([0-9.]+) by recipe habit, and ([0-9.]+) by both .* --config '(.*)'", remark)
+    assert found is not None
+    assert min(float(found[1]), float(found[2])) > 0.5  # of two or three items that come back
+    command = ["simulate", str(data), "--recipe", "combined", "--config", found[3], "--out", str(tmp_path / "out")]
+    assert CliRunner().invoke(app, command).exit_code == 0
+
+
 def test_rows_sorted_by_item_are_seen_not_to_be_in_time_order() -> None:
     users = [str(person) for person in range(30) for _ in range(8)]
     items = [str(item * 7 + person) for person in range(30) for item in range(8)]
@@ -218,12 +233,12 @@ def test_of_two_sketches_the_smaller_comes_first() -> None:
 
 def test_on_a_large_catalogue_the_usual_recipe_is_a_table_of_pairs_while_they_are_few() -> None:
     def of(*lengths: int) -> str:
-        return usual_recipe(6_000, [History(np.arange(length)) for length in lengths], Order.TIME).name
+        return label(usual_recipe(6_000, [History(np.arange(length)) for length in lengths], Order.TIME))
 
     assert of(*[10] * 20_000) == "hashed-pairs"  # 45 pairs of each of 20,000 people: 150 for an item
-    assert of(*[10] * 80_000) == "sketched-slit"  # 600 for an item
+    assert of(*[10] * 80_000) == "sketched-slit dimension=512"  # 600 for an item
     assert of(*[4_000] * 20) == "hashed-pairs"  # 127,472 pairs within 32 places of each of 20 people: 425 for an item
-    assert of(*[4_000] * 30) == "sketched-slit"
+    assert of(*[4_000] * 30) == "sketched-slit dimension=512"
     assert usual_recipe(5_000, [], Order.TIME).name == "blend"
 
 
