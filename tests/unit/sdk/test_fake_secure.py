@@ -122,6 +122,17 @@ def test_somebody_who_leaves_after_sharing_is_not_in_the_sum(secure: FakeAggrega
     assert secure.versions[1].tensors["share"] == pytest.approx(mean_share(HISTORIES[1:]), abs=1e-6)
 
 
+def test_a_device_whose_credentials_are_refused_goes_on_with_its_round_when_they_are_not(
+    secure: FakeAggregator, people: list[Participant]
+) -> None:
+    step(people)
+    secure.refuse(path="/shares", status=403)
+    with pytest.raises(Rejected):
+        people[0].contribute()
+    finish(people)
+    assert secure.versions[1].tensors["share"] == pytest.approx(mean_share(HISTORIES), abs=1e-6)
+
+
 def test_a_round_below_the_floor_is_abandoned(secure: FakeAggregator, people: list[Participant]) -> None:
     step(people[:4])
     secure.close_round()
