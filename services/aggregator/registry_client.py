@@ -19,8 +19,11 @@ _PERMANENT = frozenset(range(400, 500)) - {408, 425, 429}
 _MODELS_REMEMBERED = 4
 
 
-class VersionMissing(Exception):
+class VersionMissing(RegistryRefused):
     """The registry has no such version, or its weights no more."""
+
+    def __init__(self, version_id: str) -> None:
+        super().__init__(f"the model registry has no version {version_id!r}, or its weights no more")
 
 
 class RegistryClient:

@@ -16,7 +16,7 @@ from functools import partial
 
 import structlog
 
-from services.aggregator.domain.errors import UnknownRound, UnknownTask
+from services.aggregator.domain.errors import Unavailable, UnknownRound, UnknownTask
 from services.aggregator.domain.retention import Retention
 from services.aggregator.pipeline.close import close_if_due
 from services.aggregator.pipeline.context import Context
@@ -35,8 +35,10 @@ from services.aggregator.storage import encrypted_sums, leases, notifications, r
 from services.aggregator.stores import make_context
 from services.kit import logs
 from services.kit.clock import SystemClock
+from services.kit.db import DatabaseUnavailable
 from services.kit.ids import new_id
 from services.kit.listener import Listener
+from services.kit.objects import ObjectsUnavailable
 
 log = structlog.get_logger("services.aggregator.worker")  # also where it runs as the program
 
@@ -74,7 +76,7 @@ class Worker:
         while not self._stopping.is_set():
             self._attempt("worker", "all", self.run_once)
             if time.monotonic() >= next_sweep:
-                self._attempt("sweep", "all", self.sweep)
+                self.sweep()
                 next_sweep = time.monotonic() + SWEEP_SECONDS * random.uniform(0.5, 1.5)  # noqa: S311 - jitter
             # Jitter keeps many workers from asking at the same moment.
             self._hint.wait(self._poll_seconds * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret
@@ -109,12 +111,12 @@ class Worker:
 
     def sweep(self) -> None:
         """Keep what tasks need, delete what is kept no longer, and erase the bytes of deleted objects."""
-        self._attempt("keep bases", "all", partial(keep_bases, self._context))
-        deleted = forget(self._context, self._retention)
-        erased = self._context.home.sweep(self._context.db)
-        log.info("swept", deleted_assignments=deleted, erased_objects=erased)
+        context = self._context
+        self._attempt("keep bases", "all", partial(keep_bases, context))
+        self._attempt("forget", "all", lambda: log.info("forgot", assignments=forget(context, self._retention)))
         if self._retention.clients is not None:
-            self._forget_clients(self._retention.clients)
+            self._attempt("forget clients", "all", partial(self._forget_clients, self._retention.clients))
+        self._attempt("erase objects", "all", lambda: log.info("erased", objects=context.home.sweep(context.db)))
 
     def _forget_clients(self, unseen: timedelta) -> None:
         turn = ("forgetting clients", self._name, CLIENTS_SWEPT)
@@ -163,6 +165,8 @@ class Worker:
             step()
         except (UnknownTask, UnknownRound):
             log.info("deleted since it was found", step=what, subject=subject)
+        except (Unavailable, DatabaseUnavailable, ObjectsUnavailable) as error:
+            log.warning("step put off", step=what, subject=subject, error=str(error))
         except Exception as error:
             log.error("step failed; it will be tried again", step=what, subject=subject, exc_info=error)
 

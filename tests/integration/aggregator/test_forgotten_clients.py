@@ -11,6 +11,7 @@ from sqlalchemy import text
 
 from fedrec.local.postgres import LocalPostgres
 from fedrec_protocol.messages import Assigned, Role, RoundKind
+from services.aggregator import worker
 from services.aggregator.domain.errors import Unauthenticated
 from services.aggregator.domain.retention import Retention
 from services.aggregator.pipeline import forget_clients
@@ -170,6 +171,24 @@ def test_one_worker_a_day_forgets_clients_unless_the_operator_keeps_them(world: 
     world.advance(1000 * DAY)
     Worker(world.context, 0.5, "another").sweep()  # the database's day is not over
     assert kept(world, late) == [True]
+
+
+def test_clients_are_forgotten_also_where_nothing_else_can_be_deleted(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device = world.task().device()
+    world.advance(1000 * DAY)
+    with world.context.db.engine.begin() as connection:
+        connection.execute(text("DELETE FROM aggregator.leases WHERE name = 'forgetting clients'"))
+
+    def fails(*_: object) -> None:
+        raise RuntimeError("for this test")
+
+    monkeypatch.setattr(worker, "keep_bases", fails)
+    monkeypatch.setattr(worker, "forget", fails)
+    monkeypatch.setattr(type(world.context.home), "sweep", fails)
+    world.worker.sweep()
+    assert kept(world, device) == [False]
 
 
 def test_clients_are_kept_for_ever_where_the_setting_is_null(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

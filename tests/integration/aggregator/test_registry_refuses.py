@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -18,6 +19,7 @@ from services.aggregator.storage.leases import FencedOff
 from tests.integration.aggregator.deployment import Task
 from tests.integration.aggregator.powers import counted, power_of_two, powers_task
 from tests.integration.aggregator.world import World
+from tests.unit.aggregator.manifests import content
 
 
 @contextmanager
@@ -93,6 +95,36 @@ def test_a_refused_first_version_stops_the_task_before_its_first_round(world: Wo
     assert task.steer("resume").status_code == 200
     world.work()
     assert task.device().check_in()["outcome"] == "assigned"
+
+
+def test_a_base_version_that_the_registry_has_lost_stops_the_task(world: World) -> None:
+    first = world.task()
+    base, model = first.version()["version_id"], first.get()["manifest"]["model"]
+    first.steer("cancel")
+    answer = world.operator("POST", "/v1/tasks", json=content(name="second", model=model, base_version=base))
+    with world.context.db.engine.begin() as connection:
+        connection.execute(text("DELETE FROM registry.versions WHERE version_id = :id"), {"id": base})
+    world.work()
+    task = Task(world, answer.json()["task_id"])
+    assert task.get()["state"] == "failed"
+    assert task.get()["state_reason"].startswith(f"no first version: the model registry has no version '{base}'")
+
+
+def test_a_registry_that_is_away_is_a_line_in_the_log_and_no_traceback(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    task = closed_round(world)
+    caplog.set_level(logging.WARNING, logger="services.aggregator.worker")
+    world.stop_registry()
+    try:
+        world.work()
+    finally:
+        world.start_registry()
+    (line,) = [record for record in caplog.records if task.round["round_id"] in record.getMessage()]
+    assert (line.levelname, line.exc_info) == ("WARNING", None)
+    assert "the model registry cannot be reached" in line.getMessage()
+    world.work()
+    assert counted(task) == {0, 1}
 
 
 def test_the_newest_weights_of_several_tasks_are_remembered_side_by_side(world: World) -> None:
