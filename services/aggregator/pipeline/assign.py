@@ -162,7 +162,7 @@ class _Desk:
         ids = [who.client_id for who in fresh]
         policy = self._task.manifest.rounds
         capped = policy.maximum_participations is not None or policy.minimum_separation > 1
-        past = assignments.participations(self._tx, self._task.id, ids) if capped else {}
+        past = assignments.participations(self._tx, ids) if capped else {}
         refused = {}
         for who in fresh:
             if self._round.kind not in who.kinds:

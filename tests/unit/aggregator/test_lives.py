@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -40,6 +41,18 @@ def test_the_report_that_meets_the_goal_closes_the_round() -> None:
 def test_at_the_deadline_the_minimum_is_enough() -> None:
     assert state_after(3, DEADLINE - timedelta(microseconds=1)) is None
     assert state_after(3, DEADLINE) is RoundState.AGGREGATING
+
+
+@pytest.mark.parametrize(
+    ("drawn", "state"),
+    [(0, RoundState.ABANDONED), (2, RoundState.ABANDONED), (3, RoundState.AGGREGATING), (12, RoundState.AGGREGATING)],
+)
+def test_a_drawn_round_is_over_when_all_have_reported_and_releases_nothing_below_the_minimum(
+    drawn: int, state: RoundState
+) -> None:
+    due = replace(collecting(), drawn=drawn).due(POLICY, drawn, NOON)
+    assert due is not None
+    assert due.state is state
 
 
 def test_below_the_minimum_the_round_is_abandoned_and_says_why() -> None:
