@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from services.aggregator.storage import partial_sums
+from services.aggregator.storage.partial_sums import PartialSumRow
 from tests.integration.aggregator.powers import counted, power_of_two, powers_task
 from tests.integration.aggregator.world import World
 
@@ -153,3 +156,18 @@ def published_before_crashes(world: World, monkeypatch: pytest.MonkeyPatch, coun
 
     monkeypatch.setattr(world.context.registry, "publish", publish_and_crash)
     return calls
+
+
+def test_a_partial_sum_is_moved_from_where_its_process_left_it_and_counted_with_its_round_alone(world: World) -> None:
+    task, other = (world.task(**powers_task(goal=9)) for _ in range(2))
+    for reported in (task, other):
+        device = reported.device()
+        assert device.report(device.assigned()["assignment_id"], power_of_two(1)).status_code == 201
+    round_id, now = task.round["round_id"], world.context.now()
+    with world.context.db.engine.connect() as tx:
+        (own,) = partial_sums.of_round(tx, round_id)
+        moved = replace(own, object_key="obj_next", report_count=4)
+        assert partial_sums.point_to(tx, moved, round_id, now, superseded=own.object_key) == 4
+        assert partial_sums.point_to(tx, PartialSumRow("psm_2", "obj_2", 3), round_id, now, superseded=None) == 7
+        with pytest.raises(RuntimeError, match="not where its process left it"):
+            partial_sums.point_to(tx, moved, round_id, now, superseded=own.object_key)

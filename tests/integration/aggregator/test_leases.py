@@ -41,7 +41,9 @@ def test_a_worker_that_slept_through_its_lease_is_fenced_off_for_good(world: Wor
         with pytest.raises(FencedOff):
             db.run("require", partial(leases.require, lease=stale))
         db.run("release", partial(leases.release, lease=stale))
+        assert not db.run("renew", partial(leases.renew, lease=stale, duration=life))
     db.run("require", lambda tx: leases.require(tx, third))
+    assert db.run("acquire", lambda tx: leases.acquire(tx, "rnd_x", "fourth", life)) is None
     db.run("retire", lambda tx: leases.retire(tx, third.name))
     with pytest.raises(FencedOff):
         db.run("require", lambda tx: leases.require(tx, third))
