@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import Field, WrapValidator
+from pydantic import ConfigDict, Field, WrapValidator
 
 from fedrec_protocol.base import Message, Response
 from fedrec_protocol.manifest import TaskManifest, TrainingPlan
@@ -49,6 +49,8 @@ class Role(StrEnum):
 
 class EnrolmentRequest(Message):
     """A device asks to take part in a task; sent with the task's enrolment key."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)  # a voucher says who somebody is
 
     public_key: str = Field(pattern=r"^[A-Za-z0-9_-]{43}$", examples=["11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"])
     """The device's Ed25519 public key: 32 raw bytes, base64url without padding."""

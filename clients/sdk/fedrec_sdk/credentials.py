@@ -13,6 +13,8 @@ from fedrec_protocol.base import Message
 from fedrec_protocol.digest import content_digest
 from fedrec_protocol.message_signatures import SignedRequest, sign
 from fedrec_protocol.messages import AccessToken, Enrolment, EnrolmentRequest, KeyChange, TokenRequest
+from fedrec_protocol.problems import Slug
+from fedrec_protocol.thumbprint import thumbprint
 from fedrec_sdk.answers import parse
 from fedrec_sdk.errors import Rejected
 from fedrec_sdk.identity import (
@@ -23,6 +25,7 @@ from fedrec_sdk.identity import (
     enrolment_key_digest,
     is_key_changing,
     load_identity,
+    new_device_key,
     next_device_key,
     save_identity,
 )
@@ -35,6 +38,8 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 Authorise = Callable[[str, str, bytes | None], dict[str, str]]
 """The header fields of a request, by its method, address and body, that say who sends it."""
+VoucherFor = Callable[[str], str]
+"""Asks the app's backend, or its identity provider, for a voucher, by the thumbprint of the device's key."""
 
 _RENEWED_BEFORE_END = 30.0
 """Seconds; so that a token does not run out on the way."""
@@ -52,13 +57,16 @@ class Credentials:
         enrolment_key: str,
         store: LocalStore,
         transport: Callable[[], "Transport"],
+        *,
         key_lifetime: timedelta | None = None,
+        voucher: VoucherFor | None = None,
     ) -> None:
         self._url = aggregator_url
         self._enrolment_key = enrolment_key
         self._store = store
         self._values = store.values
         self._key_lifetime = key_lifetime
+        self._voucher = voucher
         self._transport = transport
         self._guard = threading.RLock()
 
@@ -173,11 +181,23 @@ class Credentials:
         return parse(AccessToken, self._post(path, request(told), method=method))
 
     def _enrol(self) -> Identity:
-        request = EnrolmentRequest(public_key=device_key(self._values).public_key)
-        answer = self._post("/v1/enrolments", request, bearer=self._enrolment_key)
-        enrolment = parse(Enrolment, answer)
+        try:
+            enrolment = self._enrolled()
+        except Rejected as refusal:
+            if refusal.slug != Slug.DEVICE_KEY_TAKEN:
+                raise
+            # It was somebody else's on this device, or this person's before anybody had to vouch for them.
+            self._store.secure_rounds.discard()
+            new_device_key(self._values)
+            enrolment = self._enrolled()
         log.info("enrolled as %s in task %s", enrolment.client_id, enrolment.task_id)
         return self._save(enrolment.client_id, enrolment.task_id, enrolment.token, key_since=time.time())
+
+    def _enrolled(self) -> Enrolment:
+        key = device_key(self._values)
+        voucher = None if self._voucher is None else self._voucher(thumbprint(key.public_bytes))
+        request = EnrolmentRequest(public_key=key.public_key, voucher=voucher)
+        return parse(Enrolment, self._post("/v1/enrolments", request, bearer=self._enrolment_key))
 
     def _save(self, client_id: str, task_id: str, token: AccessToken, *, key_since: float) -> Identity:
         identity = Identity(
@@ -196,5 +216,5 @@ class Credentials:
         headers = {"Content-Type": "application/json"}
         if bearer is not None:
             headers["Authorization"] = f"Bearer {bearer}"
-        body = request.model_dump_json().encode()
+        body = request.model_dump_json(exclude_none=True).encode()  # older services refuse a field they do not know
         return self._transport().send(method, self._url + path, headers=headers, body=body).body

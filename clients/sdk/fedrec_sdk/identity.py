@@ -61,6 +61,13 @@ def device_key(values: Values) -> DeviceKey:
     return DeviceKey(values.get_or_put(_KEY, Ed25519PrivateKey.generate().private_bytes_raw()))
 
 
+def new_device_key(values: Values) -> DeviceKey:
+    """Another key in the place of this store's, which no server goes by."""
+    drop_next_key(values)
+    values.put(_KEY, Ed25519PrivateKey.generate().private_bytes_raw())
+    return device_key(values)
+
+
 def next_device_key(values: Values) -> DeviceKey:
     """The key that is to replace this store's, made on first use: kept before a server hears of it."""
     return DeviceKey(values.get_or_put(_NEXT_KEY, Ed25519PrivateKey.generate().private_bytes_raw()))

@@ -16,7 +16,7 @@ from fedrec_sdk.backoff import Backoff
 from fedrec_sdk.catalogues import Catalogues
 from fedrec_sdk.connections import Connections, base_address
 from fedrec_sdk.contribution import Contributor
-from fedrec_sdk.credentials import Credentials
+from fedrec_sdk.credentials import Credentials, VoucherFor
 from fedrec_sdk.evaluation import Evaluation
 from fedrec_sdk.models import PRODUCTION, Models
 from fedrec_sdk.outcomes import Outcome
@@ -61,6 +61,8 @@ class Participant:
             secure round; None takes the one that the aggregator names.
         key_lifetime: Replace the device's key by a new one when it is older than this; None keeps it until
             `rotate_key`. A store that comes back from an older backup then enrols anew, as another client.
+        voucher: For tasks whose enrolment key demands vouchers: called with the thumbprint of the device's key whenever
+            it enrols, returns the JWT of the app's backend for the person who uses the app; what it raises is raised.
         silo_key: The file of the silos' secret key (see `fedrec_sdk.silo.key`), for tasks whose reports are
             encrypted; the operator must not have it.
         transport: Connections to use, when many participants share them; closed by whoever made it.
@@ -84,6 +86,7 @@ class Participant:
         minimum_cohort: int | None = None,
         device_registry_key: bytes | None = None,
         key_lifetime: timedelta | None = None,
+        voucher: VoucherFor | None = None,
         silo_key: str | os.PathLike[str] | None = None,
         transport: "Transport | None" = None,
     ) -> None:
@@ -92,7 +95,9 @@ class Participant:
         self._connections = Connections(transport)
         self._contributing = threading.Lock()
         connect = self._connections.transport
-        self._credentials = Credentials(aggregator_url, enrolment_key, self.store, connect, key_lifetime)
+        self._credentials = Credentials(
+            aggregator_url, enrolment_key, self.store, connect, key_lifetime=key_lifetime, voucher=voucher
+        )
         self._session = Session(aggregator_url, self._credentials, connect)
         self._task = AgreedTask(self.store, self._credentials, self._session)
         registry = RegistryAddress(registry_url, self.store, self._task)
@@ -116,7 +121,7 @@ class Participant:
         """Enrol now instead of when it is first needed; returns the client id.
 
         Raises:
-            Rejected: the enrolment key is wrong, revoked or expired.
+            Rejected: the enrolment key is wrong, revoked or expired; or it wants a voucher, or another one.
             Unavailable: no answer.
         """
         return self._credentials.identity().client_id

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import concurrent.futures
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -13,9 +15,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from sqlalchemy import text
 
 from fedrec_protocol.messages import Role
+from fedrec_sdk import Contributed, Participant
 from services.aggregator.domain.retention import Retention
 from services.aggregator.pipeline.forget import forget
 from services.aggregator.storage import persons
+from tests.integration.aggregator.cohort import SIZE, KnownUpdate, update_of
 from tests.integration.aggregator.deployment import Device, Task, report_of
 from tests.integration.aggregator.powers import counted, power_of_two, powers_task
 from tests.integration.aggregator.test_credentials import operator_key
@@ -411,3 +415,29 @@ def test_neither_the_voucher_nor_the_person_is_stored(world: World, task: Task) 
     assert tables_with(world, *(form.decode() for form in forms), *(form.hex() for form in forms)) == []
     assert tables_with(world, device.client_id) == ["clients", "persons"]
     assert person not in device.send("GET", "/v1/task").text
+
+
+# ---- the SDK ------------------------------------------------------------------------------------------
+
+
+def test_the_sdk_enrols_with_bound_vouchers_also_where_its_key_enrolled_without_one(
+    world: World, tmp_path: Path
+) -> None:
+    world.advance((datetime.now(UTC) - world.clock.now()).total_seconds())  # the SDK goes by the real time
+    task = world.task(shared=[{"name": "items", "shape": [SIZE]}], rounds={"aggregation_goal": 1})
+    app = App(task, bound=True)
+    trainer = KnownUpdate(update_of(1))
+
+    def vouch(thumbprint: str) -> str:
+        return app.voucher("ada", cnf={"jkt": thumbprint})
+
+    with Participant(world.aggregator_urls[0], task.enrolment_key, tmp_path / "phone", trainer, seed=1) as before:
+        stranger, key = before.enrol(), before.store.values.get("device_key")
+    with Participant(world.aggregator_urls[0], app.key, tmp_path / "phone", trainer, seed=1, voucher=vouch) as phone:
+        client_id = phone.enrol()
+        assert client_id != stranger
+        assert phone.store.values.get("device_key") != key
+        tablet = Participant(world.aggregator_urls[1], app.key, tmp_path / "tablet", trainer, seed=1, voucher=vouch)
+        with tablet:
+            assert tablet.enrol() == client_id
+        assert isinstance(phone.contribute(), Contributed)  # its token had ended

@@ -34,13 +34,20 @@ class FakeAggregator:
         weights: The first version's tensors; None fills them as the manifest's `init` says.
         aggregate: Makes the next parameters from the base and the reports; a weighted mean of deltas by
             default. Statistics need one of your own.
+        vouchers: Whether the enrolment key demands vouchers. Their `sub` is the person; `exp` and `cnf.jkt` are
+            checked, and who signed them is not.
 
     Raises:
         ValueError: the task's reports are encrypted, which takes real services.
     """
 
     def __init__(
-        self, manifest: TaskManifest, weights: Tensors | None = None, *, aggregate: Aggregate = federated_average
+        self,
+        manifest: TaskManifest,
+        weights: Tensors | None = None,
+        *,
+        aggregate: Aggregate = federated_average,
+        vouchers: bool = False,
     ) -> None:
         if manifest.homomorphic_encryption is not None:
             raise ValueError("encrypted reports need the real services: test with `fedrec serve`")
@@ -50,7 +57,9 @@ class FakeAggregator:
             initial_parameters(manifest.shared, manifest.seed) if weights is None else weights, round_number=None
         )
         self.task = FakeTask(manifest, self.registry, aggregate)
-        self.clients = FakeClients(self.task.view().task_id, self.enrolment_key, must_sign=manifest.signed_requests)
+        self.clients = FakeClients(
+            self.task.view().task_id, self.enrolment_key, must_sign=manifest.signed_requests, vouchers=vouchers
+        )
         self._faults = Faults()
         routes = Routes(self.clients, self.task, self.registry)
         self._server = FakeServer(routes.respond, self._faults)

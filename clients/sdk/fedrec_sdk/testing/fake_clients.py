@@ -12,6 +12,7 @@ from fedrec_protocol.message_signatures import SignatureInvalid, SignedRequest, 
 from fedrec_protocol.messages import AccessToken, Enrolment, EnrolmentRequest, KeyChange
 from fedrec_protocol.problems import Slug
 from fedrec_protocol.secagg.encoding import from_base64url
+from fedrec_protocol.thumbprint import thumbprint
 from fedrec_sdk.identity import ALGORITHM, AUDIENCE, KEY_CHANGE_AUDIENCE
 from fedrec_sdk.testing.fake_http import Request
 from fedrec_sdk.testing.refusal import Refused
@@ -22,28 +23,37 @@ TOKEN_SECONDS = 900.0
 class FakeClients:
     """Who enrolled, and which tokens are valid."""
 
-    def __init__(self, task_id: str, enrolment_key: str, *, must_sign: bool = False) -> None:
+    def __init__(self, task_id: str, enrolment_key: str, *, must_sign: bool = False, vouchers: bool = False) -> None:
         self.task_id = task_id
         self.enrolment_key = enrolment_key
         self.public_keys: dict[str, str] = {}
         self.revoked: set[str] = set()
         self._must_sign = must_sign
-        self._tokens: dict[str, tuple[str, float]] = {}
+        self._demands_vouchers = vouchers
+        self._persons: dict[str, str] = {}
+        self._tokens: dict[str, tuple[str, float, bool]] = {}
 
     def enrol(self, bearer: str, request: EnrolmentRequest) -> Enrolment:
-        """Take a device in; the same public key is the same client.
+        """Take a device in; the same public key, or the same person, is the same client.
 
         Raises:
-            Refused: `unauthenticated`.
+            Refused: `unauthenticated`, `voucher-required`, `voucher-invalid` or `device-key-taken`.
         """
         if bearer != self.enrolment_key:
             raise Refused(Slug.UNAUTHENTICATED, "not the task's enrolment key")
-        known = [client_id for client_id, key in self.public_keys.items() if key == request.public_key]
-        client_id = known[0] if known else f"cli_{len(self.public_keys)}"
+        person = self._person(request)
+        of_key = next((client_id for client_id, key in self.public_keys.items() if key == request.public_key), None)
+        client_id = of_key if person is None else self._persons.get(person)
+        if client_id != of_key and of_key is not None:
+            raise Refused(Slug.DEVICE_KEY_TAKEN, "make a new key")
+        is_new = client_id is None
+        client_id = client_id or f"cli_{len(self.public_keys)}"
         if client_id in self.revoked:
             raise Refused(Slug.UNAUTHENTICATED, "this device's client was revoked")
-        self.public_keys[client_id] = request.public_key
-        return Enrolment(client_id=client_id, task_id=self.task_id, token=self._issue(client_id))
+        if person is not None:
+            self._persons[person] = client_id
+        self._set_key(client_id, request.public_key)
+        return Enrolment(client_id=client_id, task_id=self.task_id, token=self._issue(client_id, is_proven=is_new))
 
     def token(self, assertion: str) -> AccessToken:
         """A token for a device that signed for it.
@@ -70,8 +80,7 @@ class FakeClients:
                 raise Refused(Slug.UNAUTHENTICATED, "assertion and confirmation name two keys")
             if new in self.public_keys.values():
                 raise Refused(Slug.DEVICE_KEY_TAKEN, "make a new key")
-            self.public_keys[client_id] = new
-            self._tokens = {token: held for token, held in self._tokens.items() if held[0] != client_id}
+            self._set_key(client_id, new)
         return self._issue(client_id)
 
     def identify(self, request: Request) -> str:
@@ -82,7 +91,7 @@ class FakeClients:
         """
         client_id = self.authenticate(request.bearer)
         if "signature-input" not in request.headers:
-            if self._must_sign:
+            if self._tokens[request.bearer][2]:
                 raise Refused(Slug.SIGNATURE_REQUIRED, "sign the request with the device's key")
             return client_id
         digest = request.headers.get("content-digest")
@@ -109,24 +118,45 @@ class FakeClients:
         """
         if bearer not in self._tokens:
             raise Refused(Slug.UNAUTHENTICATED, "no token of this task")
-        client_id, expires_at = self._tokens[bearer]
+        client_id, expires_at, _ = self._tokens[bearer]
         if time.monotonic() > expires_at:
             raise Refused(Slug.CREDENTIAL_EXPIRED, "get a new token")
         return client_id
 
     def expire_tokens(self) -> None:
         """Let all tokens be past their end."""
-        self._tokens = {token: (client_id, 0.0) for token, (client_id, _) in self._tokens.items()}
+        self._tokens = {token: (client_id, 0.0, signs) for token, (client_id, _, signs) in self._tokens.items()}
 
     def forget(self) -> None:
         """Lose all clients, as after a restore of an old backup."""
         self.public_keys.clear()
+        self._persons.clear()
         self._tokens.clear()
 
-    def _issue(self, client_id: str) -> AccessToken:
-        token = secrets.token_urlsafe(32)
-        self._tokens[token] = (client_id, time.monotonic() + TOKEN_SECONDS)
-        return AccessToken(access_token=token, expires_in_seconds=TOKEN_SECONDS, must_sign=self._must_sign)
+    def _person(self, request: EnrolmentRequest) -> str | None:
+        """Who a voucher says that somebody is; its signature is not checked."""
+        if not self._demands_vouchers:
+            if request.voucher is not None:
+                raise Refused(Slug.INVALID_REQUEST, "this enrolment key demands no voucher")
+            return None
+        if request.voucher is None:
+            raise Refused(Slug.VOUCHER_REQUIRED, "send a voucher")
+        claims = _claims(request.voucher, Slug.VOUCHER_INVALID)
+        own = thumbprint(from_base64url(request.public_key))
+        is_ours = claims.get("cnf", {"jkt": own}).get("jkt") == own
+        if not is_ours or not claims.get("sub") or claims.get("exp", 0.0) < time.time():
+            raise Refused(Slug.VOUCHER_INVALID, "it has expired, names nobody, or another device's key")
+        return str(claims["sub"])
+
+    def _set_key(self, client_id: str, public_key: str) -> None:
+        if self.public_keys.get(client_id) != public_key:
+            self._tokens = {token: held for token, held in self._tokens.items() if held[0] != client_id}
+        self.public_keys[client_id] = public_key
+
+    def _issue(self, client_id: str, *, is_proven: bool = True) -> AccessToken:
+        token, must_sign = secrets.token_urlsafe(32), self._must_sign or not is_proven
+        self._tokens[token] = (client_id, time.monotonic() + TOKEN_SECONDS, must_sign)
+        return AccessToken(access_token=token, expires_in_seconds=TOKEN_SECONDS, must_sign=must_sign)
 
     def _verify(self, assertion: str, client_id: str, public_key: str, audience: str) -> None:
         try:
@@ -146,9 +176,9 @@ def _new_key(assertion: str) -> str:
     return str(_claims(assertion).get("new_key"))
 
 
-def _claims(assertion: str) -> dict[str, Any]:
+def _claims(assertion: str, slug: Slug = Slug.UNAUTHENTICATED) -> dict[str, Any]:
     try:
         claims: dict[str, Any] = jwt.decode(assertion, options={"verify_signature": False})
     except jwt.PyJWTError as error:
-        raise Refused(Slug.UNAUTHENTICATED, "the assertion is malformed") from error
+        raise Refused(slug, "the JWT is malformed") from error
     return claims
