@@ -88,41 +88,52 @@ def run_trials(question: Question, *, seconds: float, progress: Progress) -> Out
     """Choose among the candidates on a few people, and between the best two on everybody, as time allows.
 
     Two stages with a few people tell how long a last one would take, which gets as many as fit into half of the time.
-    All candidates of a stage are measured on the same people.
+    All candidates of a stage are measured on the same people. Where the machine has become slower since, a stage that
+    began is given up when the time is over, and what was tried before decides.
 
     Args:
         question: What is tried on what.
-        seconds: Time to spend; one stage is always finished.
+        seconds: Time to spend; the first stage is always finished.
         progress: Told what is being done.
     """
     started = time.perf_counter()
     affordable = affordable_items(question.candidates(question.number_of_items), _SHARE_OF_A_SOLUTION * seconds)
     most_items = min(question.number_of_items, affordable or question.number_of_items)
 
-    def stage(people: int) -> list[Trial]:
-        kept, items = _most_popular(question.histories[:people], question.number_of_items, most_items)
-        return [_told(question, recipe, kept, progress) for recipe in question.candidates(items, people)]
-
     def left(share: float) -> float:
         return _SAFETY * (share * seconds - (time.perf_counter() - started))
 
+    def tried(recipes: Sequence[Recipe[Any]], histories: Sequence[History]) -> list[Trial]:
+        """A trial of each; none where the time was over before the last."""
+        found: list[Trial] = []
+        for recipe in recipes:
+            if stages and left(1.0) <= 0:
+                return []
+            found.append(_told(question, recipe, histories, progress))
+        return found
+
+    def add_stage(people: int | None) -> None:
+        if people is not None:
+            kept, items = _most_popular(question.histories[:people], question.number_of_items, most_items)
+            found = tried(question.candidates(items, people), kept)
+            stages.extend([found] if found else [])
+
     most = len(question.histories)
-    stages = [stage(min(_FIRST_STAGES[0], most))]
+    stages: list[list[Trial]] = []
+    add_stage(min(_FIRST_STAGES[0], most))
     if _FIRST_STAGES[0] < most and 2 * sum(trial.seconds for trial in stages[0]) <= left(_SHARE_OF_THE_CHOICE):
-        stages.append(stage(min(_FIRST_STAGES[1], most)))
-        people = affordable_people(stages[0], stages[1], left(_SHARE_OF_THE_CHOICE), most)
-        stages += [] if people is None else [stage(people)]
+        add_stage(min(_FIRST_STAGES[1], most))
+        add_stage(affordable_people(stages[0], stages[-1], left(_SHARE_OF_THE_CHOICE), most))
     finalists, missing = _affordable_finalists(question, stages, left(1.0))
     if missing and stages[-1][0].people < _ENOUGH_TO_CHOOSE_BY:
         # Everybody takes too long, so nothing is lost by choosing with what was kept for them.
-        people = affordable_people(_before_last(stages), stages[-1], left(1.0), most)
-        stages += [] if people is None else [stage(people)]
+        add_stage(affordable_people(_before_last(stages), stages[-1], left(1.0), most))
     trials = stages[-1]
-    if not finalists:
-        place = preferred(trials, is_of_some=trials[0].people < most)
-        return Outcome(trials, [], place, trials[place], missing)
     recipes = question.candidates(question.number_of_items)
-    whole = [_told(question, recipes[place], question.histories, progress) for place in finalists]
+    whole = tried([recipes[place] for place in finalists], question.histories)
+    if not whole:
+        place = preferred(trials, is_of_some=trials[0].people < most)
+        return Outcome(trials, [], place, trials[place], seconds if finalists else missing)
     found = preferred(whole)
     return Outcome(trials, whole, finalists[found], whole[found], 0.0)
 

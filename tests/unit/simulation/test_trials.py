@@ -1,5 +1,7 @@
 """Which recipe trials prefer, what they tell to expect, and how their time is spent."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -103,3 +105,20 @@ def test_without_time_a_few_people_are_tried_and_it_is_said_that_they_are_few() 
 def test_without_time_a_few_items_are_tried() -> None:
     people = people_with_taste(100, 30, length=8)
     assert tried(people, seconds=0, items=3000) == (100, 100, True)
+
+
+def test_a_stage_is_given_up_where_the_machine_has_become_so_slow_that_the_time_is_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now, told = [0.0], []
+
+    def progress(step: str) -> None:
+        told.append(step)
+        now[0] += 1e6 if "1,000 people" in step else 0.001
+
+    monkeypatch.setattr("simulation.advice.trials.time", SimpleNamespace(perf_counter=lambda: now[0]))
+    outcome = run_trials(
+        question_of(people_with_taste(1_000), 60, Order.ITEM, 10**9, seed=0), seconds=3600.0, progress=progress
+    )
+    assert sum("1,000 people" in step for step in told) == 1
+    assert (outcome.trials[0].people, outcome.expected.people) == (500, 500)
