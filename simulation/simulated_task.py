@@ -9,6 +9,7 @@ from rich.console import Console
 from fedrec.data.split import Split
 from fedrec.manifests import manifest_for
 from fedrec_protocol.manifest import RoundPolicy, TaskManifest
+from fedrec_protocol.round_policy import LARGEST_COHORT
 from fedrec_protocol.tensors import Tensors
 from fedrec_recipes.recipe import Recipe
 from simulation.advice.pace import solution_seconds
@@ -87,7 +88,7 @@ def _population(options: Options, recipe: Recipe[Any], split: Split) -> Populati
 
 
 def _manifest(options: Options, recipe: Recipe[Any], people: int) -> TaskManifest:
-    policy = RoundPolicy.model_validate({"aggregation_goal": people, **options.policy})
+    policy = RoundPolicy.model_validate({"aggregation_goal": min(people, LARGEST_COHORT), **options.policy})
     manifest = manifest_for(
         recipe,
         name="simulation",

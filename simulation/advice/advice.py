@@ -14,6 +14,7 @@ from fedrec.masks import with_masks
 from fedrec.private_recommender import private_recommender
 from fedrec.refused import Refused
 from fedrec_protocol.manifest import RoundPolicy, TaskManifest
+from fedrec_protocol.round_policy import LARGEST_COHORT
 from fedrec_protocol.secagg.descriptor import HARD_FLOOR
 from fedrec_recipes.recipe import Recipe
 from fedrec_recipes.statistics_recipe import StatisticsConfig
@@ -146,15 +147,16 @@ def task_for(wishes: Wishes, recipe: Recipe[Any], found: Survey) -> TaskManifest
 
 
 def _alternatives(recipe: Recipe[Any], found: Survey) -> Iterator[tuple[Recipe[Any], int]]:
-    """Everybody in every round; then with only the newest of the longest histories; then fewer people."""
-    yield recipe, found.people
+    """Everybody, or as many as fit; then with only the newest of the longest histories; then fewer people."""
+    people = min(found.people, LARGEST_COHORT)
+    yield recipe, people
     if isinstance(recipe.config, StatisticsConfig):
         bound = min(found.longest_history, recipe.config.maximum_history)
         while bound >= max(found.median_history, _SHORTEST_BOUND):
             recipe = type(recipe)(recipe.config.model_copy(update={"maximum_history": bound}))
-            yield recipe, found.people
+            yield recipe, people
             bound //= 2
-    goal = found.people // 2
+    goal = people // 2
     while goal:
         yield recipe, goal
         goal //= 2

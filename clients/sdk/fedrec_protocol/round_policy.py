@@ -10,6 +10,10 @@ from fedrec_protocol.base import Message
 Rounds = Annotated[int, Field(ge=1, le=1_000_000)]
 """A number of rounds: databases have room for the sum of two."""
 
+_TURNS_OF_A_PLACE = 4
+LARGEST_COHORT = fixed_point.MAXIMUM_REPORTS // _TURNS_OF_A_PLACE
+"""Places of a round at most, for each of which several may be asked."""
+
 
 class RoundPolicy(Message):
     """When a round closes, and how many participants are asked."""
@@ -37,14 +41,14 @@ class RoundPolicy(Message):
     @property
     def maximum_reports(self) -> int:
         """Assignments ever issued in one round: expired ones are replaced, but not for ever."""
-        return 4 * self.cohort_size
+        return _TURNS_OF_A_PLACE * self.cohort_size
 
     @model_validator(mode="after")
     def _floor_below_goal(self) -> Self:
         if self.minimum_reports > self.aggregation_goal:
             raise ValueError("minimum_reports is larger than aggregation_goal: no round could close early")
-        if self.maximum_reports > fixed_point.MAXIMUM_REPORTS:
-            raise ValueError(f"at most {fixed_point.MAXIMUM_REPORTS} assignments fit in one round")
+        if self.cohort_size > LARGEST_COHORT:
+            raise ValueError(f"a cohort has at most {LARGEST_COHORT} places")
         return self
 
 

@@ -13,8 +13,10 @@ from typer.testing import CliRunner
 from fedrec.cli import app
 from fedrec.data.interactions import from_columns
 from fedrec_protocol.manifest import TaskManifest
+from fedrec_recipes.popularity import Popularity
 from fedrec_recipes.recipe import History
 from fedrec_recipes.slit import Slit, SlitConfig
+from fedrec_recipes.statistics_recipe import StatisticsConfig
 from simulation.advice.advice import task_for
 from simulation.advice.candidates import (
     LARGEST_TRANSFER_BYTES,
@@ -320,9 +322,9 @@ def test_few_people_cannot_hide_each_other(tmp_path: Path) -> None:
     assert "do not allow" in output
 
 
-def test_of_many_people_the_longest_histories_are_cut_before_anybody_is_left_out() -> None:
-    many = Survey(
-        people=200_000,
+def of_many(people: int) -> Survey:
+    return Survey(
+        people=people,
         left_out=0,
         items=4_000,
         interactions=4_000_000,
@@ -333,6 +335,16 @@ def test_of_many_people_the_longest_histories_are_cut_before_anybody_is_left_out
         order=Order.ITEM,
         tied=None,
     )
+
+
+def test_of_more_people_than_a_round_has_places_some_are_asked() -> None:
+    popularity = Popularity(StatisticsConfig(number_of_items=4_000))
+    asked = task_for(Wishes(data=Path()), popularity, of_many(300_000)).rounds.aggregation_goal
+    assert asked == 2**20 // 4  # reports fit into a sum, and a place may be given out four times
+
+
+def test_of_many_people_the_longest_histories_are_cut_before_anybody_is_left_out() -> None:
+    many = of_many(200_000)
     slit = Slit(SlitConfig(number_of_items=many.items))
     manifest = task_for(Wishes(data=Path()), slit, many)
     assert manifest.rounds.aggregation_goal == many.people
