@@ -10,7 +10,7 @@ import pytest
 
 from fedrec_protocol.manifest import RoundPolicy, StopCriteria
 from fedrec_protocol.secure_aggregation import SecureAggregation
-from fedrec_sdk import Participant, Rejected, TaskEnded, TooLate, Unavailable, WaitingForOthers
+from fedrec_sdk import Contributed, Participant, Rejected, TaskEnded, TooLate, Unavailable, WaitingForOthers
 from fedrec_sdk.testing import FakeAggregator
 from tests.unit.sdk.conftest import Join, StartTask
 from tests.unit.sdk.popularity import ITEMS
@@ -131,6 +131,20 @@ def test_a_device_whose_credentials_are_refused_goes_on_with_its_round_when_they
         people[0].contribute()
     finish(people)
     assert secure.versions[1].tensors["share"] == pytest.approx(mean_share(HISTORIES), abs=1e-6)
+
+
+def test_whoever_reported_and_comes_back_after_the_round_has_contributed_to_it(
+    secure: FakeAggregator, people: list[Participant]
+) -> None:
+    for _ in range(3):
+        step(people)
+    for _ in range(2):  # the deadlines of agreeing and of revealing
+        step(people[1:])
+        secure.close_round()
+    assert secure.versions[1].tensors["share"] == pytest.approx(mean_share(HISTORIES), abs=1e-6)
+    outcome = people[0].contribute()
+    assert isinstance(outcome, Contributed)
+    assert outcome.round_number == 1
 
 
 def test_a_round_below_the_floor_is_abandoned(secure: FakeAggregator, people: list[Participant]) -> None:
