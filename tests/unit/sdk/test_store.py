@@ -12,7 +12,7 @@ import pytest
 
 from fedrec_protocol.messages import RoundKind
 from fedrec_sdk import History, LocalStore, Participant, Unavailable
-from fedrec_sdk.store.database import StoreInUse, StoreTooNew
+from fedrec_sdk.store.database import StoreBroken, StoreInUse, StoreTooNew
 from fedrec_sdk.store.outbox import PendingReport
 from fedrec_sdk.testing import FakeAggregator
 from tests.unit.sdk.conftest import Join
@@ -147,6 +147,36 @@ def test_a_full_disk_is_unavailable_and_loses_nothing(tmp_path: Path) -> None:
         with pytest.raises(Unavailable, match="full"):
             store.values.put("large", bytes(1_000_000))
         assert store.interactions.history().items.tolist() == [1]
+
+
+def test_a_write_that_the_disk_refuses_says_why_and_loses_nothing(tmp_path: Path) -> None:
+    script = """
+import os, resource, sys
+from fedrec_sdk import LocalStore, Unavailable
+with LocalStore(sys.argv[1]) as store:
+    store.interactions.add([(1, None)])
+    log = os.path.join(sys.argv[1], "participant.sqlite-wal")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (os.path.getsize(log) + 5000, hard))
+    try:
+        store.values.put("large", bytes(1_000_000))
+    except Unavailable as error:
+        print(error)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    store.values.put("small", b"1")
+    print(store.interactions.history().items.tolist(), store.values.get("large"))
+"""
+    command = [sys.executable, "-c", script, str(tmp_path)]
+    said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=280).stdout.splitlines()
+    assert said == [f"the store {tmp_path} cannot be used: disk I/O error", "[1] None"]
+
+
+def test_a_damaged_store_says_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "participant.sqlite").write_bytes(b"not a database" * 1000)
+    with LocalStore(tmp_path) as store:
+        for use in (store.interactions.history, store.outbox.pending):
+            with pytest.raises(StoreBroken, match="delete it to begin anew"):
+                use()
 
 
 def test_threads_may_record_while_another_contributes(aggregator: FakeAggregator, ada: Participant) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from fedrec_sdk.errors import Unavailable
+from fedrec_sdk.errors import FedrecError, Unavailable
 
 SCHEMA_VERSION = 2
 
@@ -43,8 +43,12 @@ class StoreInUse(Unavailable):
     """Another process has this store open, or another `LocalStore` of this process."""
 
 
-class StoreTooNew(RuntimeError):
+class StoreTooNew(FedrecError):
     """The store was written by a newer version of the SDK."""
+
+
+class StoreBroken(FedrecError):
+    """The store's file is damaged. Delete the folder: the device then begins anew, as another client."""
 
 
 class StoreDatabase:
@@ -65,6 +69,8 @@ class StoreDatabase:
         Raises:
             StoreInUse: another process has the store open.
             Unavailable: the disk is full or broken.
+            StoreBroken: the file is damaged.
+            StoreTooNew: a newer version of the SDK wrote it.
         """
         with self._guard:
             try:
@@ -72,14 +78,21 @@ class StoreDatabase:
                 connection.execute("BEGIN IMMEDIATE")
                 try:
                     yield connection
+                    connection.execute("COMMIT")
                 except BaseException:
-                    connection.execute("ROLLBACK")
+                    if connection.in_transaction:  # SQLite itself rolls back where the disk is full
+                        connection.execute("ROLLBACK")
                     raise
-                connection.execute("COMMIT")
                 if is_erasing:
                     _empty_log(connection)
             except sqlite3.OperationalError as error:
                 raise self._unavailable(error) from error
+            except sqlite3.DatabaseError as error:
+                if error.sqlite_errorcode & 0xFF not in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
+                    raise
+                raise StoreBroken(
+                    f"the store {self.path.parent} is damaged ({error}): delete it to begin anew"
+                ) from error
 
     def close(self) -> None:
         """Let go of the file; another process may open it."""
