@@ -52,7 +52,10 @@ class WaitingForOthers:
 
 @dataclass(frozen=True)
 class NothingToTrain:
-    """There are no local examples yet, so no work was asked for."""
+    """There are no local examples yet, so no work was asked for.
+
+    What is held out to be measured, the last interaction unless `holdout` says otherwise, is none.
+    """
 
     retry_after: timedelta
     """When `run` looks again."""
