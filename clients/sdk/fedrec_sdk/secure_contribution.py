@@ -133,7 +133,7 @@ class SecureContribution:
             registry_key=offer.registry_key,
             server_key=offer.server_key,
             base_digest=bytes.fromhex(pending.base_digest),
-            minimum_survivors=max(minimum_survivors(manifest), self._demands.minimum_cohort or 0),
+            minimum_survivors=minimum_survivors(manifest),  # which the app's demand was compared with
             answered=self._rounds.joined(),
         )
         state = join(offer.signed, Device(offer.certificate, self._key().sign), terms, os.urandom)
