@@ -53,10 +53,10 @@ def point_to(tx: Connection, new: PartialSumRow, round_id: str, now: datetime, *
     """
     values = {"partial_sum_id": new.id, "of_round": round_id, "key": new.object_key, "count": new.report_count}
     statement, former = (_INSERT, {}) if superseded is None else (_UPDATE, {"superseded": superseded})
-    others = statement.run(tx, **values, **former, now=now).fetchone()
-    if others is None:
+    rows = statement.run(tx, **values, **former, now=now)
+    if not rows:
         raise RuntimeError(f"partial sum {new.id} is not where its process left it")
-    return int(others[0]) + new.report_count
+    return int(rows[0][0]) + new.report_count
 
 
 def of_round(tx: Connection, round_id: str) -> list[PartialSumRow]:

@@ -65,10 +65,10 @@ def require_collecting(tx: Connection, round_id: str) -> None:
     Raises:
         RoundClosed: it no longer collects.
     """
-    row = _STATE_KEPT.run(tx, round_id=round_id).fetchone()
-    if row is None:
+    rows = _STATE_KEPT.run(tx, round_id=round_id)
+    if not rows:
         raise UnknownRound(f"there is no round {round_id!r}")
-    number, state = row
+    number, state = rows[0]
     domain.require_collecting(number, RoundState(state))
 
 

@@ -63,13 +63,13 @@ def test_a_statement_that_the_driver_runs_is_part_of_its_transaction(db: Databas
 
     def fail(tx: Connection) -> None:
         add.run(tx, id=1)
-        assert count.run(tx).fetchall() == [(1,)]
+        assert count.run(tx) == [(1,)]
         raise LookupError
 
     with pytest.raises(LookupError):
         db.run("fail", fail)
     db.run("add", lambda tx: add.run(tx, id=2))
-    assert db.read("look", lambda tx: count.run(tx).fetchall()) == [(1,)]
+    assert db.read("look", count.run) == [(1,)]
 
 
 def test_a_conflict_that_the_driver_met_is_tried_again(db: Database) -> None:
@@ -91,8 +91,8 @@ def test_a_connection_that_ends_under_the_driver_is_unavailable_and_replaced(
 ) -> None:
     transaction = db.run if way == "run" else db.read
     with pytest.raises(DatabaseUnavailable):
-        transaction("end", lambda tx: _END.run(tx).fetchall())
-    assert transaction("look", lambda tx: Statement(text("SELECT 1")).run(tx).fetchall()) == [(1,)]
+        transaction("end", _END.run)
+    assert transaction("look", lambda tx: Statement(text("SELECT 1")).run(tx)) == [(1,)]
     assert not caplog.records
 
 
