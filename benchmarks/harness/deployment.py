@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 import httpx
 import numpy as np
@@ -71,13 +72,17 @@ class Deployment:
         """The same as `enrol` for many: they are written to the database, and their tokens signed here."""
         task = self.operator.create_task(manifest)
         now = datetime.now(UTC)
-        ids = [new_id("cli") for _ in range(count)]
-        rows = [{"id": id_, "task_id": task.task_id, "public_key": os.urandom(32), "enrolled_at": now} for id_ in ids]
+        rows: list[dict[str, Any]] = [
+            {"id": new_id("cli"), "task_id": task.task_id, "public_key": os.urandom(32), "enrolled_at": now}
+            for _ in range(count)
+        ]
         db = Database(self.stack.database_url)
         db.run("enrol_directly", lambda tx: tx.execute(insert(clients), rows))
         db.dispose()
         key = access_tokens.signing_key(base64.urlsafe_b64decode(self.stack.secrets.deployment_key + "="))
-        holders = (access_tokens.Participant(id_, task.task_id, manifest.model) for id_ in ids)
+        holders = (
+            access_tokens.Participant(row["id"], task.task_id, manifest.model, row["public_key"]) for row in rows
+        )
         return [access_tokens.issue(holder, key, now) for holder in holders]
 
     def check_in(self, tokens: list[str]) -> list[str]:

@@ -8,4 +8,10 @@ _LENGTH = 26
 
 def new_id(prefix: str) -> str:
     """A new id, e.g. `rnd_4k2v...`; lower-case base32 so that it survives any URL, file or case fold."""
-    return f"{prefix}_{secrets.token_bytes(_LENGTH).translate(_LETTERS).decode()}"
+    return new_ids(prefix, 1)[0]
+
+
+def new_ids(prefix: str, count: int) -> list[str]:
+    """Many at once, for which the operating system is asked once."""
+    letters = secrets.token_bytes(count * _LENGTH).translate(_LETTERS).decode()
+    return [f"{prefix}_{letters[start : start + _LENGTH]}" for start in range(0, len(letters), _LENGTH)]

@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Request, Response
 
 from fedrec_protocol.messages import (
+    Assigned,
     AssignmentState,
     AssignmentView,
     CheckIn,
@@ -16,6 +17,7 @@ from fedrec_protocol.messages import (
 )
 from services.aggregator.api.access import ContextDep, ParticipantDep
 from services.aggregator.api.check_in_desk import CheckInDesk
+from services.aggregator.api.intake import Intake
 from services.aggregator.api.parameters import AssignmentId
 from services.aggregator.domain.device_keys import require_current
 from services.aggregator.domain.errors import UnknownAssignment
@@ -51,6 +53,9 @@ async def check_in(
     wait = min(float(match[1]), request.app.state.settings.longest_wait_seconds) if match else 0.0
     who = CheckingIn(participant.client_id, (body or CheckInRequest()).kinds, participant.device_key)
     answer = await desk.check_in(participant.task_id, who, wait)
+    if isinstance(answer, Assigned) and participant.device_key is not None:
+        intake: Intake = request.app.state.intake
+        intake.handed_out.add(participant.client_id, participant.device_key, answer.assignment)
     if isinstance(answer, NotSelected):
         response.headers["Retry-After"] = str(max(1, math.ceil(answer.retry_after_seconds)))
     return answer

@@ -9,14 +9,16 @@ from sqlalchemy import Connection
 from fedrec_protocol.codec import Body
 from fedrec_protocol.manifest import TaskManifest
 from fedrec_protocol.messages import Receipt
+from services.aggregator.api.handed_out import HandedOut
 from services.aggregator.domain import sealing
 from services.aggregator.domain.encrypted_reports import EncryptedFormat
-from services.aggregator.domain.errors import RoundClosed, Unavailable
+from services.aggregator.domain.errors import RoundClosed, Unavailable, UnknownAssignment
 from services.aggregator.domain.masked_reports import MaskedFormat
 from services.aggregator.domain.opaque_reports import OpaqueReport
 from services.aggregator.domain.partial_sum import PartialSum
 from services.aggregator.domain.reports import RoundFormat, ValidReport, read_report
 from services.aggregator.domain.rounds import Round
+from services.aggregator.pipeline.asking import Asking
 from services.aggregator.pipeline.commit_reports import PendingReport, commit_reports
 from services.aggregator.pipeline.context import Context
 from services.aggregator.storage import assignments, rounds, tasks
@@ -46,7 +48,7 @@ class RoundIntake:
     ) -> None:
         self.round = round_
         self.format = _format(round_, manifest)
-        self.reports: Batcher[PendingReport, Receipt] = Batcher(
+        self.reports: Batcher[PendingReport, Receipt | None] = Batcher(
             self._commit, maximum=_COMMIT_BATCH, gather_seconds=gather_seconds, is_complete=is_complete
         )
         self._context = context
@@ -61,7 +63,7 @@ class RoundIntake:
         base = self._context.registry.weights(self.round.base) if self.format.needs_base else None
         return read_report(body, self.format, base)
 
-    def _commit(self, pending: list[PendingReport]) -> Sequence[Receipt | Exception]:
+    def _commit(self, pending: list[PendingReport]) -> Sequence[Receipt | None]:
         partial = self._partial or PartialSum(new_id("psm"), self.round.id, self.format.layout)
         # Until the commit is known to have happened, or not, this sum is nobody's. After a failure nobody has
         # to guess: what was committed stays counted, and the next batch starts another sum.
@@ -90,14 +92,34 @@ class Intake:
         """`is_complete` says whether no report can join so many that wait to be counted."""
         self._context = context
         self._is_complete = is_complete
+        self.handed_out = HandedOut()
         self._rounds: OrderedDict[str, RoundIntake] = OrderedDict()
         self._gather_seconds = 0.0
         self._lookups: Batcher[str, AssignmentRow | None] = Batcher(self._find, maximum=_LOOKUP_BATCH)
         self._openings: Batcher[str, RoundIntake] = Batcher(self._open_each, maximum=_LOOKUP_BATCH)
 
-    async def assignment(self, assignment_id: str) -> AssignmentRow | None:
-        """An assignment with its receipt; None where there is none."""
-        return await self._lookups.submit(assignment_id)
+    async def assignment(self, who: Asking) -> AssignmentRow:
+        """One's assignment with its receipt, perhaps as this process has handed it out.
+
+        Raises:
+            UnknownAssignment: there is none, or it is somebody else's.
+        """
+        assignment = self.handed_out.take(who, self._context.now())
+        # Of a round that this process knows nothing of, it does not know either that it goes on.
+        if assignment is not None and assignment.round_id in self._rounds:
+            return assignment
+        return await self.look_up(who)
+
+    async def look_up(self, who: Asking) -> AssignmentRow:
+        """One's assignment as it is.
+
+        Raises:
+            UnknownAssignment: there is none, or it is somebody else's.
+        """
+        assignment = await self._lookups.submit(who.assignment_id)
+        if assignment is None or assignment.client_id != who.client_id:
+            raise UnknownAssignment(f"you have no assignment {who.assignment_id!r}")
+        return assignment
 
     async def round(self, round_id: str) -> RoundIntake:
         """The intake of a round, started when its first report comes.
@@ -112,8 +134,8 @@ class Intake:
         self._rounds.move_to_end(round_id)
         return self._rounds[round_id]
 
-    async def submit(self, round_: RoundIntake, assignment_id: str, sha256: bytes, body: Body) -> Receipt:
-        """Check a body and count it; returns once that is durable.
+    async def submit(self, round_: RoundIntake, who: Asking, sha256: bytes, body: Body) -> Receipt | None:
+        """Check a body and count it; returns once that is durable, or None if its assignment now says otherwise.
 
         Raises:
             ReportRejected: the body is not a report of this round.
@@ -123,7 +145,7 @@ class Intake:
             report = await asyncio.to_thread(round_.read, body)
         else:
             report = round_.read(body)
-        return await round_.reports.submit(PendingReport(assignment_id, sha256, report))
+        return await round_.reports.submit(PendingReport(who, sha256, report))
 
     def forget_task(self, task_id: str | None) -> None:
         """A round of this task, or any, has ended: give its memory back."""

@@ -5,30 +5,19 @@ import asyncio
 from fastapi import APIRouter, Request, Response
 
 from fedrec_protocol.codec import MEDIA_TYPE
-from fedrec_protocol.digest import format_digest
-from fedrec_protocol.messages import Receipt, RoundState
+from fedrec_protocol.messages import Receipt
 from fedrec_protocol.secure_messages import MASKED_MEDIA_TYPE
 from services.aggregator.api.access import participant_of
 from services.aggregator.api.body import Announced, announced, read_body
 from services.aggregator.api.body_budget import BodyBudget
 from services.aggregator.api.intake import Intake, RoundIntake
+from services.aggregator.api.phases import asking
 from services.aggregator.api.short_cut import assignment_id_of, described
-from services.aggregator.domain.device_keys import require_current
-from services.aggregator.domain.errors import (
-    AssignmentExpired,
-    BodyTooLarge,
-    Forbidden,
-    ReportConflict,
-    RoundClosed,
-    StaleBaseVersion,
-    UnknownAssignment,
-    UnsupportedMediaType,
-)
+from services.aggregator.domain.errors import BodyTooLarge, StaleBaseVersion, Unavailable, UnsupportedMediaType
 from services.aggregator.domain.masked_reports import MaskedFormat
-from services.aggregator.pipeline.asking import Asking
 from services.aggregator.pipeline.context import Context
+from services.aggregator.pipeline.earlier_receipt import earlier_receipt
 from services.aggregator.pipeline.secure.find import require_reporting
-from services.aggregator.storage.assignments import AssignmentRow
 from services.kit.problems import documented
 
 router = APIRouter(prefix="/v1", tags=["participants"])
@@ -65,41 +54,32 @@ async def report(request: Request) -> Response:
 
     The same body again answers 200 with the same receipt; a different one is a conflict.
     """
-    participant = participant_of(request)
-    client_id = participant.client_id
-    assignment_id = assignment_id_of(request)
+    who = asking(assignment_id_of(request), participant_of(request))
     expected = announced(request)
     state = request.app.state
+    context: Context = state.context
     intake: Intake = state.intake
-    assignment = await intake.assignment(assignment_id)
-    if assignment is None or assignment.client_id != client_id:
-        raise UnknownAssignment(f"you have no assignment {assignment_id!r}")
-    require_current(participant.device_key, assignment.device_key)
-    if assignment.receipt is not None:
-        if assignment.receipt.content_digest != format_digest(expected.sha256):
-            raise ReportConflict("another report was accepted for this assignment; check in for a new one")
-        return _answer(assignment.receipt, 200)
-    _require_open(assignment, state.context)
+    assignment = await intake.assignment(who)
+    earlier = earlier_receipt(assignment, who.device_key, expected.sha256, context.now())
+    if earlier is not None:
+        return _answer(earlier, 200)
     round_ = await intake.round(assignment.round_id)
     _require_fitting(expected, round_)
     if isinstance(round_.format, MaskedFormat):
-        who = Asking(client_id, assignment_id, participant.device_key)
-        await asyncio.to_thread(state.context.db.run, "require_reporting", lambda tx: require_reporting(tx, who))
+        await asyncio.to_thread(context.db.run, "require_reporting", lambda tx: require_reporting(tx, who))
     budget: BodyBudget = state.body_budget
     budget.grow_to(2 * round_.format.maximum_body_bytes)
     async with budget.reserve(expected.length) as room:
         body = await read_body(request, expected, room)
         # Room is held until the report is durable: its values may have to be taken out of the sum again.
-        return _answer(await intake.submit(round_, assignment_id, expected.sha256, body), 201)
-
-
-def _require_open(assignment: AssignmentRow, context: Context) -> None:
-    if assignment.is_revoked:
-        raise Forbidden("this client was revoked by an operator")
-    if assignment.round_state is not RoundState.COLLECTING:
-        raise RoundClosed(f"the round is {assignment.round_state}; check in for a new assignment")
-    if assignment.expires_at <= context.now():
-        raise AssignmentExpired("the assignment's time is over; check in for a new one")
+        receipt = await intake.submit(round_, who, expected.sha256, body)
+    if receipt is not None:
+        return _answer(receipt, 201)
+    assignment = await intake.look_up(who)
+    earlier = earlier_receipt(assignment, who.device_key, expected.sha256, context.now())
+    if earlier is None:
+        raise Unavailable("the assignment has changed meanwhile: send the report again")
+    return _answer(earlier, 200)
 
 
 def _require_fitting(expected: Announced, round_: RoundIntake) -> None:

@@ -1,10 +1,9 @@
 """Who asks about which assignment."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True)
-class Asking:
+class Asking(NamedTuple):
     """A participant, and the assignment that it asks about."""
 
     client_id: str

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     Connection,
@@ -26,6 +26,8 @@ from services.aggregator.storage.ids import array_of, is_one_of, joined, texts
 from services.aggregator.storage.tables import assignments, clients, receipts, rounds
 from services.kit.driver import Statement
 
+_ANY_KEY = "any"
+
 
 @dataclass(frozen=True)
 class AssignmentRow:
@@ -43,13 +45,14 @@ class AssignmentRow:
     receipt: Receipt | None
 
 
-@dataclass(frozen=True)
-class NewReceipt:
+class NewReceipt(NamedTuple):
     """A receipt about to be written."""
 
     report_id: str
     assignment_id: str
     body_sha256: bytes
+    device_key: bytes | None = None
+    """The key that the sender's token is bound to; None for any."""
 
 
 @dataclass(frozen=True)
@@ -110,12 +113,16 @@ def enrolled(tx: Connection, task_id: str) -> list[str]:
 def insert_receipts(
     tx: Connection, round_id: str, partial_sum_id: str, new: Sequence[NewReceipt], now: datetime
 ) -> set[str]:
-    """Write receipts; returns the assignment ids that got one now, and did not have one before."""
+    """Write receipts; returns the assignment ids that got one now.
+
+    The others have one already, or do not exist, or their client was revoked or has another key.
+    """
     written = _INSERT_RECEIPTS.run(
         tx,
         report_ids=joined([receipt.report_id for receipt in new]),
         assignment_ids=joined([receipt.assignment_id for receipt in new]),
         bodies=joined([receipt.body_sha256.hex() for receipt in new]),
+        device_keys=joined([receipt.device_key.hex() if receipt.device_key else _ANY_KEY for receipt in new]),
         round_id=round_id,
         partial_sum_id=partial_sum_id,
         accepted_at=now,
@@ -162,18 +169,23 @@ def _with_receipts() -> Select[tuple[Any, ...]]:
 
 
 def _insert_receipts() -> Insert:
-    names = ("report_id", "assignment_id", "body")
-    arrays = (array_of(texts(name)) for name in ("report_ids", "assignment_ids", "bodies"))
-    rows = func.unnest(*arrays).table_valued(*(column(name, String) for name in names)).render_derived()
+    names = ("report_id", "assignment_id", "body", "device_key")
+    arrays = (array_of(texts(name)) for name in ("report_ids", "assignment_ids", "bodies", "device_keys"))
+    new = func.unnest(*arrays).table_valued(*(column(name, String) for name in names)).render_derived("new")
+    assigned = new.join(assignments, assignments.c.id == new.c.assignment_id)
+    holders = assigned.join(clients, clients.c.id == assignments.c.client_id)
+    has_its_key = func.encode(clients.c.public_key, "hex") == new.c.device_key
     values = {
-        "report_id": rows.c.report_id,
-        "assignment_id": rows.c.assignment_id,
+        "report_id": new.c.report_id,
+        "assignment_id": new.c.assignment_id,
         "round_id": bindparam("round_id", type_=String),
         "partial_sum_id": bindparam("partial_sum_id", type_=String),
-        "body_sha256": func.decode(rows.c.body, "hex", type_=LargeBinary),
+        "body_sha256": func.decode(new.c.body, "hex", type_=LargeBinary),
         "accepted_at": bindparam("accepted_at", type_=DateTime(timezone=True)),
     }
-    statement = upsert(receipts).from_select(list(values), select(*values.values()))
+    rows = select(*values.values()).select_from(holders)
+    rows = rows.where(clients.c.revoked_at.is_(None), has_its_key | (new.c.device_key == _ANY_KEY))
+    statement = upsert(receipts).from_select(list(values), rows)
     return statement.on_conflict_do_nothing(index_elements=["assignment_id"]).returning(receipts.c.assignment_id)
 
 
