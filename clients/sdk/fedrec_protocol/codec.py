@@ -20,7 +20,11 @@ MEDIA_TYPE = "application/vnd.safetensors"
 MAXIMUM_HEADER_BYTES = 64 * 1024
 _ALIGNMENT = 8
 
+_HEADERS_REMEMBERED = 16
+
 Body = bytes | bytearray | memoryview
+_Place = tuple[str, np.dtype[Any], int, int, tuple[int, ...]]
+"""Name, element type, number of elements, offset in the data and shape of a tensor."""
 
 
 class TensorsRejected(ValueError):
@@ -88,39 +92,59 @@ def decode(body: Body, *, maximum_header_bytes: int = MAXIMUM_HEADER_BYTES) -> d
         TensorsRejected: `malformed-tensors`.
     """
     view = memoryview(body).toreadonly()
-    specs, data = _read_header(view, maximum_header_bytes)
+    header, data = _split(view, maximum_header_bytes)
+    specs = _tiled(header, len(data))
     return {spec.name: _elements(data[start : start + spec.size_bytes], spec) for spec, start in specs}
 
 
-def decode_exactly(body: Body, expected: tuple[TensorSpec, ...]) -> dict[str, NDArray[Any]]:
-    """Read exactly the expected tensors, in the expected order whatever the order in the bytes.
+class ExactDecoder:
+    """Reads exactly the expected tensors, in the expected order whatever the order in the bytes.
 
-    Elements are not looked at: NaN and infinities pass.
-
-    Raises:
-        TensorsRejected: `malformed-tensors`, `missing-tensor`, `unexpected-tensor`, `wrong-shape` or
-            `wrong-dtype`.
+    For many bodies: it remembers what headers say. All reports of a round have the same one, as a rule; reading it
+    takes longer than the numbers of a small model.
     """
-    view = memoryview(body).toreadonly()
-    specs, data = _read_header(view)
-    found = {spec.name: (spec, start) for spec, start in specs}
-    wanted = {spec.name for spec in expected}
-    for name in found:
-        if name not in wanted:
-            raise TensorsRejected(Slug.UNEXPECTED_TENSOR, f"tensor {name!r} is not in the manifest")
-    tensors: dict[str, NDArray[Any]] = {}
-    for spec in expected:
-        if spec.name not in found:
-            raise TensorsRejected(Slug.MISSING_TENSOR, f"tensor {spec.name!r} is missing")
-        given, start = found[spec.name]
-        if given.dtype is not spec.dtype:
-            raise TensorsRejected(Slug.WRONG_DTYPE, f"tensor {spec.name!r} is {given.dtype}, not {spec.dtype}")
-        if given.shape != spec.shape:
-            raise TensorsRejected(
-                Slug.WRONG_SHAPE, f"tensor {spec.name!r} has shape {list(given.shape)}, not {list(spec.shape)}"
-            )
-        tensors[spec.name] = _elements(data[start : start + spec.size_bytes], spec)
-    return tensors
+
+    def __init__(self, expected: tuple[TensorSpec, ...]) -> None:
+        self._expected = expected
+        self._places = lru_cache(_HEADERS_REMEMBERED)(self._find_places)
+
+    def decode(self, body: Body) -> dict[str, NDArray[Any]]:
+        """Read-only views where the elements are aligned. Elements are not looked at: NaN and infinities pass.
+
+        Raises:
+            TensorsRejected: `malformed-tensors`, `missing-tensor`, `unexpected-tensor`, `wrong-shape` or
+                `wrong-dtype`.
+        """
+        header, data = _split(memoryview(body).toreadonly())
+        return {
+            name: np.frombuffer(data, dtype, count, start).reshape(shape)
+            for name, dtype, count, start, shape in self._places(header, len(data))
+        }
+
+    def _find_places(self, header: bytes, data_bytes: int) -> list[_Place]:
+        found = {spec.name: (spec, start) for spec, start in _tiled(header, data_bytes)}
+        wanted = {spec.name for spec in self._expected}
+        for name in found:
+            if name not in wanted:
+                raise TensorsRejected(Slug.UNEXPECTED_TENSOR, f"tensor {name!r} is not in the manifest")
+        places = []
+        for spec in self._expected:
+            if spec.name not in found:
+                raise TensorsRejected(Slug.MISSING_TENSOR, f"tensor {spec.name!r} is missing")
+            given, start = found[spec.name]
+            if given.dtype is not spec.dtype:
+                raise TensorsRejected(Slug.WRONG_DTYPE, f"tensor {spec.name!r} is {given.dtype}, not {spec.dtype}")
+            if given.shape != spec.shape:
+                raise TensorsRejected(
+                    Slug.WRONG_SHAPE, f"tensor {spec.name!r} has shape {list(given.shape)}, not {list(spec.shape)}"
+                )
+            places.append((spec.name, spec.dtype.numpy, spec.element_count, start, spec.shape))
+        return places
+
+
+def decode_exactly(body: Body, expected: tuple[TensorSpec, ...]) -> dict[str, NDArray[Any]]:
+    """Read exactly the expected tensors of one body: see `ExactDecoder`."""
+    return ExactDecoder(expected).decode(body)
 
 
 def tensor_names(body: Body) -> list[str]:
@@ -129,8 +153,7 @@ def tensor_names(body: Body) -> list[str]:
     Raises:
         TensorsRejected: `malformed-tensors`.
     """
-    specs, _ = _read_header(memoryview(body).toreadonly())
-    return [spec.name for spec, _ in specs]
+    return [spec.name for spec in read_specs(body)]
 
 
 def read_specs(body: Body) -> tuple[TensorSpec, ...]:
@@ -139,8 +162,8 @@ def read_specs(body: Body) -> tuple[TensorSpec, ...]:
     Raises:
         TensorsRejected: `malformed-tensors`.
     """
-    specs, _ = _read_header(memoryview(body).toreadonly())
-    return tuple(spec for spec, _ in specs)
+    header, data = _split(memoryview(body).toreadonly())
+    return tuple(spec for spec, _ in _tiled(header, len(data)))
 
 
 def as_float32(array: NDArray[Any], dtype: DType) -> NDArray[np.float32]:
@@ -158,10 +181,8 @@ def _malformed(detail: str) -> TensorsRejected:
     return TensorsRejected(Slug.MALFORMED_TENSORS, detail)
 
 
-def _read_header(
-    view: memoryview, maximum_bytes: int = MAXIMUM_HEADER_BYTES
-) -> tuple[tuple[tuple[TensorSpec, int], ...], memoryview]:
-    """The tensors with their start offsets, in file order, and the data behind the header."""
+def _split(view: memoryview, maximum_bytes: int = MAXIMUM_HEADER_BYTES) -> tuple[bytes, memoryview]:
+    """The header, and the data behind it."""
     if len(view) < 8:
         raise _malformed("shorter than the 8-byte header length")
     length = int.from_bytes(view[:8], "little")
@@ -169,17 +190,11 @@ def _read_header(
         raise _malformed(f"header of {length} bytes; at most {maximum_bytes} are read")
     if len(view) < 8 + length:
         raise _malformed("the body ends inside its header")
-    placed, size = _tiled(bytes(view[8 : 8 + length]))
-    data = view[8 + length :]
-    if len(data) != size:
-        raise _malformed(f"the tensors cover {size} bytes of {len(data)}")
-    return placed, data
+    return bytes(view[8 : 8 + length]), view[8 + length :]
 
 
-# All reports of a round have the same header, as a rule; reading it takes longer than the numbers of a small model.
-@lru_cache(maxsize=16)
-def _tiled(header: bytes) -> tuple[tuple[tuple[TensorSpec, int], ...], int]:
-    """The tensors with their start offsets, which leave no gap and do not overlap; and the size of the data."""
+def _tiled(header: bytes, data_bytes: int) -> list[tuple[TensorSpec, int]]:
+    """The tensors with their start offsets, in file order: they leave no gap in the data and do not overlap."""
     entries = _parse_json(header)
     placed = sorted((_placed(name, entry) for name, entry in entries.items()), key=lambda item: item[1])
     offset = 0
@@ -187,7 +202,9 @@ def _tiled(header: bytes) -> tuple[tuple[tuple[TensorSpec, int], ...], int]:
         if start != offset:
             raise _malformed(f"tensor {spec.name!r} starts at {start}, not at {offset}")
         offset += spec.size_bytes
-    return tuple(placed), offset
+    if data_bytes != offset:
+        raise _malformed(f"the tensors cover {offset} bytes of {data_bytes}")
+    return placed
 
 
 def _parse_json(header: bytes) -> dict[str, Any]:

@@ -53,6 +53,11 @@ class RoundFormat:
         return self.manifest.body_tensors(is_evaluation=self.kind is RoundKind.EVALUATION)
 
     @cached_property
+    def decoder(self) -> codec.ExactDecoder:
+        """Reads bodies."""
+        return codec.ExactDecoder(self.body_tensors)
+
+    @cached_property
     def maximum_body_bytes(self) -> int:
         """Largest body worth reading."""
         return codec.maximum_size(self.body_tensors)
@@ -89,7 +94,7 @@ def read_report(body: codec.Body, expected: RoundFormat, base: Tensors | None = 
         ReportRejected: with the slug of the first thing that is wrong.
     """
     try:
-        tensors = codec.decode_exactly(body, expected.body_tensors)
+        tensors = expected.decoder.decode(body)
     except codec.TensorsRejected as error:
         if error.slug is Slug.UNEXPECTED_TENSOR:
             _refuse_private(body, expected.manifest)
