@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import pytest
 from fastapi import Depends, FastAPI, HTTPException
@@ -167,15 +168,18 @@ structlog.get_logger("ours").info("folded", reports=3)
 logging.getLogger("uvicorn.error").warning("theirs")
 client.get("/v1/things/one?token=secret")
 client.get("/healthz")
+client.get("/v1/things/%22%0Atwo")
 """
 
 
 def test_every_log_line_is_a_json_object_and_health_checks_are_not_logged() -> None:
     run = subprocess.run([sys.executable, "-c", LOGGING], capture_output=True, text=True, check=True, timeout=280)
-    ours, theirs, request = (json.loads(line) for line in run.stderr.splitlines())
+    ours, theirs, request, odd = (json.loads(line) for line in run.stderr.splitlines())
     assert (ours["event"], ours["reports"], ours["level"], ours["logger"]) == ("folded", 3, "info", "ours")
     assert (theirs["event"], theirs["level"]) == ("theirs", "warning")
     assert (request["path"], request["route"]) == ("/v1/things/one", "/v1/things/{thing}")
     assert (request["status"], request["sent_bytes"]) == (200, 5)
     assert len(request["request_id"]) == 16
+    assert (odd["path"], odd["event"], odd["level"]) == ('/v1/things/"\ntwo', "request", "info")
+    assert datetime.fromisoformat(odd["timestamp"]).tzinfo == UTC
     assert "secret" not in run.stderr
