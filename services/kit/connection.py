@@ -29,6 +29,8 @@ _BODY_PART_BYTES = 64 * 1024  # fits a core's cache: reading and hashing 256 KiB
 _WAITING_BYTES = 128 * 1024
 """Of a body, read and not asked for yet. With uvicorn's 64 KiB, reading of many a report is stopped and started again,
 and it comes in two pieces."""
+_HAND_OVER_SECONDS = 0.1
+"""A body that fits there is handed over when it is whole; of one that takes longer, what has come."""
 _RETRY_SECONDS = "5"
 
 _REFUSED = Counter("fedrec_connections_refused_total", "Connections closed before they made a request", ["slug"])
@@ -49,6 +51,7 @@ class BoundedConnection(HttpToolsProtocol):
         self._arrived_bytes = 0  # with this head: itself, and what came before it at the same time
         self._heads = 0
         self._framing_bytes = 0  # since the last piece of a body
+        self._hand_over_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
         if self.maximum_connections is not None and len(self.connections) > self.maximum_connections:
             self.app = _too_many
@@ -103,7 +106,9 @@ class BoundedConnection(HttpToolsProtocol):
             raise httptools.HttpParserError  # ends the parsing, and comes out as `send_400_response`
         super().on_headers_complete()
         self.cycle.transport = cast("asyncio.Transport", _Answer(self.transport, self.loop))
-        if _announced(self.headers) > _UNREAD_BYTES:
+        announced = _announced(self.headers)
+        self._hand_over_at = self.loop.time() + _HAND_OVER_SECONDS if announced <= _WAITING_BYTES else 0.0
+        if announced > _UNREAD_BYTES:
             # A large body stays with the operating system until it is asked for; `receive` goes on reading.
             self.flow.pause_reading()
         self.headers = []  # those of the request are complete: a proxy in front has not seen trailers
@@ -116,6 +121,8 @@ class BoundedConnection(HttpToolsProtocol):
         self.cycle.body += body
         if len(self.cycle.body) > _WAITING_BYTES:
             self.flow.pause_reading()
+        elif self.loop.time() < self._hand_over_at:
+            return  # each piece costs whoever reads it a turn
         self.cycle.message_event.set()
 
     def on_response_complete(self) -> None:

@@ -23,10 +23,16 @@ from services.kit.connection import MAXIMUM_HEAD_BYTES, BoundedConnection, conne
 from services.kit.serving import listen
 
 HEAD = b"POST /echo HTTP/1.1\r\nHost: a\r\n"
+FIRST = b"POST /first HTTP/1.1\r\nHost: a\r\nConnection: close\r\n"
 
 
 async def echo(request: Request) -> Response:
     return PlainTextResponse(str(len(await request.body())))
+
+
+async def first_piece(request: Request) -> Response:
+    """Answers with the length of what it was handed first."""
+    return PlainTextResponse(str(len(await anext(request.stream()))))
 
 
 async def think_first(scope: Scope, receive: Receive, send: Send) -> None:
@@ -50,7 +56,7 @@ def serving(monkeypatch: pytest.MonkeyPatch, *, body_seconds: float = 30.0, **bo
     """A server's port; it has the bounds of production, but for those that are given."""
     for name, value in bounds.items():
         monkeypatch.setattr(connection, name, value)
-    routes = {"/echo": echo, "/headers": name_headers, "/refuse": refuse}
+    routes = {"/echo": echo, "/first": first_piece, "/headers": name_headers, "/refuse": refuse}
     app = Starlette(routes=[Route(path, route, methods=["POST"]) for path, route in routes.items()])
     app.mount("/think", think_first)
     app.add_middleware(BodyLimit, except_for="never", maximum_seconds=body_seconds)
@@ -241,6 +247,23 @@ def test_a_head_that_begins_right_behind_a_body_and_grows_too_large_is_refused(p
         assert peer.recv(65536).endswith(b"20000")
         peer.sendall(b"x" * 2000 + b"\r\nContent-Length: 0\r\n\r\n")
         assert problem_in(everything(peer)) == (431, "head-too-large")
+
+
+def test_a_small_body_is_handed_over_when_it_is_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(monkeypatch, _HAND_OVER_SECONDS=3600) as port, connect(port) as peer:
+        for part in (FIRST + b"Content-Length: 6\r\n\r\n", b"ab", b"cd", b"ef"):
+            peer.sendall(part)
+            time.sleep(0.01)  # whether it comes as one or as many
+        assert everything(peer).endswith(b"6")
+
+
+@pytest.mark.parametrize(("seconds", "length"), [(0, 6), (3600, 131_073)], ids=["slow", "large"])
+def test_of_another_body_what_has_come_is_handed_over(
+    monkeypatch: pytest.MonkeyPatch, seconds: float, length: int
+) -> None:
+    with serving(monkeypatch, _HAND_OVER_SECONDS=seconds) as port, connect(port) as peer:
+        peer.sendall(FIRST + b"Content-Length: %d\r\n\r\nab" % length)
+        assert everything(peer).endswith(b"\r\n2")
 
 
 def test_a_body_that_stalls_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
