@@ -3,7 +3,7 @@
 import hashlib
 import hmac
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from fastapi import Request
 from starlette.types import Receive
@@ -22,8 +22,7 @@ from services.aggregator.domain.errors import (
 )
 
 
-@dataclass(frozen=True)
-class Announced:
+class Announced(NamedTuple):
     """What the headers say of a body."""
 
     media_type: str

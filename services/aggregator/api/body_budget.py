@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Awaitable
 from dataclasses import dataclass
 from types import TracebackType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from services.aggregator.domain.errors import BodyTimeout, Overloaded
 
@@ -146,7 +146,7 @@ class Room:
         self.since = 0.0
         self._budget = budget
         self._pace = pace
-        self._reading: asyncio.Timeout | None = None
+        self._reader: asyncio.Task[Any] | None = None
         self._refusal: BodyTimeout | Overloaded | None = None
 
     async def __aenter__(self) -> "Room":
@@ -166,15 +166,15 @@ class Room:
             BodyTimeout: slower than anybody may be.
             Overloaded: slower than one may be while others wait.
         """
+        self._reader = reader = asyncio.current_task()
         try:
-            async with asyncio.timeout(None) as self._reading:
-                return await reading
-        except TimeoutError as error:
-            if self._refusal is None:
-                raise
+            return await reading
+        except asyncio.CancelledError as error:
+            if self._refusal is None or reader is None or reader.uncancel() > 0:
+                raise  # somebody else's doing
             raise self._refusal from error
         finally:
-            self._reading = None
+            self._reader = None
 
     def rate(self, now: float) -> float:
         """Bytes a second so far."""
@@ -192,10 +192,10 @@ class Room:
 
     def stop(self, refusal: BodyTimeout | Overloaded) -> None:
         """Stop the reading of this body."""
-        if self._reading is not None:
+        if self._reader is not None:
             self._refusal = refusal
-            self._reading.reschedule(asyncio.get_running_loop().time())
+            self._reader.cancel()
 
     @property
     def _is_arriving(self) -> bool:
-        return self._reading is not None and self._refusal is None
+        return self._reader is not None and self._refusal is None
