@@ -1,7 +1,8 @@
 """Any `nn.Module` with its own loss and data: three clinics train a network without showing a patient.
 
 They share the body of the network; each keeps its own last layer (`own_*`), fitted to its own patients.
-A `FakeAggregator` in this process stands in for the server: give `Participant` the address of a real one instead.
+A `FakeAggregator` in this process stands in for the server. For a real one write `manifest.model_dump_json()` to a
+file, give that to `fedrec train`, and `Participant` the server's address with the enrolment key that `train` prints.
 """
 
 import tempfile
@@ -12,7 +13,7 @@ from torch import nn
 from torch.utils.data import TensorDataset
 
 from fedrec_protocol.manifest import RecipeChoice, RoundPolicy, StopCriteria, TaskManifest, TrainingPlan
-from fedrec_sdk import Evaluation, ModuleTrainer, Participant, TaskEnded, initial_weights, shared_specs
+from fedrec_sdk import Evaluation, ModuleTrainer, Participant, TaskEnded, shared_specs
 from fedrec_sdk.testing import FakeAggregator
 
 PRIVATE = ("own_*",)
@@ -73,8 +74,7 @@ def main() -> None:
         training=TrainingPlan(epochs=10, batch_size=20, learning_rate=0.5),
         stop=StopCriteria(round_budget=ROUNDS),
     )
-    weights = initial_weights(module, PRIVATE)
-    with FakeAggregator(manifest, weights) as aggregator, tempfile.TemporaryDirectory() as home:
+    with FakeAggregator(manifest) as aggregator, tempfile.TemporaryDirectory() as home:
         clinics = [
             Participant(aggregator.url, aggregator.enrolment_key, Path(home, str(clinic)), trainer(clinic), seed=clinic)
             for clinic in range(CLINICS)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fedrec_protocol.tensors import Tensors, TensorSpec, specs_of
+from fedrec_protocol.tensors import Initialiser, InitialiserKind, Tensors, TensorSpec, specs_of
 
 if TYPE_CHECKING:
     import torch
@@ -20,11 +20,24 @@ def shared_specs(module: "nn.Module", private: Iterable[str] = ()) -> tuple[Tens
     All floating-point entries of the state_dict whose name matches no private pattern. Integer and
     boolean buffers (a BatchNorm's counter) have no meaningful mean: they stay on the device.
 
+    A server draws a task's first version by `init`: zeros and ones where the module has them, else normal numbers of
+    the module's root mean square. To begin with the very values of the module, publish `initial_weights`.
+
     Args:
         module: The module.
         private: Name patterns (`user_*`), as in the manifest.
     """
-    return specs_of(initial_weights(module, private))
+    weights = initial_weights(module, private)
+    return tuple(spec.model_copy(update={"init": _like(weights[spec.name])}) for spec in specs_of(weights))
+
+
+def _like(values: NDArray[Any]) -> Initialiser:
+    if not values.any():
+        return Initialiser()
+    if (values == 1).all():
+        return Initialiser(kind=InitialiserKind.ONES)
+    root_mean_square = float(np.sqrt(np.square(values, dtype=np.float64).mean()))
+    return Initialiser(kind=InitialiserKind.NORMAL, scale=float(f"{root_mean_square:.3g}"))
 
 
 def initial_weights(module: "nn.Module", private: Iterable[str] = ()) -> dict[str, NDArray[Any]]:

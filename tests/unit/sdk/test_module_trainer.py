@@ -1,5 +1,6 @@
 """An app's own torch module, with its own loss and data."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from torch import nn
 from torch.utils.data import TensorDataset
 
 from fedrec_protocol import codec
+from fedrec_protocol.initialise import initial_parameters
 from fedrec_protocol.manifest import ReportFormat, RoundPolicy, StopCriteria, TaskManifest, TrainingPlan
 from fedrec_protocol.tensors import DType, Tensors
 from fedrec_recipes.metrics import UnknownMetric
@@ -83,6 +85,16 @@ def test_shared_tensors_are_the_floating_ones_that_no_pattern_keeps() -> None:
         ("norm.running_mean", DType.F32, (3,)),
         ("norm.running_var", DType.F32, (3,)),
     ]
+
+
+def test_a_server_draws_a_first_version_with_the_spread_of_the_module() -> None:
+    module = nn.Sequential(nn.Linear(400, 300), nn.LayerNorm(300))
+    drawn = initial_parameters(shared_specs(module), seed=1)
+    # torch draws a linear layer's weights uniformly within 1 / sqrt(inputs): from zeros its units would stay alike.
+    assert drawn["0.weight"].std() == pytest.approx(1 / math.sqrt(3 * 400), rel=0.02)
+    assert np.abs(drawn["0.weight"].mean()) < 0.001
+    assert (drawn["1.weight"] == 1).all()
+    assert (drawn["1.bias"] == 0).all()
 
 
 def test_one_full_batch_step_is_a_step_of_gradient_descent() -> None:
