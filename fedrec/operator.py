@@ -29,6 +29,7 @@ from fedrec_protocol.registry_messages import (
     VersionRequest,
     VersionView,
 )
+from fedrec_protocol.vouchers import Vouchers
 
 
 class Operator:
@@ -69,14 +70,22 @@ class Operator:
         body = UnrecordedReleases(releases=releases).model_dump(mode="json")
         return send(TaskView, self._aggregator, "POST", f"/v1/tasks/{task_id}/unrecorded-releases", body)
 
-    def create_enrolment_key(self, task_id: str, *, life_seconds: float | None = None) -> EnrolmentKeyCreated:
+    def create_enrolment_key(
+        self, task_id: str, *, life_seconds: float | None = None, vouchers: Vouchers | None = None
+    ) -> EnrolmentKeyCreated:
         """A key by which an app's devices enrol; without a life it is good until it is revoked."""
-        body = EnrolmentKeyRequest(expires_in_seconds=life_seconds).model_dump(mode="json")
+        asked = EnrolmentKeyRequest(expires_in_seconds=life_seconds, vouchers=vouchers)
+        body = asked.model_dump(mode="json", exclude_none=True)
         return send(EnrolmentKeyCreated, self._aggregator, "POST", f"/v1/tasks/{task_id}/enrolment-keys", body)
 
     def enrolment_keys(self, task_id: str) -> list[EnrolmentKeyView]:
         """A task's enrolment keys, without their secrets."""
         return send(list[EnrolmentKeyView], self._aggregator, "GET", f"/v1/tasks/{task_id}/enrolment-keys")
+
+    def replace_vouchers(self, task_id: str, key_id: str, vouchers: Vouchers) -> EnrolmentKeyView:
+        """Let an enrolment key demand these vouchers from now on."""
+        path = f"/v1/tasks/{task_id}/enrolment-keys/{path_segment(key_id)}/vouchers"
+        return send(EnrolmentKeyView, self._aggregator, "PUT", path, vouchers.model_dump(mode="json"))
 
     def revoke_enrolment_key(self, task_id: str, key_id: str) -> None:
         """Enrol nobody else by this key."""

@@ -1,4 +1,4 @@
-"""`fedrec operator-key` and `fedrec enrolment-key`: make, list and revoke credentials."""
+"""`fedrec operator-key` and `fedrec enrolment-key`: make, list and revoke credentials, and what they demand."""
 
 from typing import Annotated
 
@@ -16,13 +16,23 @@ from fedrec.commands.services import (
     explaining_refusals,
 )
 from fedrec.commands.task import Task, find
+from fedrec.commands.vouchers import (
+    VoucherAudience,
+    VoucherBound,
+    VoucherIssuer,
+    VoucherKeys,
+    demanded,
+    in_words,
+)
 from fedrec_protocol.messages import Role
 from fedrec_protocol.operator_messages import EnrolmentKeyView, OperatorKeyView
 
 DAY_SECONDS = 86400.0
 
 operator_key = typer.Typer(help="Operator keys of either service: make, list, revoke.", no_args_is_help=True)
-enrolment_key = typer.Typer(help="Keys by which an app's devices enrol: make, list, revoke.", no_args_is_help=True)
+enrolment_key = typer.Typer(
+    help="Keys by which an app's devices enrol: make, list, revoke, demand vouchers.", no_args_is_help=True
+)
 
 Days = Annotated[
     float | None, typer.Option(min=0.001, max=3650, help="Life of the key.", show_default="until it is revoked")
@@ -65,11 +75,44 @@ def revoke_operator_key(key_id: KeyId, key: AdministratorKey, url: EitherUrl = A
 
 
 @enrolment_key.command("make")
-def make_enrolment_key(task: Task, key: AggregatorKey, days: Days = None, url: AggregatorUrl = AGGREGATOR_URL) -> None:
+def make_enrolment_key(
+    task: Task,
+    key: AggregatorKey,
+    days: Days = None,
+    voucher_issuer: VoucherIssuer = None,
+    voucher_audience: VoucherAudience = None,
+    voucher_keys: VoucherKeys = None,
+    voucher_bound: VoucherBound = None,
+    url: AggregatorUrl = AGGREGATOR_URL,
+) -> None:
     """Print a new enrolment key of a task, this once: only a hash of it is stored."""
+    vouchers = demanded(voucher_issuer, voucher_audience, voucher_keys, voucher_bound)
     with aggregator(url, key) as operator:
-        made = operator.create_enrolment_key(find(operator, task).task_id, life_seconds=_seconds(days))
+        task_id = find(operator, task).task_id
+        made = operator.create_enrolment_key(task_id, life_seconds=_seconds(days), vouchers=vouchers)
     typer.echo(made.secret)
+
+
+@enrolment_key.command("vouchers")
+def replace_vouchers(
+    task: Task,
+    key_id: KeyId,
+    key: AggregatorKey,
+    voucher_issuer: VoucherIssuer = None,
+    voucher_audience: VoucherAudience = None,
+    voucher_keys: VoucherKeys = None,
+    voucher_bound: VoucherBound = None,
+    url: AggregatorUrl = AGGREGATOR_URL,
+) -> None:
+    """Replace the vouchers that an enrolment key demands, or their keys alone; what is not said stays."""
+    with aggregator(url, key) as operator:
+        task_id = find(operator, task).task_id
+        now = next((view.vouchers for view in operator.enrolment_keys(task_id) if view.key_id == key_id), None)
+        vouchers = demanded(voucher_issuer, voucher_audience, voucher_keys, voucher_bound, now=now)
+        if vouchers is None:
+            raise typer.BadParameter("say what changes, such as --voucher-keys")
+        view = operator.replace_vouchers(task_id, key_id, vouchers)
+    typer.echo(f"{key_id} demands vouchers: {in_words(view.vouchers)}")
 
 
 @enrolment_key.command("list")
@@ -82,8 +125,8 @@ def list_enrolment_keys(
     if as_json:
         print_json(keys)
         return
-    headings = ("MADE (UTC)", "ENDS (UTC)", "REVOKED (UTC)", "ID")
-    rows = [(*_times(each), each.key_id) for each in keys]
+    headings = ("MADE (UTC)", "ENDS (UTC)", "REVOKED (UTC)", "VOUCHERS", "ID")
+    rows = [(*_times(each), in_words(each.vouchers), each.key_id) for each in keys]
     print_listing(headings, rows, nothing=f"{task} has no enrolment keys")
 
 

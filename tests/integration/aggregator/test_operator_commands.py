@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from pathlib import Path
 
 import numpy as np
 from typer.testing import CliRunner, Result
@@ -11,6 +12,7 @@ from typer.testing import CliRunner, Result
 from fedrec.cli import app
 from tests.integration.aggregator.deployment import Device, Task, report_of
 from tests.integration.aggregator.world import World
+from tests.issuers import Issuer
 
 
 def typed(world: World, *arguments: str, key: str = "", typing: str | None = None) -> Result:
@@ -52,6 +54,11 @@ def line_with(output: str, text: str) -> list[str]:
     """The words of the one line that holds a text."""
     [line] = [line for line in output.splitlines() if text in line]
     return line.split()
+
+
+def words(refused: Result) -> str:
+    """What stands in the box around a refusal."""
+    return " ".join(refused.stderr.replace("│", " ").split())
 
 
 def today(world: World, *, days: int = 0) -> str:
@@ -160,6 +167,37 @@ def test_an_enrolment_key_is_made_enrols_and_is_revoked(world: World) -> None:
     key_id = row[-1]
     assert said(world, "enrolment-key", "revoke", task.id, key_id) == f"{key_id} is revoked\n"
     assert Device(world).enrol(secret).status_code == 401
+
+
+def test_an_enrolment_key_demands_vouchers_whose_keys_are_replaced_from_the_command_line(
+    world: World, tmp_path: Path
+) -> None:
+    task, backend = world.task(), Issuer()
+    successor = Issuer(kid="2027")
+    for issuer in (backend, successor):
+        (tmp_path / issuer.kid).write_text(json.dumps({"keys": [issuer.jwk]}))
+    options = ["--voucher-issuer", backend.issuer, "--voucher-audience", backend.audience, "--voucher-unbound"]
+    made = ["enrolment-key", "make", task.id, *options]
+    secret = said(world, *made, "--voucher-keys", str(tmp_path / "2026")).strip()
+    now = world.clock.now().timestamp()
+    assert Device(world).enrol(secret).status_code == 401
+    assert Device(world).enrol(secret, voucher=backend.voucher("ada", now)).status_code == 201
+    listed = said(world, "enrolment-key", "list", task.id)
+    assert f"{backend.issuer} for films, unbound, keys 2026  ekey_" in listed
+    key_id = line_with(listed, "ekey_")[-1]
+    said_now = said(world, "enrolment-key", "vouchers", task.id, key_id, "--voucher-keys", str(tmp_path / "2027"))
+    assert said_now == f"{key_id} demands vouchers: {backend.issuer} for films, unbound, keys 2027\n"
+    assert Device(world).enrol(secret, voucher=backend.voucher("ada", now)).status_code == 401
+    assert Device(world).enrol(secret, voucher=successor.voucher("ada", now)).status_code == 201
+
+    (tmp_path / "private").write_text(json.dumps({"keys": [backend.jwk | {"d": "the-private-half"}]}))
+    refused = typed(world, *made, "--voucher-keys", str(tmp_path / "private"))
+    assert (refused.exit_code, "private or symmetric" in words(refused)) == (2, True)
+    assert "the-private-half" not in refused.stderr
+    incomplete = typed(world, *made)
+    assert (incomplete.exit_code, "vouchers need all of" in words(incomplete)) == (2, True)
+    assert typed(world, "enrolment-key", "vouchers", task.id, key_id, "--voucher-keys", "nowhere").exit_code == 2
+    assert "say what changes" in words(typed(world, "enrolment-key", "vouchers", task.id, key_id))
 
 
 def test_a_device_is_revoked_and_erased(world: World) -> None:

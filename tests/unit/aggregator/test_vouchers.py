@@ -6,8 +6,10 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -235,3 +237,17 @@ def test_a_key_that_is_no_point_of_its_curve_is_refused_by_name() -> None:
     with pytest.raises(InvalidVouchers, match="'ec'"):
         require_usable(Vouchers.model_validate(P256.vouchers() | {"keys": {"keys": [no_point]}}))
     require_usable(ALL)
+
+
+def test_the_backend_of_the_documents_makes_vouchers_that_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "operations.md").read_text(encoding="utf-8")
+    [backend] = [block for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "def voucher" in block]
+    monkeypatch.chdir(tmp_path)
+    made: dict[str, Any] = {}
+    exec(backend, made)
+    keys = json.loads((tmp_path / "voucher-keys.json").read_text())
+    demanded = Vouchers.model_validate(
+        {"issuer": "https://app.example", "audience": "films", "keys": keys, "bound": True}
+    )
+    person = vouched_for(made["voucher"]("ada", jkt(DEVICE)), demanded, DEVICE, datetime.now(UTC))
+    assert person == Person("https://app.example", "ada")
