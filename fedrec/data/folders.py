@@ -25,6 +25,9 @@ def files_of(folder: Path, is_of_interactions: Callable[[Path], bool]) -> list[P
         DataError: none, or several that may be meant.
     """
     inside = sorted(each for each in folder.iterdir() if each.is_file())
+    folders = [each for each in folder.iterdir() if each.is_dir()]
+    if not inside and len(folders) == 1:
+        return files_of(folders[0], is_of_interactions)
     known = [file for pattern in KNOWN_FILES for file in inside if fnmatch(file.name.lower(), pattern)]
     if known:
         return known[:1]

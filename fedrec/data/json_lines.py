@@ -22,6 +22,20 @@ def json_table(path: Path) -> Table:
     return record_table(str(path), partial(_objects, path))
 
 
+def holds_objects(path: Path) -> bool:
+    """Whether a file of text is JSON, whatever it is called: its first line is an object.
+
+    Raises:
+        DataError: not text.
+    """
+    with open_text(path) as lines:
+        first = lines.readline().strip()
+    try:
+        return first.startswith("{") and isinstance(_parsed(path, 1, first), dict)
+    except DataError:
+        return False
+
+
 def _objects(path: Path) -> Iterator[tuple[int, Record]]:
     with open_text(path) as lines:
         start = lines.readline()

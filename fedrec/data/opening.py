@@ -11,7 +11,7 @@ from fedrec.data.collecting import interactions_of
 from fedrec.data.delimited import text_table
 from fedrec.data.folders import files_of
 from fedrec.data.interactions import DataError, Interactions, joined
-from fedrec.data.json_lines import json_table
+from fedrec.data.json_lines import holds_objects, json_table
 from fedrec.data.parquet_files import parquet_table
 from fedrec.data.table import Table
 from fedrec.data.text import unpacked_suffix
@@ -67,4 +67,4 @@ def _table(path: Path) -> Table:
             return parquet_table(path)
         case ".json" | ".jsonl" | ".ndjson":
             return json_table(path)
-    return text_table(path)
+    return json_table(path) if holds_objects(path) else text_table(path)

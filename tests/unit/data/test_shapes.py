@@ -66,6 +66,7 @@ SHAPES = {
     "german.csv": lines("Kunde;product;date", "{user};{item};{day}.05.2015"),
     "mind.inter": lines("user_id:token\titem_id:token\tlabel:float\ttimestamp:float", "{user}\t{item}\t1.0\t{s}"),
     "steam.json": lines("", '{{"user_id": "{user}", "app_id": "{item}", "date": "2015-05-{day}", "early": {{}}}}'),
+    "objects.txt": lines("", '{{"user": "{user}", "item": "{item}", "when": {s}}}'),
     "old-steam.jsonl": lines("", "{{u'username': u'{user}', 'product_id': u'{item}', 'date': u'2015-05-{day}'}}"),
     "lists.jsonl": '{"user_id": "ann", "items": ["Heat", "Ran", "Alien"], "tags": ["a"]}\n'
     '{"user_id": "bob", "items": ["Ran", "Heat"]}\n{"user_id": "cat", "items": []}\n',
@@ -135,6 +136,12 @@ def test_lists_in_parquet_are_histories(tmp_path: Path) -> None:
     ):
         parquet.write_table(pa.table(columns), path)
         assert chosen(read_interactions(path)) == WANTED
+
+
+def test_a_folder_that_holds_nothing_but_a_folder_is_that_one(tmp_path: Path) -> None:
+    (tmp_path / "data" / "ml-1m").mkdir(parents=True)
+    (tmp_path / "data" / "ml-1m" / "ratings.dat").write_text(SHAPES["dots.dat"])
+    assert chosen(read_interactions(tmp_path)) == WANTED
 
 
 def test_how_often_is_not_when(tmp_path: Path) -> None:
