@@ -17,6 +17,7 @@ from services.aggregator.domain.errors import (
     RateLimited,
     Unauthenticated,
 )
+from services.aggregator.domain.vouchers import vouched_for
 from services.aggregator.pipeline.context import Context
 from services.aggregator.settings import Settings
 from services.aggregator.storage import operator_keys
@@ -85,11 +86,26 @@ class Access:
         return view
 
     def app(self, secret: str) -> EnrolmentKeyView:
-        """Which task's enrolment key this is."""
+        """Which task's enrolment key this is; `person` says who uses it, where it demands vouchers."""
         db = self.context.db
         view = self._valid(db.run("find_enrolment_key", lambda tx: find_enrolment_key(tx, secret, self.pepper)))
-        take(self.apps, view.key_id)
+        if view.vouchers is None:  # else whoever took the key out of the app could use up what is the app's
+            take(self.apps, view.key_id)
         return view
+
+    def person(self, key: EnrolmentKeyView, voucher: str | None, public_key: bytes) -> bytes | None:
+        """The hash of the person whom a voucher is for; None where nobody has to vouch for anybody.
+
+        Raises:
+            VoucherRequired, VoucherInvalid, InvalidVouchers: the voucher is not as the key demands.
+        """
+        person = vouched_for(voucher, key.vouchers, public_key, self.context.now())
+        if person is None:
+            return None
+        person_hash = person.hash(self.pepper, key.task_id)
+        take(self.participants, person_hash.hex())
+        take(self.apps, key.key_id)
+        return person_hash
 
     def _valid(self, key: V | None) -> V:
         if key is None:

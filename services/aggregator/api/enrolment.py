@@ -39,7 +39,9 @@ def enrol_device(request: Request, body: EnrolmentRequest, key: AppDep, context:
     Where the key demands vouchers, the same person is the same client, and goes by the key that was enrolled last.
     Requests with the token of a client that was there before have to be signed: a public key proves nothing.
     """
-    enrolled = enrol(context, key, body, access_of(request).pepper)
+    public_key = access_tokens.from_base64url(body.public_key)
+    person = access_of(request).person(key, body.voucher, public_key)
+    enrolled = enrol(context, key.task_id, public_key, person)
     # Others of a secure round are told the device's public key, and the enrolment key can be taken out of the app.
     token = _token(request, enrolled.client, enrolled.manifest, is_proven=enrolled.is_new)
     return Enrolment(client_id=enrolled.client.id, task_id=enrolled.client.task_id, token=token)

@@ -6,14 +6,10 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from fedrec_protocol.manifest import TaskManifest
-from fedrec_protocol.messages import EnrolmentRequest
-from fedrec_protocol.operator_messages import EnrolmentKeyView
 from services.aggregator.domain.errors import Unauthenticated, VoucherRequired
-from services.aggregator.domain.vouchers import vouched_for
 from services.aggregator.pipeline.context import Context
 from services.aggregator.storage import credentials, persons, tasks
 from services.aggregator.storage.credentials import Client
-from services.kit.access_tokens import from_base64url
 from services.kit.ids import new_id
 
 
@@ -27,33 +23,28 @@ class Enrolled:
     """Whether there was no such client before."""
 
 
-def enrol(context: Context, key: EnrolmentKeyView, request: EnrolmentRequest, pepper: bytes) -> Enrolled:
-    """Make the device a client of the key's task; the same device, or the same person, is the same client.
+def enrol(context: Context, task_id: str, public_key: bytes, person: bytes | None) -> Enrolled:
+    """Make a device a client of a task; the same device, or the same person, is the same client.
 
     A person's client goes by the key that was enrolled last, so that what bounds a client bounds the person.
 
     Args:
         context: The stores and the clock.
-        key: The enrolment key that was sent, which is valid.
-        request: The device's key and its voucher.
-        pepper: What hashes of persons are keyed with.
+        task_id: The task.
+        public_key: The device's key, 32 bytes.
+        person: The hash of whom somebody vouches for; None where nobody does.
 
     Raises:
-        VoucherRequired, VoucherInvalid, InvalidVouchers: the voucher is not as the key demands.
-        DeviceKeyTaken: another client of the task has the device's key.
+        VoucherRequired: the device's client is a person's.
+        DeviceKeyTaken: the device's key is another client's than the person's.
         Unauthenticated: the client was revoked or erased.
     """
-    now = context.now()
-    device = _Device(new_id("cli"), key.task_id, from_base64url(request.public_key), now)
-    person = vouched_for(request.voucher, key.vouchers, device.public_key, now)
+    device = _Device(new_id("cli"), task_id, public_key, context.now())
 
     def step(tx: Connection) -> Enrolled:
-        task = tasks.get(tx, key.task_id)
-        if person is None:
-            client = _client_of_device(tx, device)
-        else:
-            client = _client_of_person(tx, person.hash(pepper, task.id), device)
-        return Enrolled(client, task.manifest, client.id == device.fresh_id)
+        manifest = tasks.get(tx, task_id).manifest
+        client = _client_of_device(tx, device) if person is None else _client_of_person(tx, person, device)
+        return Enrolled(client, manifest, client.id == device.fresh_id)
 
     return context.db.run("enrol", step)
 
@@ -69,7 +60,7 @@ class _Device:
 
 def _client_of_device(tx: Connection, device: _Device) -> Client:
     client = credentials.enrol(tx, device.fresh_id, device.task_id, device.public_key, device.now)
-    if persons.is_person(tx, client.id):
+    if client.id != device.fresh_id and persons.is_person(tx, client.id):
         raise VoucherRequired("this device's client is a person's: enrol by a key that demands vouchers")
     return client
 

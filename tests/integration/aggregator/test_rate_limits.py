@@ -6,7 +6,9 @@ import httpx
 import pytest
 
 from services.kit.rate_limits import Rate, RateLimit
+from tests.integration.aggregator.deployment import Device
 from tests.integration.aggregator.test_bad_reports import assert_problem
+from tests.integration.aggregator.vouching import App
 from tests.integration.aggregator.world import World
 
 FEW = Rate(per_second=0.01, burst=3)
@@ -58,6 +60,23 @@ def test_nobody_uses_up_what_is_another_s_by_claiming_to_be_it(strict: World) ->
         refused = strict.http.post("/v1/tokens", json={"assertion": device.assertion()[:-4] + "AAAA"})
         assert refused.status_code == 401
     assert device.renew().status_code == 201
+
+
+def test_who_took_the_enrolment_key_out_of_the_app_uses_up_nothing_without_vouchers(strict: World) -> None:
+    app = App(strict.task())
+    for _ in range(5):
+        assert_problem(Device(strict).enrol(app.key), 401, "voucher-required")
+        assert_problem(Device(strict).enrol(app.key, voucher="no.voucher.at all"), 401, "voucher-invalid")
+    answers = [app.enrol(Device(strict), person) for person in ("ada", "bob", "grace", "emmy")]
+    assert [answer.status_code for answer in answers] == [201, 201, 201, 429]
+
+
+def test_a_person_enrols_only_so_often(strict: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = App(strict.task())
+    monkeypatch.setattr(strict.apps[0].state.access, "apps", RateLimit("app", Rate(per_second=100, burst=100)))
+    answers = [app.enrol(Device(strict), "ada") for _ in range(4)]
+    assert [answer.status_code for answer in answers] == [201, 201, 201, 429]
+    assert app.enrol(Device(strict), "bob").status_code == 201
 
 
 def test_the_registry_limits_devices_as_well(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
