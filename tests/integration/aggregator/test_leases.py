@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 
 from fedrec_protocol.messages import RoundState
 from services.aggregator import worker
@@ -47,6 +48,16 @@ def test_a_worker_that_slept_through_its_lease_is_fenced_off_for_good(world: Wor
     db.run("retire", lambda tx: leases.retire(tx, third.name))
     with pytest.raises(FencedOff):
         db.run("require", lambda tx: leases.require(tx, third))
+
+
+def test_nobody_takes_a_lease_over_while_a_transaction_rests_on_it(world: World) -> None:
+    expired = world.lease("rnd_y", seconds=0)
+    engine = world.context.db.engine
+    with engine.begin() as tx, engine.begin() as other:
+        leases.require(tx, expired)
+        other.execute(text("SET LOCAL lock_timeout = '50ms'"))
+        with pytest.raises(OperationalError):
+            leases.acquire(other, "rnd_y", "another", timedelta(minutes=1))
 
 
 def test_a_worker_that_was_fenced_off_stores_publishes_and_gives_up_nothing(world: World) -> None:
