@@ -2,9 +2,9 @@
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import psycopg
 import structlog
@@ -24,6 +24,16 @@ _RETRIES = Counter("fedrec_transaction_retries_total", "Transactions run again a
 
 _CONFLICTS = frozenset({"40001", "40P01", "23503"})  # serialization failure, deadlock, what was read is gone by now
 _ATTEMPTS = 5
+
+CONNECTING: Mapping[str, Any] = {
+    "connect_timeout": 5,
+    "keepalives_idle": 20,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
+"""How libpq connects. A host that is gone without a word is noticed within a minute: TCP by itself takes two hours, in
+which every thread that waits for an answer waits on."""
 
 LONGEST_IDLE_SECONDS = 60
 """A process that is frozen within a transaction, or whose host is gone, holds its locks no longer."""
@@ -53,7 +63,7 @@ class Database:
             pool_use_lifo=True,  # few connections serve a small load: each keeps a buffer as large as a chunk
             connect_args={
                 "prepare_threshold": None,  # a pooler in transaction mode forgets prepared statements
-                "connect_timeout": 5,
+                **CONNECTING,
                 "options": "-c statement_timeout=30000 -c lock_timeout=5000 -c timezone=UTC "
                 f"-c idle_in_transaction_session_timeout={1000 * longest_idle_seconds}",
             },

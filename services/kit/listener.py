@@ -9,6 +9,8 @@ import psycopg
 import structlog
 from sqlalchemy import make_url
 
+from services.kit.db import CONNECTING
+
 log = structlog.get_logger(__name__)
 
 _RECONNECT_SECONDS = 1.0
@@ -46,7 +48,7 @@ class Listener:
                 self._stopping.wait(_RECONNECT_SECONDS)
 
     def _listen(self) -> None:
-        with psycopg.connect(self._url, autocommit=True, connect_timeout=5) as connection:
+        with psycopg.connect(self._url, autocommit=True, **CONNECTING) as connection:
             for channel in self._channels:
                 connection.execute(psycopg.sql.SQL("LISTEN {}").format(psycopg.sql.Identifier(channel)))
             self._on_hint(None)

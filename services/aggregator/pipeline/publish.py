@@ -101,6 +101,5 @@ def _record(tx: Connection, context: Context, round_id: str, lease: Lease, versi
         for key in superseded:
             if key is not None:
                 context.home.delete(tx, key)
-    tasks.retry_at(tx, task.id, None)
     leases.retire(tx, round_id)
     advance(tx, context, task)

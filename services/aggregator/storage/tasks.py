@@ -81,7 +81,7 @@ def set_rule_state_object(tx: Connection, task_id: str, key: str | None) -> None
     tx.execute(update(tasks).where(tasks.c.id == task_id).values(rule_state_object=key))
 
 
-def retry_at(tx: Connection, task_id: str, when: datetime | None) -> None:
+def retry_at(tx: Connection, task_id: str, when: datetime) -> None:
     """Open no round of this task before this time."""
     tx.execute(update(tasks).where(tasks.c.id == task_id).values(retry_at=when))
 

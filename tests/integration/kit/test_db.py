@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 
 from fedrec.local.postgres import LocalPostgres
 from services.kit.db import Database, DatabaseUnavailable
-from services.kit.driver import Statement
+from services.kit.driver import Statement, driver
 
 _CONFLICT = Statement(text("DO $$ BEGIN RAISE EXCEPTION SQLSTATE '40001'; END $$"))
 _END = Statement(text("SELECT pg_terminate_backend(pg_backend_pid(), 10000)"))
@@ -55,6 +55,16 @@ def test_steps_that_conflict_are_run_again_until_both_have_happened(db: Database
         list(pool.map(bump, [1, 2], [2, 1]))
     assert len(attempts) == 3
     assert db.run("look", lambda tx: list(tx.execute(text("SELECT n FROM counters")).scalars())) == [2, 2]
+
+
+def test_a_host_that_is_gone_without_a_word_is_noticed_within_a_minute(db: Database) -> None:
+    def parameters(tx: Connection) -> dict[str, str]:
+        with driver(tx) as connection:
+            return connection.info.get_parameters()
+
+    known = {name: int(value) for name, value in db.run("look", parameters).items() if value.isdigit()}
+    assert known["keepalives_idle"] + known["keepalives_interval"] * known["keepalives_count"] < 60
+    assert known["tcp_user_timeout"] < 60_000
 
 
 def test_a_statement_that_the_driver_runs_is_part_of_its_transaction(db: Database) -> None:
