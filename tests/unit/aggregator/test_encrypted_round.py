@@ -45,6 +45,14 @@ def test_a_quorum_settles_it_unless_a_rival_has_one_too(answers: str, now: str |
             assert sent(answers).agreed(moment) == (expected.encode() if expected else None)
 
 
+def test_the_larger_of_two_quorums_waits_for_those_who_may_make_them_even() -> None:
+    assert sent("aaabb", silos=6).agreed(NOON) is None
+    assert sent("aaabb", silos=6).agreed(LATER) == b"a"
+    assert sent("aaabba", silos=6).agreed(NOON) == b"a"
+    with pytest.raises(NoAgreement):
+        sent("aaabbb", silos=6).agreed(NOON)
+
+
 def test_a_larger_quorum_waits_for_more() -> None:
     assert sent("aa", quorum=3).agreed(NOON) is None
     assert sent("aaba", quorum=3).agreed(NOON) == b"a"
