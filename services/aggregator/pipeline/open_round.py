@@ -48,19 +48,31 @@ def advance(tx: Connection, context: Context, task: Task) -> Round | None:
         erase_memory(tx, context, task)
     if task.state is not TaskState.ACTIVE or task.current_version is None:
         return None
-    convergence = task.manifest.stop.convergence
-    history = rounds.metric_history(tx, task.id, convergence.metric) if convergence else []
-    following = next_step(task, rounds.last_published_kind(tx, task.id), history)
+    following = _next(tx, task)
     opened = None if following.kind is None else _following(tx, context, task, following.kind)
     overspent = None if opened is None else _overspent(tx, task, opened)
-    if overspent is not None:
-        following = Next(None, f"the privacy budget is used up: {overspent}")
     if opened is None or overspent is not None:
-        tasks.save(tx, task.completed(following.reason))
-        erase_memory(tx, context, task)
-        notifications.notify(tx, notifications.ROUNDS, task.id)
-        log.info("task completed", task_id=task.id, reason=following.reason)
+        used_up = f"the privacy budget is used up: {overspent}"
+        _complete(tx, context, task, following.reason if overspent is None else used_up)
         return None
+    return _open(tx, context, task, opened)
+
+
+def _next(tx: Connection, task: Task) -> Next:
+    convergence = task.manifest.stop.convergence
+    history = rounds.metric_history(tx, task.id, convergence.metric) if convergence else []
+    return next_step(task, rounds.last_published_kind(tx, task.id), history)
+
+
+def _complete(tx: Connection, context: Context, task: Task, reason: str) -> None:
+    tasks.save(tx, task.completed(reason))
+    erase_memory(tx, context, task)
+    notifications.notify(tx, notifications.ROUNDS, task.id)
+    log.info("task completed", task_id=task.id, reason=reason)
+
+
+def _open(tx: Connection, context: Context, task: Task, opened: Round) -> Round | None:
+    """Store the round with its cohort, where the server draws; None where that must wait, or has failed."""
     try:
         cohort = _drawn(tx, task)
     except TooFewEnrolled:
