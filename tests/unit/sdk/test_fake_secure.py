@@ -177,6 +177,14 @@ def test_an_app_that_demands_more_than_the_task_promises_refuses(
     assert refused.value.slug == slug
 
 
+def test_a_device_refuses_a_certificate_of_another_key_than_its_own(people: list[Participant]) -> None:
+    people[0].enrol()
+    people[0].store.values.put("device_key", bytes(range(32)))
+    with pytest.raises(Rejected, match="the certificate is another device's") as refused:
+        people[0].contribute()
+    assert refused.value.slug == "secure-round-refused"
+
+
 def test_an_app_whose_demands_are_met_takes_part(secure: FakeAggregator, join: Join) -> None:
     demands = {"require_secure_aggregation": True, "minimum_cohort": 5}
     person = join(secure, "careful", (0, 1, 2), device_registry_key=secure.device_registry_key, **demands)
