@@ -7,7 +7,10 @@ import pytest
 import torch
 
 from fedrec_protocol import codec
-from fedrec_protocol.manifest import ReportContent, ReportFormat, TaskManifest
+from fedrec_protocol.manifest import ReportContent, ReportFormat, RoundPolicy, TaskManifest, Weighting
+from fedrec_protocol.popularity_floor import PopularityFloor
+from fedrec_protocol.privacy import DistributedPrivacy, LocalPrivacy
+from fedrec_protocol.secure_aggregation import SecureAggregation
 from fedrec_protocol.tensors import DType, TensorSpec
 from fedrec_recipes.recipe import LocalResult
 from fedrec_sdk import Evaluation, Rejected
@@ -79,6 +82,51 @@ def test_a_delta_longer_than_the_bound_is_scaled_down() -> None:
     body = report_of(manifest_of(maximum_norm=1.0), LEARNT)
     assert body["share"] == pytest.approx(np.arange(ITEMS) / np.sqrt(55.0))
     assert l2_norm({"share": body["share"]}) <= 1.0
+
+
+@pytest.mark.parametrize(("asked", "length"), [(None, 5.0), (2.0, 2.0), (50.0, 5.0)])
+def test_an_assignment_may_ask_for_less_than_the_manifests_norm_and_not_for_more(
+    asked: float | None, length: float
+) -> None:
+    result = LocalResult(LEARNT, 3)
+    body = training_report(manifest_of(maximum_norm=5.0), result, DELTA, BASE, NOTHING_EVALUATED, clipping_norm=asked)
+    assert l2_norm({"share": codec.decode(body)["share"]}) == pytest.approx(length, rel=1e-6)
+
+
+def test_rows_that_too_few_people_are_behind_stay_on_the_device() -> None:
+    specs = (TensorSpec(name="people", shape=(ITEMS,)), TensorSpec(name="table", shape=(ITEMS, 2)))
+    floor = PopularityFloor(share="people", tables=("table",), minimum_people=5)
+    manifest = popularity_manifest(
+        shared=specs, popularity_floor=floor, rounds=RoundPolicy(aggregation_goal=10), metrics=()
+    )
+    share = np.array([0.0, 0.49, 0.5, 0.51, 1.0, np.nan], np.float32)
+    base = {"people": share, "table": np.zeros((ITEMS, 2), np.float32)}
+    learnt = LocalResult({name: np.full_like(values, 0.25) for name, values in base.items()}, 1)
+    body = codec.decode(training_report(manifest, learnt, DELTA, base, NOTHING_EVALUATED))
+    assert body["table"].any(axis=1).tolist() == [False, False, True, True, True, False]
+
+
+@pytest.mark.parametrize(
+    "promised",
+    [
+        {
+            "privacy": DistributedPrivacy(
+                noise_multiplier=1.0, colluding_share=0.1, budget_epsilon=8.0, target_delta=1e-5
+            ),
+            "secure_aggregation": SecureAggregation(modulus_bits=40, value_bits=20, minimum_cohort=5),
+        },
+        {"privacy": LocalPrivacy(noise_multiplier=1.0, budget_epsilon=8.0, target_delta=1e-5)},
+    ],
+)
+def test_where_the_device_adds_the_noise_it_does_not_tell_how_many_examples_it_has(promised: dict[str, Any]) -> None:
+    manifest = popularity_manifest(
+        metrics=(),
+        report=ReportFormat(maximum_norm=10.0, weighting=Weighting.UNIFORM),
+        rounds=RoundPolicy(aggregation_goal=6),
+        **promised,
+    )
+    body = training_report(manifest, LocalResult(LEARNT, 317), DELTA, BASE, NOTHING_EVALUATED)
+    assert codec.decode(body)["fedrec.examples"].tolist() == [1]
 
 
 def test_parameters_are_clipped_by_their_distance_from_the_base() -> None:
