@@ -82,6 +82,18 @@ def test_a_key_that_is_too_old_is_replaced_with_the_next_token(
         assert (registered_key(aggregator, ada) == young) is is_same
 
 
+def test_a_key_that_was_made_by_a_clock_years_ahead_is_replaced_with_the_next_token(
+    aggregator: FakeAggregator, join: Join, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada = join(aggregator, "ada", (0, 1, 2), key_lifetime=timedelta(days=30))
+    with monkeypatch.context() as ahead:
+        ahead.setattr(credentials, "time", SimpleNamespace(time=lambda: time.time() + 10 * 365 * 86400))
+        of_the_future = registered_key(aggregator, ada)
+    aggregator.expire_tokens()
+    ada.contribute()
+    assert registered_key(aggregator, ada) != of_the_future
+
+
 def test_where_the_task_demands_it_every_request_is_signed_from_the_first(start_task: StartTask, join: Join) -> None:
     aggregator = start_task(signed_requests=True)
     aggregator.change_catalogue(capacity=6, add=["a", "b"])
