@@ -145,13 +145,13 @@ class Participant:
 
         Args:
             item: Index of the item.
-            time: When, in seconds since the epoch; None means now.
+            time: When, in seconds since the epoch; None means now, after all that was recorded.
 
         Raises:
             TypeError: an item that is no integer.
             ValueError: a negative item, or a time that is not finite.
         """
-        self.store.interactions.add([(item, now() if time is None else time)])
+        self.store.interactions.add_one(item, time, now=now())
 
     def record_many(self, history: History | Iterable[SupportsIndex]) -> None:
         """Remember many interactions at once, e.g. those from before the app was updated; all or none.

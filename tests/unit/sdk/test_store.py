@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from fedrec_protocol.messages import RoundKind
-from fedrec_sdk import History, LocalStore, Participant, Unavailable
+from fedrec_sdk import History, LocalStore, Participant, Unavailable, participant
 from fedrec_sdk.store.database import StoreBroken, StoreInUse, StoreTooNew
 from fedrec_sdk.store.outbox import PendingReport
 from fedrec_sdk.testing import FakeAggregator
@@ -46,6 +46,18 @@ def test_items_alone_are_recorded_in_their_order_and_something_else_is_refused_w
         ada.record_many([2, 1.5])  # type: ignore[list-item]  # what a caller without types may do
     history = ada.store.interactions.history()
     assert (history.items.tolist(), history.times) == ([4, 1], None)
+
+
+def test_what_happens_now_is_the_newest_whatever_the_clock_says(
+    aggregator: FakeAggregator, join: Join, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada = join(aggregator, "ada")
+    for item, clock in enumerate((1.7e9, 0.0, 1.8e9)):  # a device that was without power begins in 1970
+        monkeypatch.setattr(participant, "now", lambda clock=clock: clock)
+        ada.record(item)
+    history = ada.store.interactions.history()
+    assert history.times is not None
+    assert (history.items.tolist(), history.times.tolist()) == ([0, 1, 2], [1.7e9, 1.7e9, 1.8e9])
 
 
 @pytest.mark.parametrize("item", [1.5, "318", None])

@@ -31,6 +31,17 @@ class Interactions:
         with self._database.transaction() as tx:
             tx.executemany("INSERT INTO interaction (item, time) VALUES (?, ?)", rows)
 
+    def add_one(self, item: SupportsIndex, time: float | None, *, now: float) -> None:
+        """Append one; without a time it happens now, after all others, also where the clock was set back meanwhile.
+
+        Raises:
+            TypeError, ValueError: as `add`.
+        """
+        if time is None:
+            with self._database.transaction() as tx:
+                (time,) = tx.execute("SELECT max(?, coalesce(max(time), ?)) FROM interaction", (now, now)).fetchone()
+        self.add([(item, time)])
+
     def history(self) -> History:
         """All interactions, oldest first.
 
