@@ -58,18 +58,18 @@ def accept(context: Context, who: Asking, answer: Answer) -> PhaseView:
 
 def _is_repeated(tx: Connection, context: Context, found: Found, answer: Answer) -> bool:
     """Whether this very message was accepted before, also when its phase is over: its sender may not know yet."""
-    stored = secure_rounds.message(tx, found.who.assignment_id, _PHASE[type(answer)])
+    stored = secure_rounds.message(tx, found.assignment.id, _PHASE[type(answer)])
     if stored is None:
         return False
     if isinstance(answer, Reveal):
-        stored = sealing.open_value(stored, _round_key(tx, context, found), reveal_name(found.who.assignment_id))
+        stored = sealing.open_value(stored, _round_key(tx, context, found), reveal_name(found.assignment.id))
     if type(answer).model_validate_json(stored) != answer:
         raise _conflict()
     return True
 
 
 def _store(tx: Connection, context: Context, found: Found, answer: Answer) -> bool:
-    assignment_id, content = found.who.assignment_id, answer.model_dump_json().encode()
+    assignment_id, content = found.assignment.id, answer.model_dump_json().encode()
     match answer:
         case Advert():
             return secure_rounds.insert_advert(tx, found.row.secure.round_id, assignment_id, content)
@@ -99,9 +99,9 @@ def _check(tx: Connection, context: Context, found: Found, answer: Answer) -> No
 
 
 def _check_advert(context: Context, found: Found, advert: Advert) -> None:
-    if advert.certificate.client_id != found.who.client_id:
+    if advert.certificate.client_id != found.assignment.client_id:
         raise MessageRejected("the advert's certificate is another participant's")
-    if found.is_revoked:
+    if found.assignment.is_revoked:
         raise Forbidden("this client was revoked by an operator")
     registry = public(registry_key(context.deployment_keys[0]))
     check_advert(advert, found.row.secure.descriptor.round_id, registry)

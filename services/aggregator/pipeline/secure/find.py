@@ -8,8 +8,8 @@ from fedrec_protocol.secure_messages import SecurePhase
 from services.aggregator.domain.device_keys import require_current
 from services.aggregator.domain.errors import NoSecureAggregation, PhaseClosed, UnknownAssignment
 from services.aggregator.pipeline.asking import Asking
-from services.aggregator.storage import assignments, credentials, rounds, secure_rounds, tasks
-from services.aggregator.storage.credentials import Client
+from services.aggregator.storage import assignments, rounds, secure_rounds, tasks
+from services.aggregator.storage.assignments import AssignmentRow
 from services.aggregator.storage.secure_rounds import SecureParticipant, SecureRow
 from services.aggregator.storage.secure_sets import frozen, rostered_round, sets_of
 
@@ -18,16 +18,10 @@ from services.aggregator.storage.secure_sets import frozen, rostered_round, sets
 class Found:
     """A secure round that is under way, as one of its participants meets it."""
 
-    who: Asking
-    client: Client
+    assignment: AssignmentRow
     row: SecureRow
     joined: SecureParticipant | None
     """None before the participant has sent its keys."""
-
-    @property
-    def is_revoked(self) -> bool:
-        """Whether the client may no longer take part."""
-        return self.client.is_revoked
 
     @property
     def position(self) -> int:
@@ -65,17 +59,16 @@ def find(tx: Connection, who: Asking, *, share: bool = False) -> Found:
         PhaseClosed: the round is over, and what was sent in it is deleted.
     """
     assignment = assignments.find(tx, [who.assignment_id]).get(who.assignment_id)
-    client = credentials.client(tx, who.client_id)
-    if assignment is None or client is None or assignment.client_id != who.client_id:
+    if assignment is None or assignment.client_id != who.client_id:
         raise UnknownAssignment(f"you have no assignment {who.assignment_id!r}")
-    require_current(who.device_key, client.public_key)
+    require_current(who.device_key, assignment.device_key)
     row = secure_rounds.find(tx, assignment.round_id, share=share)
     if row is None:
         task = tasks.get(tx, rounds.get(tx, assignment.round_id).task_id)
         if task.manifest.secure_aggregation is None:
             raise NoSecureAggregation("the reports of this task are not masked")
         raise PhaseClosed("the round is over; check in for a new assignment")
-    return Found(who, client, row, secure_rounds.participant(tx, who.assignment_id))
+    return Found(assignment, row, secure_rounds.participant(tx, who.assignment_id))
 
 
 def require_reporting(tx: Connection, who: Asking) -> None:

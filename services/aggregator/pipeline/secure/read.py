@@ -35,7 +35,7 @@ def read_offer(context: Context, who: Asking) -> SecureOffer:
         deployment_key = context.deployment_keys[0]
         return SecureOffer(
             signed=secure_rounds.parse_offer(found.row.offer),
-            certificate=certificate(who.client_id, found.client.public_key, deployment_key),
+            certificate=certificate(who.client_id, found.assignment.device_key, deployment_key),
             server_key=public(server_key(deployment_key)),
             registry_key=public(registry_key(deployment_key)),
         )
