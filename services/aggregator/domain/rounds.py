@@ -55,7 +55,8 @@ class Round:
             return None
         if reports >= policy.minimum_reports:
             return self.closed(now)
-        return self.abandoned(f"{reports} of {policy.minimum_reports} reports at the deadline", now)
+        when = "at the deadline" if now >= self.deadline else "when all who were drawn had reported"
+        return self.abandoned(f"{reports} of {policy.minimum_reports} reports {when}", now)
 
     def goal(self, policy: RoundPolicy) -> int:
         """Reports after which there is nobody to wait for."""

@@ -144,6 +144,14 @@ def test_nobody_gets_another_turn_by_being_forgotten(world: World, bound: dict[s
     assert counted(task) == {4}
 
 
+def test_a_client_is_kept_until_so_many_days_after_the_one_on_which_it_was_seen_are_over(world: World) -> None:
+    device = world.task().device()
+    world.advance(10 * DAY)
+    assert unseen_for(world, timedelta(days=10), device) == [True]
+    world.advance(DAY)
+    assert unseen_for(world, timedelta(days=10), device) == [False]
+
+
 def test_a_client_is_kept_while_its_round_is_under_way_and_an_assignment_that_it_let_lapse_does_not_keep_it(
     world: World,
 ) -> None:

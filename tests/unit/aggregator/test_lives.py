@@ -53,6 +53,7 @@ def test_a_drawn_round_is_over_when_all_have_reported_and_releases_nothing_below
     due = replace(collecting(), drawn=drawn).due(POLICY, drawn, NOON)
     assert due is not None
     assert due.state is state
+    assert due.abandoned_reason in {"", f"{drawn} of 3 reports when all who were drawn had reported"}
 
 
 def test_below_the_minimum_the_round_is_abandoned_and_says_why() -> None:
