@@ -23,11 +23,7 @@ def forget_unseen(context: Context, unseen: timedelta) -> int:
     seen_before = (context.now() - unseen).date()
 
     def forget(tx: Connection, among: Sequence[str]) -> int:
-        client_ids = forgetting.lock_unseen(tx, seen_before, among)
-        refused_keys.add(tx, client_ids, revoked_only=True)
-        persons.refuse(tx, client_ids, revoked_only=True)
-        forgetting.delete_clients(tx, client_ids)
-        return len(client_ids)
+        return _delete(tx, forgetting.lock_unseen(tx, seen_before, among))
 
     def forget_some() -> int:
         # To find them all clients are read: for many batches at once.
@@ -56,7 +52,7 @@ def erase_client(context: Context, client_id: str, operator: str) -> None:
         if forgetting.is_in_round(tx, client_id):
             forgetting.ask_to_erase(tx, client_id, context.now())
         else:
-            _erase(tx, [client_id])
+            _delete(tx, [client_id])
 
     context.db.run("erase_client", step)
 
@@ -65,17 +61,16 @@ def finish_erasures(context: Context) -> int:
     """Delete the clients whose erasure had to wait for the end of a round; returns how many."""
 
     def step(tx: Connection) -> int:
-        client_ids = forgetting.lock_to_be_erased(tx, _BATCH)
-        _erase(tx, client_ids)
-        return len(client_ids)
+        return _delete(tx, forgetting.lock_to_be_erased(tx, _BATCH))
 
     return _total(lambda: context.db.run("finish_erasures", step))
 
 
-def _erase(tx: Connection, client_ids: Sequence[str]) -> None:
-    refused_keys.add(tx, client_ids, revoked_only=False)
-    persons.refuse(tx, client_ids, revoked_only=False)
+def _delete(tx: Connection, client_ids: Sequence[str]) -> int:
+    refused_keys.add(tx, client_ids)
+    persons.refuse(tx, client_ids)
     forgetting.delete_clients(tx, client_ids)
+    return len(client_ids)
 
 
 def _total(delete_some: Callable[[], int]) -> int:

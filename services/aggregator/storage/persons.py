@@ -31,11 +31,10 @@ def is_person(tx: Connection, client_id: str) -> bool:
     return tx.execute(query).scalar() is not None
 
 
-def refuse(tx: Connection, client_ids: Sequence[str], *, revoked_only: bool) -> None:
-    """Refuse the persons of clients for ever; with `revoked_only`, not those of clients in good standing."""
-    query = select(persons.c.task_id, persons.c.person_hash).where(persons.c.client_id.in_(client_ids))
-    if revoked_only:
-        query = query.join(clients, clients.c.id == persons.c.client_id).where(clients.c.revoked_at.is_not(None))
+def refuse(tx: Connection, client_ids: Sequence[str]) -> None:
+    """Refuse the persons of those clients that were revoked, for ever."""
+    query = select(persons.c.task_id, persons.c.person_hash).join(clients, clients.c.id == persons.c.client_id)
+    query = query.where(clients.c.id.in_(client_ids), clients.c.revoked_at.is_not(None))
     tx.execute(upsert(refused_persons).from_select(["task_id", "person_hash"], query).on_conflict_do_nothing())
 
 

@@ -9,12 +9,10 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from services.aggregator.storage.tables import clients, refused_keys
 
 
-def add(tx: Connection, client_ids: Sequence[str], *, revoked_only: bool) -> None:
-    """Refuse the keys of clients for ever; with `revoked_only`, not those of clients in good standing."""
+def add(tx: Connection, client_ids: Sequence[str]) -> None:
+    """Refuse the keys of those clients that were revoked, for ever."""
     query = select(clients.c.task_id, _key_hash(clients.c.task_id, clients.c.public_key))
-    query = query.where(clients.c.id.in_(client_ids))
-    if revoked_only:
-        query = query.where(clients.c.revoked_at.is_not(None))
+    query = query.where(clients.c.id.in_(client_ids), clients.c.revoked_at.is_not(None))
     tx.execute(upsert(refused_keys).from_select(["task_id", "key_hash"], query).on_conflict_do_nothing())
 
 

@@ -18,7 +18,7 @@ from fedrec_protocol.messages import Role
 from fedrec_sdk import Contributed, Participant
 from services.aggregator.domain.retention import Retention
 from services.aggregator.pipeline.forget import forget
-from services.aggregator.storage import persons
+from services.aggregator.storage import credentials, persons
 from tests.integration.aggregator.cohort import SIZE, KnownUpdate, update_of
 from tests.integration.aggregator.deployment import Device, Task, report_of
 from tests.integration.aggregator.powers import counted, power_of_two, powers_task
@@ -307,7 +307,8 @@ def test_a_person_who_is_erased_while_they_enrol_again_is_refused(world: World) 
     app, second, answers = App(world.task()), Device(world), list[httpx.Response]()
     ada = app.device("ada")
     with meanwhile(world.context.db.engine, lambda: answers.append(app.enrol(second, "ada"))) as tx:
-        persons.refuse(tx, [ada.client_id], revoked_only=False)
+        credentials.revoke_client(tx, app.task.id, ada.client_id, world.context.now())
+        persons.refuse(tx, [ada.client_id])
         tx.execute(text("DELETE FROM aggregator.clients WHERE id = :id"), {"id": ada.client_id})
     assert refusal(answers[0]) == (401, "unauthenticated")
     assert number_of_clients(app.task) == 0
