@@ -82,6 +82,20 @@ def test_a_key_that_is_too_old_is_replaced_with_the_next_token(
         assert (registered_key(aggregator, ada) == young) is is_same
 
 
+def test_a_next_key_that_is_refused_is_given_up_with_the_next_token(
+    aggregator: FakeAggregator, ada: Participant
+) -> None:
+    own = registered_key(aggregator, ada)
+    aggregator.refuse(2, path="/device-key", status=401)
+    with pytest.raises(Rejected):
+        ada.rotate_key()
+    assert is_key_changing(ada.store.values)
+    aggregator.expire_tokens()
+    assert isinstance(ada.contribute(), Contributed)
+    assert not is_key_changing(ada.store.values)
+    assert registered_key(aggregator, ada) == own
+
+
 def test_a_key_that_was_made_by_a_clock_years_ahead_is_replaced_with_the_next_token(
     aggregator: FakeAggregator, join: Join, monkeypatch: pytest.MonkeyPatch
 ) -> None:
