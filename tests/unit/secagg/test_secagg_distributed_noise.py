@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fedrec_protocol.noise.local import locally_private
+from fedrec_protocol.noise.local import local_bound_steps, local_variance, locally_private
 from fedrec_protocol.noise.random_bits import RandomBits
 from fedrec_protocol.secagg.distributed_noise import participant_variance, with_own_noise
 from tests.unit.secagg.secagg_round import Round, descriptor, grid
@@ -39,3 +39,16 @@ def test_a_locally_private_report_has_noise_for_twice_the_bound() -> None:
         np.zeros(100_000, np.int64), bound_steps=1000, noise_multiplier=1.5, bits=RandomBits(bytes(32))
     )
     assert report.std() == pytest.approx(3000, rel=0.01)
+
+
+def test_a_local_reports_bound_holds_after_its_coordinates_were_rounded() -> None:
+    steps = np.full(10_000, 0.51)  # each is rounded up to 1
+    norm = float(np.linalg.norm(steps))
+    assert np.linalg.norm(np.rint(steps)) > norm + 48
+    assert np.linalg.norm(np.rint(steps)) <= local_bound_steps(norm / 1024, 1024.0, 10_000)
+
+
+def test_local_noise_is_never_below_what_is_charged() -> None:
+    # Two reports of this bound differ by up to 2 * 1000 steps: sigma = z * 2000.
+    assert local_variance(1000, 1.5) == 3000**2
+    assert local_variance(1, 0.3) == 1  # 0.36, rounded up
