@@ -1,6 +1,7 @@
 """The one table from domain errors to HTTP statuses."""
 
 from services.aggregator.domain import errors
+from services.aggregator.registry_client import VersionMissing
 
 STATUS: dict[type[Exception], int] = {
     errors.Unauthenticated: 401,
@@ -41,4 +42,5 @@ STATUS: dict[type[Exception], int] = {
     errors.RateLimited: 429,
     errors.Unavailable: 503,
     errors.RegistryRefused: 503,
+    VersionMissing: 503,
 }
