@@ -8,7 +8,6 @@ from services.aggregator.storage.tables import (
     clients,
     demand_sketches,
     enrolment_keys,
-    persons,
     receipts,
     refused_keys,
     refused_persons,
@@ -43,5 +42,5 @@ def delete_clients(tx: Connection, *, task_id: str) -> int:
 def delete_rest(tx: Connection, *, task_id: str) -> None:
     """Keys and persons that may not come back, who asked for work, and who enrolled at the last moment."""
     delete_clients(tx, task_id=task_id)
-    for table in (persons, refused_persons, refused_keys, demand_sketches, enrolment_keys):
+    for table in (refused_persons, refused_keys, demand_sketches, enrolment_keys):
         tx.execute(delete(table).where(table.c.task_id == task_id))

@@ -303,6 +303,16 @@ def test_an_erased_person_leaves_a_hash_and_stays_refused(world: World) -> None:
     assert number_of_clients(app.task) == 1
 
 
+def test_a_key_that_is_refused_is_nobodys_whoever_is_vouched_for(world: World, task: Task) -> None:
+    app, stranger = App(task), task.device()
+    ada = app.device("ada")
+    assert erase(world, stranger).status_code == 204
+    again = Device(world, key=stranger.key)
+    assert refusal(app.enrol(again, "eve")) == (401, "unauthenticated")
+    assert refusal(app.enrol(again, "ada")) == (409, "device-key-taken")
+    assert ada.renew().status_code == 201
+
+
 def test_a_person_who_is_erased_while_they_enrol_again_is_refused(world: World) -> None:
     app, second, answers = App(world.task()), Device(world), list[httpx.Response]()
     ada = app.device("ada")

@@ -45,7 +45,7 @@ def test_keys_are_taken_as_identity_providers_publish_them() -> None:
         ({"kty": "oct", "kid": "a"}, "private or symmetric"),
         (PUBLIC | {"d": "TOLD"}, "private or symmetric"),
         ({"kty": "RSA", "n": "TOLD", "e": "AQAB", "kid": "a", "qi": "TOLD"}, "private or symmetric"),
-        (Issuer(rsa.generate_private_key(65537, 1024)).jwk, "n: String should match"),
+        ({"kty": "RSA", "n": "_" * 171, "e": "AQAB", "kid": "a"}, "n: String should match"),
         ({"kty": "RSA", "n": "A" + "_" * 341, "e": "AQAB", "kid": "a"}, "2048 bits"),
         ({"kty": "RSA", "n": "_" * 342, "e": "_" * 342, "kid": "a"}, "e: String should match"),
         (PUBLIC | {"use": "enc"}, "use: Input should be 'sig'"),
