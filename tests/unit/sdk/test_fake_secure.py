@@ -2,7 +2,10 @@
 
 import contextlib
 import re
+import time
 from collections.abc import Sequence
+from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -10,7 +13,16 @@ import pytest
 
 from fedrec_protocol.manifest import RoundPolicy, StopCriteria
 from fedrec_protocol.secure_aggregation import SecureAggregation
-from fedrec_sdk import Contributed, Participant, Rejected, TaskEnded, TooLate, Unavailable, WaitingForOthers
+from fedrec_sdk import (
+    Contributed,
+    Participant,
+    Rejected,
+    TaskEnded,
+    TooLate,
+    Unavailable,
+    WaitingForOthers,
+    credentials,
+)
 from fedrec_sdk.testing import FakeAggregator
 from tests.unit.sdk.conftest import Join, StartTask
 from tests.unit.sdk.popularity import ITEMS
@@ -145,6 +157,22 @@ def test_whoever_reported_and_comes_back_after_the_round_has_contributed_to_it(
     outcome = people[0].contribute()
     assert isinstance(outcome, Contributed)
     assert outcome.round_number == 1
+
+
+def test_a_key_that_is_too_old_is_not_replaced_within_a_round_that_knows_the_device_by_it(
+    secure: FakeAggregator, people: list[Participant], join: Join, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada = people[0] = join(secure, "person-0", key_lifetime=timedelta(days=30))
+    step(people)
+    key = ada.store.values.get("device_key")
+    in_a_month = time.time() + 31 * 86400
+    monkeypatch.setattr(credentials, "time", SimpleNamespace(time=lambda: in_a_month))
+    finish(people)
+    assert secure.versions[1].tensors["share"] == pytest.approx(mean_share(HISTORIES), abs=1e-6)
+    assert ada.store.values.get("device_key") == key
+    secure.expire_tokens()
+    ada.contribute()
+    assert ada.store.values.get("device_key") != key
 
 
 def test_a_round_below_the_floor_is_abandoned(secure: FakeAggregator, people: list[Participant]) -> None:
