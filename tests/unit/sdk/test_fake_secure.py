@@ -3,7 +3,7 @@
 import contextlib
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -99,7 +99,7 @@ def test_each_message_of_a_round_is_answered_once_whatever_is_lost_and_whoever_r
     sent = ("advert", "shares", "report", "acknowledgement", "reveal")
     for resource in sent:
         secure.drop_responses(5, path=f"/{resource}")
-    for _ in range(4 * PHASES):
+    while len(secure.versions) == 1:
         for number in range(PEOPLE):
             with contextlib.suppress(Unavailable):
                 join(secure, f"person-{number}").contribute()
@@ -173,6 +173,20 @@ def test_a_key_that_is_too_old_is_not_replaced_within_a_round_that_knows_the_dev
     secure.expire_tokens()
     ada.contribute()
     assert ada.store.values.get("device_key") != key
+
+
+@pytest.mark.parametrize("leave", [Participant.forget, Participant.rotate_key])
+def test_whoever_is_forgotten_or_gets_another_key_leaves_the_round_that_is_under_way(
+    secure: FakeAggregator, people: list[Participant], leave: Callable[[Participant], None]
+) -> None:
+    step(people)
+    assert people[0].store.secure_rounds.pending() is not None
+    leave(people[0])
+    assert people[0].store.secure_rounds.pending() is None
+    step(people[1:])
+    secure.close_round()
+    finish(people[1:])
+    assert secure.versions[1].tensors["share"] == pytest.approx(mean_share(HISTORIES[1:]), abs=1e-6)
 
 
 def test_a_round_below_the_floor_is_abandoned(secure: FakeAggregator, people: list[Participant]) -> None:
