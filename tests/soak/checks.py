@@ -99,6 +99,9 @@ def require_nothing_left(fleet: Fleet) -> None:
         kept = fleet.value(f"SELECT count(*) FROM aggregator.{table}")
         assert kept == 0, f"{kept} {table} belong to no round"
     assert fleet.value("SELECT count(*) FROM aggregator.rounds WHERE wrapped_key IS NOT NULL") == 0
+    assert fleet.value("SELECT count(*) FROM aggregator.leases WHERE name LIKE 'rnd%'") == 0, (
+        "a lease outlived its round"
+    )
 
 
 def _require_ended(fleet: Fleet, task: Task, tally: Tally) -> None:
