@@ -13,8 +13,16 @@ from services.aggregator.api.body_budget import BodyBudget
 from services.aggregator.api.intake import Intake, RoundIntake
 from services.aggregator.api.phases import asking
 from services.aggregator.api.short_cut import assignment_id_of, described
-from services.aggregator.domain.errors import BodyTooLarge, StaleBaseVersion, Unavailable, UnsupportedMediaType
+from services.aggregator.domain.errors import (
+    BodyTooLarge,
+    PhaseClosed,
+    RoundClosed,
+    StaleBaseVersion,
+    Unavailable,
+    UnsupportedMediaType,
+)
 from services.aggregator.domain.masked_reports import MaskedFormat
+from services.aggregator.pipeline.asking import Asking
 from services.aggregator.pipeline.context import Context
 from services.aggregator.pipeline.earlier_receipt import earlier_receipt
 from services.aggregator.pipeline.secure.find import require_reporting
@@ -56,14 +64,33 @@ async def report(request: Request) -> Response:
     """
     who = asking(assignment_id_of(request), participant_of(request))
     expected = announced(request)
+    intake: Intake = request.app.state.intake
+    assignment = await intake.assignment(who)
+    earlier = earlier_receipt(assignment, who.device_key, expected.sha256, request.app.state.context.now())
+    if earlier is not None:
+        return _answer(earlier, 200)
+    try:
+        receipt = await _count(request, who, expected, assignment.round_id)
+    except (RoundClosed, PhaseClosed):
+        # Since the assignment was handed out, or read, another process may have counted this same report.
+        earlier = await _earlier(request, who, expected)
+        if earlier is None:
+            raise
+        return _answer(earlier, 200)
+    if receipt is not None:
+        return _answer(receipt, 201)
+    earlier = await _earlier(request, who, expected)
+    if earlier is None:
+        raise Unavailable("the assignment has changed meanwhile: send the report again")
+    return _answer(earlier, 200)
+
+
+async def _count(request: Request, who: Asking, expected: Announced, round_id: str) -> Receipt | None:
+    """Read the body and count it; None if its assignment now says otherwise."""
     state = request.app.state
     context: Context = state.context
     intake: Intake = state.intake
-    assignment = await intake.assignment(who)
-    earlier = earlier_receipt(assignment, who.device_key, expected.sha256, context.now())
-    if earlier is not None:
-        return _answer(earlier, 200)
-    round_ = await intake.round(assignment.round_id)
+    round_ = await intake.round(round_id)
     _require_fitting(expected, round_)
     if isinstance(round_.format, MaskedFormat):
         await asyncio.to_thread(context.db.run, "require_reporting", lambda tx: require_reporting(tx, who))
@@ -72,14 +99,14 @@ async def report(request: Request) -> Response:
     async with budget.reserve(expected.length) as room:
         body = await read_body(request, expected, room)
         # Room is held until the report is durable: its values may have to be taken out of the sum again.
-        receipt = await intake.submit(round_, who, expected.sha256, body)
-    if receipt is not None:
-        return _answer(receipt, 201)
-    assignment = await intake.look_up(who)
-    earlier = earlier_receipt(assignment, who.device_key, expected.sha256, context.now())
-    if earlier is None:
-        raise Unavailable("the assignment has changed meanwhile: send the report again")
-    return _answer(earlier, 200)
+        return await intake.submit(round_, who, expected.sha256, body)
+
+
+async def _earlier(request: Request, who: Asking, expected: Announced) -> Receipt | None:
+    """The receipt that this same report has by now; raises what is held against it."""
+    state = request.app.state
+    assignment = await state.intake.look_up(who)
+    return earlier_receipt(assignment, who.device_key, expected.sha256, state.context.now())
 
 
 def _require_fitting(expected: Announced, round_: RoundIntake) -> None:

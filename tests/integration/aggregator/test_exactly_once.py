@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from services.aggregator.pipeline.close import close_if_due
 from services.aggregator.storage import partial_sums
 from services.aggregator.storage.partial_sums import PartialSumRow
 from tests.integration.aggregator.powers import counted, power_of_two, powers_task
@@ -156,6 +157,18 @@ def published_before_crashes(world: World, monkeypatch: pytest.MonkeyPatch, coun
 
     monkeypatch.setattr(world.context.registry, "publish", publish_and_crash)
     return calls
+
+
+def test_a_report_that_another_process_took_has_its_receipt_after_the_close_too(world: World) -> None:
+    """Where it was handed out, the assignment is remembered as it was."""
+    task, (here, elsewhere, _) = world.task(**powers_task(goal=2)), world.aggregator_urls
+    first, second = task.devices(2)
+    assert first.report(first.assigned()["assignment_id"], power_of_two(0), url=here).status_code == 201
+    assignment_id = second.assigned()["assignment_id"]
+    taken = second.report(assignment_id, power_of_two(1), url=elsewhere)
+    assert close_if_due(world.context, task.round["round_id"]) is not None
+    again = second.report(assignment_id, power_of_two(1), url=here)
+    assert (taken.status_code, again.status_code, again.json()) == (201, 200, taken.json())
 
 
 def test_a_partial_sum_is_moved_from_where_its_process_left_it_and_counted_with_its_round_alone(world: World) -> None:
