@@ -20,6 +20,8 @@ from simulation.final_test import ranks_of
 METRICS = ("hr@10", "ndcg@10")
 MOST_RANKED = 2000
 """People whose validation items are ranked; the others only train: a model is as good as its people are many."""
+_ENOUGH_FOR_THE_BASELINE = 0.1
+"""Share of the data from which a trial tells that nothing can be learnt from all of it."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,7 @@ def trial_of(
     return Trial(recipe, metrics, people, items, training_seconds, ranking_seconds, gains)
 
 
-def preferred(trials: Sequence[Trial], *, is_of_some: bool = False) -> int:
+def preferred(trials: Sequence[Trial], *, share: float = 1.0) -> int:
     """Which trial's recipe to propose: the first that the best does not clearly surpass.
 
     The baseline comes first, as it costs least, and then the candidates in the order of preference. Clearly is by more
@@ -119,11 +121,12 @@ def preferred(trials: Sequence[Trial], *, is_of_some: bool = False) -> int:
 
     Args:
         trials: The baseline first.
-        is_of_some: Whether there are more people than were tried. They would teach the others more and the baseline
-            nothing, so that it is proposed only where it clearly surpasses them all.
+        share: How much of the data was tried. The rest would teach the others more and the baseline nothing, so that it
+            is proposed only where it clearly surpasses them all, and never after a look at hardly any of it.
     """
     others = trials[1:]
-    if is_of_some and others and not _surpasses(trials[0], _best(others)):
+    is_too_little = share < _ENOUGH_FOR_THE_BASELINE
+    if share < 1 and others and (is_too_little or not _surpasses(trials[0], _best(others))):
         return 1 + preferred(others)
     best = _best(trials)
     return next(place for place, trial in enumerate(trials) if not _surpasses(best, trial))

@@ -75,6 +75,10 @@ class Question:
             if each.name not in self._overfull
         ]
 
+    def share_of(self, trial: Trial) -> float:
+        """How much of the people and items a trial was of."""
+        return trial.people / len(self.histories) * trial.items / self.number_of_items
+
     @cached_property
     def _overfull(self) -> frozenset[str]:
         """Recipes whose table does not hold everybody's pairs, where another serves those: without order."""
@@ -132,7 +136,7 @@ def run_trials(question: Question, *, seconds: float, progress: Progress) -> Out
     recipes = question.candidates(question.number_of_items)
     whole = tried([recipes[place] for place in finalists], question.histories)
     if not whole:
-        place = preferred(trials, is_of_some=trials[0].people < most)
+        place = preferred(trials, share=question.share_of(trials[0]))
         return Outcome(trials, [], place, trials[place], seconds if finalists else missing)
     found = preferred(whole)
     return Outcome(trials, whole, finalists[found], whole[found], 0.0)
@@ -146,7 +150,7 @@ def _affordable_finalists(question: Question, stages: list[list[Trial]], left: f
     trials, before = stages[-1], _before_last(stages)
     if trials[0].people == len(question.histories) and trials[0].items == question.number_of_items:
         return [], 0.0
-    first = preferred(trials, is_of_some=True)
+    first = preferred(trials, share=question.share_of(trials[0]))
     second = max(
         set(range(1, len(trials))) - {first}, key=lambda place: trials[place].metrics["ndcg@10"].mean, default=0
     )

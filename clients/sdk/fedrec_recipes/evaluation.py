@@ -11,6 +11,7 @@ from fedrec_recipes.recipe import History
 
 Scorer = Callable[[History], NDArray[np.floating]]
 """Scores of all items for a history, shape (number_of_items,)."""
+_MOST_DRAWN_AT_ONCE = 10_000_000
 
 
 @dataclass(frozen=True)
@@ -69,9 +70,15 @@ def estimate_mean(
     values: NDArray[np.float64], generator: np.random.Generator, *, confidence: float = 0.95, resamples: int = 1000
 ) -> Estimate:
     """Mean of one value per person with a percentile bootstrap over people (Efron 1979)."""
-    # Resampling n people with replacement is drawing how often each of them is taken.
-    counts = generator.multinomial(len(values), np.full(len(values), 1 / len(values)), size=resamples)
-    low, high = np.quantile(counts @ values / len(values), [(1 - confidence) / 2, (1 + confidence) / 2])
+    # Resampling n people with replacement is drawing how often each of them is taken; a few times at once, for memory.
+    people, at_once = len(values), max(_MOST_DRAWN_AT_ONCE // len(values), 1)
+    means = [
+        generator.multinomial(people, np.full(people, 1 / people), size=min(at_once, resamples - drawn))
+        @ values
+        / people
+        for drawn in range(0, resamples, at_once)
+    ]
+    low, high = np.quantile(np.concatenate(means), [(1 - confidence) / 2, (1 + confidence) / 2])
     return Estimate(float(values.mean()), float(low), float(high))
 
 

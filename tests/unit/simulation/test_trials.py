@@ -51,8 +51,12 @@ def test_popularity_is_proposed_where_nothing_is_clearly_better() -> None:
 def test_of_some_of_the_people_popularity_is_proposed_only_where_it_is_clearly_better() -> None:
     popularity, alike, worse = trial([1, 5] * 25), trial([5, 1] * 25), trial([5] * 50)
     assert preferred([popularity, worse, alike]) == 0
-    assert preferred([popularity, worse, alike], is_of_some=True) == 2
-    assert preferred([popularity, worse, worse], is_of_some=True) == 0
+    assert preferred([popularity, worse, alike], share=0.5) == 2
+    assert preferred([popularity, worse, worse], share=0.5) == 0
+
+
+def test_a_look_at_hardly_anybody_does_not_tell_that_nothing_can_be_learnt() -> None:
+    assert preferred([trial([1] * 50), trial([9] * 50), trial([5] * 50)], share=0.05) == 2
 
 
 def test_the_time_of_a_trial_is_a_line_through_the_last_two_and_ranking_is_of_some_people_only() -> None:
