@@ -72,7 +72,7 @@ def test_stopping_cuts_a_wait_short(aggregator: FakeAggregator, ada: Participant
 def test_the_server_sets_the_pace_and_repeated_refusals_are_spread() -> None:
     _, waits = run_through([FULL, FULL, FULL])
     assert waits[0] == 8.0
-    assert all(8.0 <= wait <= 16.0 for wait in waits)
+    assert all(8.0 < wait <= 16.0 for wait in waits[1:3])  # a drawn number is zero once in 2**53
     _, again = run_through([FULL, DONE, FULL])
     assert again == [8.0, 0.0, 8.0]  # a contribution ends the row of refusals
 
