@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from fedrec.administrator import Administrator
+from fedrec.commands.grouped import grouped
 from fedrec.commands.listing import AsJson, minute, print_json, print_listing
 from fedrec.commands.services import (
     AGGREGATOR_URL,
@@ -16,14 +17,7 @@ from fedrec.commands.services import (
     explaining_refusals,
 )
 from fedrec.commands.task import Task, find
-from fedrec.commands.vouchers import (
-    VoucherAudience,
-    VoucherBound,
-    VoucherIssuer,
-    VoucherKeys,
-    demanded,
-    in_words,
-)
+from fedrec.commands.vouchers import VoucherChoice, in_words
 from fedrec_protocol.messages import Role
 from fedrec_protocol.operator_messages import EnrolmentKeyView, OperatorKeyView
 
@@ -75,43 +69,39 @@ def revoke_operator_key(key_id: KeyId, key: AdministratorKey, url: EitherUrl = A
 
 
 @enrolment_key.command("make")
+@grouped("vouchers", VoucherChoice)
 def make_enrolment_key(
     task: Task,
     key: AggregatorKey,
+    vouchers: VoucherChoice,
     days: Days = None,
-    voucher_issuer: VoucherIssuer = None,
-    voucher_audience: VoucherAudience = None,
-    voucher_keys: VoucherKeys = None,
-    voucher_bound: VoucherBound = None,
     url: AggregatorUrl = AGGREGATOR_URL,
 ) -> None:
     """Print a new enrolment key of a task, this once: only a hash of it is stored."""
-    vouchers = demanded(voucher_issuer, voucher_audience, voucher_keys, voucher_bound)
+    demanded = vouchers.demanded()
     with aggregator(url, key) as operator:
         task_id = find(operator, task).task_id
-        made = operator.create_enrolment_key(task_id, life_seconds=_seconds(days), vouchers=vouchers)
+        made = operator.create_enrolment_key(task_id, life_seconds=_seconds(days), vouchers=demanded)
     typer.echo(made.secret)
 
 
 @enrolment_key.command("vouchers")
+@grouped("vouchers", VoucherChoice)
 def replace_vouchers(
     task: Task,
     key_id: KeyId,
     key: AggregatorKey,
-    voucher_issuer: VoucherIssuer = None,
-    voucher_audience: VoucherAudience = None,
-    voucher_keys: VoucherKeys = None,
-    voucher_bound: VoucherBound = None,
+    vouchers: VoucherChoice,
     url: AggregatorUrl = AGGREGATOR_URL,
 ) -> None:
     """Replace the vouchers that an enrolment key demands, or their keys alone; what is not said stays."""
     with aggregator(url, key) as operator:
         task_id = find(operator, task).task_id
         now = next((view.vouchers for view in operator.enrolment_keys(task_id) if view.key_id == key_id), None)
-        vouchers = demanded(voucher_issuer, voucher_audience, voucher_keys, voucher_bound, now=now)
-        if vouchers is None:
+        demanded = vouchers.demanded(now=now)
+        if demanded is None:
             raise typer.BadParameter("say what changes, such as --voucher-keys")
-        view = operator.replace_vouchers(task_id, key_id, vouchers)
+        view = operator.replace_vouchers(task_id, key_id, demanded)
     typer.echo(f"{key_id} demands vouchers: {in_words(view.vouchers)}")
 
 
