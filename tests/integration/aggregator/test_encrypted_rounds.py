@@ -81,6 +81,21 @@ def test_a_silo_that_leaves_before_its_report_is_left_out_of_the_sum(gather: Gat
     assert round_of(cohort, 1)["reports"] == 3
 
 
+def test_a_silo_whose_report_is_not_in_the_sum_is_shown_nothing_of_it(gather: Gather, world: World) -> None:
+    cohort = gather()
+    silent = cohort.task.device()
+    path = f"/v1/assignments/{silent.assigned()['assignment_id']}/encrypted-sum"
+    cohort.wait(phases=1, without={1})
+    assert silent.send("GET", path).status_code == 202
+    world.advance(DEADLINE)
+    world.work()
+    for resource in (path, f"{path}/words"):
+        refused = silent.send("GET", resource)
+        assert (refused.status_code, refused.json()["slug"]) == (410, "phase-closed")
+    cohort.finish(without={1})
+    assert published_sum(cohort.task, 3) == integer_sum({0, 2, 3})
+
+
 def test_a_silo_that_leaves_before_it_decrypts_is_not_waited_for(gather: Gather) -> None:
     cohort = gather()
     cohort.wait(phases=1)

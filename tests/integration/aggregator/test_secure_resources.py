@@ -164,14 +164,34 @@ def test_a_revoked_device_does_not_join(cohort: Cohort, world: World, monkeypatc
     assert refusal(ask(cohort, "PUT", "/advert", json=message(cohort))) == (403, "forbidden")
 
 
+MASKED_BYTES = 4 * (12 + 4)
+"""32 bits for each of 12 coordinates, and of weight, examples, evaluations and clip bit."""
+
+
+def post_masked(
+    cohort: Cohort, world: World, number: int, body: bytes, media_type: str = MASKED_MEDIA_TYPE
+) -> httpx.Response:
+    headers = {"Authorization": f"Bearer {token(cohort, number)}", "Content-Type": media_type}
+    headers["Content-Digest"] = content_digest(body)
+    path = f"/v1/assignments/{pending(cohort, number).assignment_id}/report"
+    return world.http.post(path, content=body, headers=headers)
+
+
+def test_a_masked_report_of_who_dealt_no_shares_is_refused(cohort: Cohort, world: World) -> None:
+    """Nobody could take its masks off."""
+    cohort.wait(phases=1)
+    cohort.wait(phases=1, without=[5])
+    world.advance(61)
+    world.work()
+    assert cohort.phase == "reporting"
+    assert refusal(post_masked(cohort, world, 5, bytes(MASKED_BYTES))) == (410, "phase-closed")
+
+
 def test_a_masked_report_comes_once_in_its_phase_and_as_it_is_agreed(cohort: Cohort, world: World) -> None:
     def post(body: bytes, media_type: str = MASKED_MEDIA_TYPE) -> httpx.Response:
-        headers = {"Authorization": f"Bearer {token(cohort, 0)}", "Content-Type": media_type}
-        headers["Content-Digest"] = content_digest(body)
-        path = f"/v1/assignments/{pending(cohort).assignment_id}/report"
-        return world.http.post(path, content=body, headers=headers)
+        return post_masked(cohort, world, 0, body, media_type)
 
-    size = 4 * (12 + 4)  # 32 bits for each of 12 coordinates, and of weight, examples, evaluations and clip bit
+    size = MASKED_BYTES
     cohort.wait(phases=1)
     assert refusal(post(bytes(size))) == (409, "phase-not-open")
     cohort.wait(phases=1)
