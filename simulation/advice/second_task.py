@@ -25,6 +25,8 @@ _MOST_IN_EVERY_ROUND = 1_000
 _COHORT = 128
 _PASSES = 25
 """Rounds in which a person takes part, on average."""
+_FEWEST_ROUNDS = 800
+"""Of a cohort: steps that it takes however few people there are."""
 _MOST_ROUNDS = 2_000
 _STEP_OF_A_COHORT = 0.0025
 """The server's step where a round is of some of the people, whose mean gradient is noisier."""
@@ -72,7 +74,7 @@ def second_task(recipe: Sasrec, *, name: str, people: int, seed: int, deadline_s
     is_of_some = people > _MOST_IN_EVERY_ROUND
     goal = max(_COHORT, ceil(_PASSES * people / _MOST_ROUNDS)) if is_of_some else people
     policy = RoundPolicy(aggregation_goal=goal, minimum_reports=max(goal // 2, 1), deadline_seconds=deadline_seconds)
-    rounds = ceil(_PASSES * people / goal) if is_of_some else recipe.usual_rounds
+    rounds = max(ceil(_PASSES * people / goal), _FEWEST_ROUNDS) if is_of_some else recipe.usual_rounds
     manifest = manifest_for(recipe, name=name, rounds=policy, round_budget=rounds, seed=seed)
     if not is_of_some:
         return manifest

@@ -165,7 +165,7 @@ def test_of_few_people_everybody_takes_part_in_the_usual_rounds() -> None:
     assert manifest.aggregation == usual.aggregation
 
 
-@pytest.mark.parametrize(("people", "goal", "rounds"), [(6040, 128, 1180), (200_000, 2500, 2000)])
+@pytest.mark.parametrize(("people", "goal", "rounds"), [(1500, 128, 800), (6040, 128, 1180), (200_000, 2500, 2000)])
 def test_of_many_people_some_take_part_in_more_rounds(people: int, goal: int, rounds: int) -> None:
     manifest = task(people)
     assert (manifest.rounds.aggregation_goal, manifest.stop.round_budget) == (goal, rounds)
