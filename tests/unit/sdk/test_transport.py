@@ -142,11 +142,12 @@ def test_an_address_that_is_none_is_unavailable(transport: Transport) -> None:
         transport.send("GET", "http://[/")
 
 
-def test_a_digest_that_was_spoilt_on_the_way_is_sent_again(
-    transport: Transport, faults: Faults, naps: list[float]
+@pytest.mark.parametrize("slug", ["digest-mismatch", "body-incomplete", "body-timeout"])
+def test_a_body_that_was_spoilt_on_the_way_is_sent_again(
+    transport: Transport, faults: Faults, naps: list[float], slug: str
 ) -> None:
-    problem = b'{"type": "/problems/digest-mismatch", "title": "", "status": 400, "slug": "digest-mismatch"}'
-    answers = [Answer(400, problem), Answer(201, b"{}")]
+    problem = f'{{"type": "/problems/{slug}", "title": "", "status": 400, "slug": "{slug}"}}'
+    answers = [Answer(400, problem.encode()), Answer(201, b"{}")]
 
     def respond(_: Request) -> Answer:
         return answers.pop(0)
