@@ -1,17 +1,24 @@
 """Recommendations and metrics on the device."""
 
+import hashlib
+import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fedrec_protocol import codec
+from fedrec_recipes import catalogue
 from fedrec_sdk import History, Participant, Recommendation, Rejected, Unavailable
 from fedrec_sdk.evaluation import NOTHING_EVALUATED, Evaluation, evaluate_held_out
 from fedrec_sdk.recommendation import top_k
+from fedrec_sdk.store.versions import ModelVersion
 from fedrec_sdk.testing import FakeAggregator
 from tests.unit.sdk.conftest import Join, StartTask
+from tests.unit.sdk.popularity import Popularity
 
 SHARES = {"share": np.array([0.0, 0.5, 0.25, 0.75, 0.125, 1.0])}
 
@@ -31,6 +38,11 @@ def test_the_best_unseen_items_come_first(ada: Participant) -> None:
     assert ada.recommend(2) == [Recommendation(1, 0.5), Recommendation(2, 0.25)]
 
 
+def test_a_version_that_is_not_on_this_device_is_not_replaced_by_another(ada: Participant) -> None:
+    with pytest.raises(Unavailable, match="no version staging"):
+        ada.recommend(2, version="staging")
+
+
 def test_seen_items_may_be_recommended_again(ada: Participant) -> None:
     assert [item for item, _ in ada.recommend(3, exclude_seen=False)] == [5, 3, 1]
 
@@ -38,6 +50,44 @@ def test_seen_items_may_be_recommended_again(ada: Participant) -> None:
 def test_items_can_be_excluded_and_allowed(ada: Participant) -> None:
     assert [item for item, _ in ada.recommend(9, exclude=[1, 99])] == [2, 4, 0]
     assert [item for item, _ in ada.recommend(9, allow=[0, 4, 5, 99])] == [4, 0]
+
+
+def test_retired_items_are_not_recommended_although_they_are_allowed(start_task: StartTask, join: Join) -> None:
+    aggregator = start_task(SHARES)
+    aggregator.change_catalogue(capacity=6, add="abcdef", retire=["b", "f"])
+    aggregator.promote(0)
+    ada = join(aggregator, "ada", (3,))
+    ada.refresh_model()
+    ada.refresh_catalogue()
+    assert [item for item, _ in ada.recommend(9)] == [2, 4, 0]
+    assert [item for item, _ in ada.recommend(9, allow=[1, 2, 5, 0])] == [2, 0]
+
+
+def test_a_version_from_before_the_recipe_was_changed_is_scored_by_its_own(
+    start_task: StartTask, join: Join, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    aggregator = start_task()
+    older = Popularity.of(4)  # the task's has two items more
+    weights = codec.encode({"share": np.array([0.1, 0.4, 0.2, 0.3], np.float32)})
+    digest = hashlib.sha256(weights).hexdigest()
+    monkeypatch.setitem(catalogue._RECIPES, Popularity.name, Popularity)
+    ada = join(aggregator, "ada", (3,), recipe=None)
+    ada.store.models.folder.mkdir()
+    (ada.store.models.folder / f"{digest}.safetensors").write_bytes(weights)
+    version = ModelVersion("ver_old", "films", 0, digest, len(weights), older.choice)
+    ada.store.versions.remember(version, "production")
+    ada.store.versions.remember(replace(version, recipe=None))  # as an assignment describes it
+    assert [item for item, _ in ada.recommend(9)] == [1, 2, 0]
+
+
+def test_where_the_server_does_not_name_the_registry_the_last_assignment_did(start_task: StartTask, join: Join) -> None:
+    aggregator = start_task(SHARES)
+    ada = join(aggregator, "ada", (5, 3))
+    ada.contribute()
+    kept = json.loads(ada.store.values.get("task") or b"")
+    ada.store.values.put("task", json.dumps(kept | {"registry_url": None}).encode())
+    aggregator.promote(0)
+    assert ada.refresh_model().number == 0
 
 
 @given(

@@ -171,3 +171,17 @@ def test_a_secure_round_of_a_task_that_the_app_has_left_is_forgotten(ada: Partic
     ada.store.secure_rounds.begin(PendingSecureRound(*about, vector=b"", private=b""))
     assert isinstance(ada.contribute(), Contributed)
     assert ada.store.secure_rounds.pending() is None
+
+
+def test_a_task_in_the_store_that_is_another_one_is_fetched_again(aggregator: FakeAggregator, ada: Participant) -> None:
+    ada.contribute()
+    kept = json.loads(ada.store.values.get("task") or b"")
+    ada.store.values.put("task", json.dumps(kept | {"task_id": "task_left"}).encode())
+    ada.contribute()
+    assert json.loads(ada.store.values.get("task") or b"") == kept
+
+
+def test_a_manifest_that_changes_while_an_assignment_is_on_its_way_is_asked_for_again(ada: Participant) -> None:
+    ada.contribute()
+    with pytest.raises(Unavailable, match="check in again"):
+        ada._task.with_manifest("0" * 64)

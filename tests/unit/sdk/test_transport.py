@@ -113,6 +113,14 @@ def test_a_refusal_without_a_problem_document_is_rejected_all_the_same(
     assert (refused.value.slug, refused.value.problem.status, naps) == (slug, status, [])
 
 
+def test_a_download_follows_to_where_the_weights_are(
+    server: FakeServer, answers: dict[str, Answer], transport: Transport
+) -> None:
+    answers["/weights"] = Answer(307, b"", headers={"Location": f"{server.url}/"})
+    with transport.stream(server.url + "/weights", {}) as streamed:
+        assert b"".join(streamed.chunks) == b"hello"
+
+
 def test_a_network_that_redirects_to_a_login_is_unavailable(
     server: FakeServer, answers: dict[str, Answer], transport: Transport
 ) -> None:
