@@ -94,6 +94,15 @@ def test_local_reports_of_an_abandoned_round_have_been_seen_and_are_charged(worl
     assert task.get("/privacy")["charges"] == 1
 
 
+def test_an_abandoned_round_that_nobody_reported_in_costs_nothing(world: World) -> None:
+    task = task_with(world, BY_ITSELF)
+    task.device().assigned()
+    world.advance(10_000)
+    world.work()
+    assert task.get("/rounds")[-1]["state"] == "abandoned"
+    assert task.get("/privacy")["charges"] == 0
+
+
 @pytest.mark.parametrize(
     ("privacy", "changes", "reason"),
     [
