@@ -55,16 +55,14 @@ class Participant:
         kinds: Kinds of round to take part in.
         registry_url: Address of the model registry; None takes the one that the aggregator names.
         require_secure_aggregation: Whether to refuse tasks whose reports are not masked.
-        minimum_cohort: Refuse secure and encrypted rounds that would release sums of fewer participants; None takes
-            the manifest's floor.
+        minimum_cohort: Refuse secure or encrypted sums of fewer participants; None takes the manifest's floor.
         device_registry_key: The device registry's Ed25519 public key, 32 bytes, which signs who may be in a
             secure round; None takes the one that the aggregator names.
         key_lifetime: Replace the device's key by a new one when it is older than this; None keeps it until
             `rotate_key`. A store that comes back from an older backup then enrols anew, as another client.
-        voucher: For tasks whose enrolment key demands vouchers: called with the thumbprint of the device's key whenever
-            it enrols, returns the JWT of the app's backend for the person who uses the app; what it raises is raised.
-        silo_key: The file of the silos' secret key (see `fedrec_sdk.silo.key`), for tasks whose reports are
-            encrypted; the operator must not have it.
+        voucher: For tasks that demand vouchers: called with the thumbprint of the device's key whenever it enrols,
+            returns the JWT of the app's backend for the person who uses the app; what it raises is raised.
+        silo_key: File of the silos' secret key (`fedrec_sdk.silo.key`) for encrypted reports; never the operator's.
         transport: Connections to use, when many participants share them; closed by whoever made it.
 
     Raises:
@@ -196,11 +194,9 @@ class Participant:
         Raises:
             Rejected: by the server, or by this device.
         """
+        backoff = Backoff(base=1.0, cap=60.0)
         return run_until(
-            lambda: self.contribute(long_poll),
-            until=until,
-            stop=threading.Event() if stop is None else stop,
-            backoff=Backoff(base=1.0, cap=60.0),
+            lambda: self.contribute(long_poll), until=until, stop=stop or threading.Event(), backoff=backoff
         )
 
     def refresh_model(self, alias: str = PRODUCTION) -> ModelVersion:
@@ -245,8 +241,7 @@ class Participant:
                 rows without an item and retired items are left out in any case.
             variety: From 0, the best items, to 1, items as unlike each other as can be; about 0.3 avoids a list of
                 the same thing again and again.
-            version: An alias or a version id; None takes `production` as it was last refreshed, or
-                else the newest version on this device.
+            version: An alias or a version id; None: `production` as last refreshed, else the newest on this device.
 
         Raises:
             Unavailable: that version is not on this device.
