@@ -6,6 +6,7 @@ import logging
 
 import httpx
 import pytest
+from sqlalchemy import Connection
 from typer.testing import CliRunner
 
 from fedrec.cli import app
@@ -131,6 +132,27 @@ def test_a_deletion_that_was_cut_short_goes_on(world: World, monkeypatch: pytest
     assert task.get()["state"] == "completed"
     assert delete(task).status_code == 204
     assert tables_with(world, task.id) == ["audit_log"]
+
+
+def test_rounds_of_more_people_than_one_statement_deletes_go_in_parts(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts: list[int] = []
+
+    def counted(tx: Connection, *, task_id: str) -> int:
+        parts.append(delete_rounds(tx, task_id=task_id))
+        return parts[-1]
+
+    delete_rounds = deletion.delete_rounds
+    monkeypatch.setattr(deletion, "_ASSIGNMENTS", 2)
+    monkeypatch.setattr(deletion, "delete_rounds", counted)
+    task = world.task(**powers_task(goal=3))
+    run_round(task, [power_of_two(exponent) for exponent in range(3)])
+    run_round(task, [power_of_two(exponent) for exponent in range(3)])
+    assert task.steer("cancel").is_success
+    assert delete(task).status_code == 204
+    assert tables_with(world, task.id) == ["audit_log"]
+    assert parts[:3] == [2, 2, 2]  # all assignments; after them the two rounds, and one that the worker had opened
 
 
 def _fail(*_: object, **__: object) -> int:
