@@ -68,7 +68,7 @@ def _take_in(running: Deployment, name: str, processes: list[ServiceProcess]) ->
     tokens = running.enrol_directly(
         manifest(name, size_bytes=_SIZE_BYTES, reports=count + warm_up + 1), count + warm_up
     )
-    assignments = running.check_in(tokens)
+    assignments = running.check_in(tokens, processes)  # who keeps a connection asks and reports at one process
     shares = [slice(start, None, len(processes)) for start in range(len(processes))]
 
     def send(part: slice) -> float:

@@ -2,8 +2,9 @@
 
 import base64
 import contextlib
+import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ import httpx
 import numpy as np
 from sqlalchemy import insert
 
+from fedrec.local.process import ServiceProcess
 from fedrec.local.stack import LocalStack, local_stack
 from fedrec.operator import Operator
 from fedrec_protocol import codec
@@ -85,16 +87,22 @@ class Deployment:
         )
         return [access_tokens.issue(holder, key, now) for holder in holders]
 
-    def check_in(self, tokens: list[str]) -> list[str]:
-        """Wait for the task's round; returns an assignment id each."""
+    def check_in(self, tokens: list[str], processes: Sequence[ServiceProcess] = ()) -> list[str]:
+        """Wait for the task's round; returns an assignment id each.
 
-        def check_in(token: str) -> str:
+        Args:
+            tokens: One of each participant.
+            processes: Whom the participants ask in turn; the first aggregator unless it is said.
+        """
+        urls = itertools.cycle([str(process.url) for process in processes] or [self.stack.aggregator_url])
+
+        def check_in(token: str, url: str) -> str:
             headers = {"Authorization": f"Bearer {token}", **_WAIT}
-            answer = client.post("/v1/check-ins", json={}, headers=headers).raise_for_status().json()
+            answer = client.post(f"{url}/v1/check-ins", json={}, headers=headers).raise_for_status().json()
             return str(answer["assignment"]["assignment_id"])
 
         with self._client() as client, ThreadPoolExecutor(_CONNECTIONS) as pool:
-            return list(pool.map(check_in, tokens))
+            return list(pool.map(check_in, tokens, urls))
 
     def _client(self) -> httpx.Client:
         return httpx.Client(base_url=self.stack.aggregator_url, timeout=60, trust_env=False)
