@@ -18,6 +18,8 @@ from fedrec.commands.services import (
 )
 from fedrec.commands.task import Task, find
 from fedrec.commands.vouchers import VoucherChoice, in_words
+from fedrec.program import PROGRAM
+from fedrec.service_client import OperatorError
 from fedrec_protocol.messages import Role
 from fedrec_protocol.operator_messages import EnrolmentKeyView, OperatorKeyView
 
@@ -97,8 +99,12 @@ def replace_vouchers(
     """Replace the vouchers that an enrolment key demands, or their keys alone; what is not said stays."""
     with aggregator(url, key) as operator:
         task_id = find(operator, task).task_id
-        now = next((view.vouchers for view in operator.enrolment_keys(task_id) if view.key_id == key_id), None)
-        demanded = vouchers.demanded(now=now)
+        views = {view.key_id: view for view in operator.enrolment_keys(task_id)}
+        if key_id not in views:
+            raise OperatorError(
+                f"{task} has no enrolment key {key_id!r}: `{PROGRAM} enrolment-key list {task}` shows those there are"
+            )
+        demanded = vouchers.demanded(now=views[key_id].vouchers)
         if demanded is None:
             raise typer.BadParameter("say what changes, such as --voucher-keys")
         view = operator.replace_vouchers(task_id, key_id, demanded)

@@ -198,6 +198,7 @@ def test_an_enrolment_key_demands_vouchers_whose_keys_are_replaced_from_the_comm
     assert (incomplete.exit_code, "vouchers need all of" in words(incomplete)) == (2, True)
     assert typed(world, "enrolment-key", "vouchers", task.id, key_id, "--voucher-keys", "nowhere").exit_code == 2
     assert "say what changes" in words(typed(world, "enrolment-key", "vouchers", task.id, key_id))
+    assert "no enrolment key 'ekey_none'" in words(typed(world, "enrolment-key", "vouchers", task.id, "ekey_none"))
 
 
 def test_a_device_is_revoked_and_erased(world: World) -> None:
