@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
+from sqlalchemy import text
 
 from tests.integration.aggregator.deployment import Device, Task
+from tests.integration.aggregator.world import World
 from tests.issuers import Issuer
 
 _numbers = itertools.count(1)
@@ -50,3 +52,19 @@ class App:
         answer = self.enrol(device, person)
         assert answer.status_code == 201, answer.text
         return device
+
+
+def public_bytes(device: Device) -> bytes:
+    return device.key.public_key().public_bytes_raw()
+
+
+def number_of_clients(task: Task) -> int:
+    assert isinstance(task.world, World)
+    with task.world.context.db.engine.connect() as connection:
+        query = text("SELECT count(*) FROM aggregator.clients WHERE task_id = :task")
+        return int(connection.execute(query, {"task": task.id}).scalar_one())
+
+
+def revoke(app: App, device: Device) -> None:
+    answer = app.task.world.operator("DELETE", f"/v1/tasks/{app.task.id}/clients/{device.client_id}")
+    assert answer.status_code == 204
