@@ -79,7 +79,7 @@ class Combined(StatisticsRecipe[CombinedConfig]):
         return tuple(_member(choice, self.config.number_of_items) for choice in self.config.members)
 
     @property
-    def keeps_seen(self) -> bool:  # type: ignore[override] # of an instance, since it is the members'
+    def keeps_seen(self) -> bool:
         """Whether one of the members does."""
         return any(member.keeps_seen for member in self.members)
 

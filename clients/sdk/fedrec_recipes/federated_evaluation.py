@@ -69,7 +69,7 @@ class FederatedEvaluation(MeasuringRecipe[EvaluationConfig]):
     config_type = EvaluationConfig
 
     @property
-    def keeps_seen(self) -> bool:  # type: ignore[override] # of an instance, since it is the evaluated recipe's
+    def keeps_seen(self) -> bool:
         """Whether the evaluated recipe does."""
         return self._evaluated.keeps_seen
 

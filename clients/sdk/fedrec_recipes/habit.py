@@ -28,7 +28,11 @@ class Habit(Popularity):
     name = "habit"
     config_type = HabitConfig
     config: HabitConfig
-    keeps_seen = True
+
+    @property
+    def keeps_seen(self) -> bool:
+        """It is for what comes again."""
+        return True
 
     def score(
         self,

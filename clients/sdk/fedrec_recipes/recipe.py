@@ -92,8 +92,6 @@ class Recipe(ABC, Generic[ConfigT]):
     """Whether `train` learns. Held-out interactions are kept from what learns; what only measures gets them."""
     needs_base: ClassVar[bool] = False
     """Whether a task of it makes sense only from a version that other tasks came to."""
-    keeps_seen: bool = False
-    """Whether items that a person had may come again: then they are recommended and ranked, and repeats count."""
 
     def __init__(self, config: ConfigT) -> None:
         self.config = config
@@ -143,6 +141,11 @@ class Recipe(ABC, Generic[ConfigT]):
 
         Works for a person who never trained: what is private is solved from `history` when missing.
         """
+
+    @property
+    def keeps_seen(self) -> bool:
+        """Whether items that a person had may come again: then they are recommended and ranked, and repeats count."""
+        return False
 
     def known(self, history: History) -> History:
         """A history as this recipe looks at it: with repeats only where it keeps what was seen."""
