@@ -169,12 +169,25 @@ MASKED_BYTES = 4 * (12 + 4)
 
 
 def post_masked(
-    cohort: Cohort, world: World, number: int, body: bytes, media_type: str = MASKED_MEDIA_TYPE
+    cohort: Cohort, world: World, number: int, body: bytes, media_type: str = MASKED_MEDIA_TYPE, *, url: str = ""
 ) -> httpx.Response:
     headers = {"Authorization": f"Bearer {token(cohort, number)}", "Content-Type": media_type}
     headers["Content-Digest"] = content_digest(body)
     path = f"/v1/assignments/{pending(cohort, number).assignment_id}/report"
-    return world.http.post(path, content=body, headers=headers)
+    return world.http.post(url + path, content=body, headers=headers)
+
+
+def test_a_masked_report_that_another_process_took_has_its_receipt_after_its_phase_too(
+    cohort: Cohort, world: World
+) -> None:
+    """Where it was handed out, the assignment is remembered as it was."""
+    here, elsewhere, _ = world.aggregator_urls
+    cohort.wait(phases=2)
+    taken = post_masked(cohort, world, 3, bytes(MASKED_BYTES), url=elsewhere)  # the fourth person asked `here`
+    cohort.wait(phases=1, without=[3])
+    assert cohort.phase == "confirming"
+    again = post_masked(cohort, world, 3, bytes(MASKED_BYTES), url=here)
+    assert (taken.status_code, again.status_code, again.json()) == (201, 200, taken.json())
 
 
 def test_a_masked_report_of_who_dealt_no_shares_is_refused(cohort: Cohort, world: World) -> None:
